@@ -1,0 +1,76 @@
+#pragma once
+// The commands of the program are rows of one table (command_table.cc). A row says what the command
+// is called, what it is for, what must be ready before it runs, and how to set it up: CLI11 parses,
+// help, completions and the man page check read the same table.
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/clock.h"
+#include "core/expected.h"
+#include "core/fs.h"
+#include "store/audit_journal.h"
+#include "store/store.h"
+
+namespace CLI {
+class App;
+}
+
+namespace av::cmd {
+
+enum class Needs {
+  kNothing,  // parse and go
+  kStore,    // main opens (on first use: makes) and unlocks the store first
+};
+
+// What a command may touch. Tests build one with their own streams and home.
+struct Context {
+  std::FILE* out = stdout;  // data
+  std::FILE* err = stderr;  // words
+  const Clock* clock = nullptr;
+  fs::Paths paths;
+  bool json = false;                 // --json
+  std::optional<std::string> vault;  // --vault, when given
+  std::unique_ptr<store::Store> store;  // set for Needs::kStore
+
+  // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
+  Expected<std::string> vault_name();
+  // Records a management action; call it before the change is made.
+  Status audit(vault::AuditRecord record);
+  // Opens the store as main does for Needs::kStore; for commands that must do something first.
+  Status open_store();
+
+ private:
+  std::unique_ptr<store::AuditJournal> journal_;
+};
+
+// The exit code of a command that worked; errors are returned and printed by main.
+using Run = std::function<Expected<int>(Context&)>;
+// Adds options to the subcommand and returns what to run after parsing. Options live in a
+// shared_ptr that the returned function keeps.
+using Setup = Run (*)(CLI::App&);
+
+struct Command {
+  std::string_view path;     // "vault credential set"
+  std::string_view summary;  // one line, lower case, no full stop
+  Needs needs = Needs::kStore;
+  Setup setup = nullptr;
+};
+
+// Every command, in the order of help. Each group's rows live in its own file.
+std::span<const Command> command_table();
+
+std::span<const Command> vault_commands();       // vault_cmd.cc
+std::span<const Command> credential_commands();  // credential_cmd.cc
+std::span<const Command> service_commands();     // service_cmd.cc
+std::span<const Command> key_commands();         // key_cmd.cc: key, ca
+std::span<const Command> log_commands();         // log_cmd.cc
+std::span<const Command> run_commands();         // run_cmd.cc: run
+std::span<const Command> completion_commands();  // completion_cmd.cc
+
+}  // namespace av::cmd

@@ -1,0 +1,61 @@
+#pragma once
+// ProxyServer: listeners, one worker thread, and what is published to it. The composition root
+// (cmd/run) makes one per run.
+//
+// start(), publish() and stop() belong to the thread that owns the object; everything else happens
+// on the worker, which shares nothing mutable with it.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/expected.h"
+#include "core/fs.h"
+#include "proxy/certificate_authority.h"
+#include "proxy/net_guard.h"
+#include "vault/audit.h"
+#include "vault/key_ring.h"
+#include "vault/policy.h"
+
+namespace av::proxy {
+
+struct ProxyOptions {
+  std::vector<UniqueFd> listeners;  // bound and listening sockets, non-blocking
+  NetOptions net;                   // --resolve, --allow-net
+  std::vector<std::string> upstream_ca_files;
+  std::optional<vault::UnmatchedPolicy> unmatched_override;
+  Millis connect_timeout{10'000};
+  Millis header_timeout{300'000};
+  Millis idle_timeout{120'000};
+  std::string skill_text;  // answered to GET /v1/skills/cli
+};
+
+// The token that the child presents, and who it stands for. Only the hash is kept.
+struct SessionGrant {
+  crypto::Digest token_hash{};
+  vault::Principal principal;
+};
+
+class ProxyServer {
+ public:
+  static Expected<std::unique_ptr<ProxyServer>> start(
+      ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
+      SessionGrant grant, vault::SnapshotPtr snapshot,
+      std::shared_ptr<const vault::KeyRing> key_ring, vault::AuditLog& audit, const Clock& clock);
+  ~ProxyServer();  // stops
+
+  // Takes effect for exchanges that begin after it.
+  void publish(vault::SnapshotPtr snapshot, std::shared_ptr<const vault::KeyRing> key_ring);
+  // Refuses new work, gives running exchanges `grace`, closes everything, joins the worker.
+  void stop(Millis grace = Millis{0});
+
+ private:
+  struct Impl;
+  explicit ProxyServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace av::proxy

@@ -1,0 +1,148 @@
+#pragma once
+// Store: the SQLite file with vaults, credentials and services, opened and unlocked. The only code
+// that talks SQL. One object belongs to one thread; several processes may each have one open.
+//
+// Every write is one transaction with synchronous=FULL: when a call returns, the change survives
+// kill -9 and power loss; when it fails, nothing was changed.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/expected.h"
+#include "core/fs.h"
+#include "core/secret.h"
+#include "vault/key_ring.h"
+#include "vault/policy.h"
+#include "vault/service.h"
+
+namespace av::store {
+
+enum class KeyMode : std::uint8_t { kFile, kPassphrase, kEnvironment };
+[[nodiscard]] std::string_view to_string(KeyMode mode);  // "file", "passphrase", "environment"
+
+struct KeyStatus {
+  KeyMode mode = KeyMode::kFile;
+  std::uint64_t generation = 0;  // of the data key; grows with each `key rotate`
+  std::int64_t created_ms = 0;
+  std::int64_t rotated_ms = 0;   // 0: never
+  std::string detail;            // key file path, or "Argon2id t=3 m=65536 p=4"
+};
+
+// How Store gets at what opens it. All three may be asked; each returns kLocked with a hint when it
+// has nothing. `passphrase` is called at most once per open.
+struct KeySources {
+  // SECRET_ENCRYPTION_KEY: 32 decoded bytes, or empty when unset.
+  Secret environment_key;
+  // AGENT_VAULT_MASTER_PASSWORD, else a prompt on the terminal. `confirm`: ask twice (new one).
+  std::function<Expected<Secret>(bool confirm)> passphrase;
+};
+
+struct VaultInfo {
+  std::string name;
+  std::string uid;
+  vault::UnmatchedPolicy unmatched = vault::UnmatchedPolicy::kPassthrough;
+  std::int64_t created_ms = 0;
+  std::uint64_t credentials = 0;
+  std::uint64_t services = 0;
+};
+
+struct CredentialInfo {
+  std::string key;
+  std::string type;  // "static"
+  std::uint64_t version = 0;
+  std::int64_t created_ms = 0;
+  std::int64_t updated_ms = 0;
+};
+
+struct CredentialVersion {
+  std::uint64_t version = 0;
+  std::int64_t created_ms = 0;
+  bool current = false;
+  std::string origin;  // "set", "import", "rollback to 3"
+};
+
+// How many versions of a credential are kept.
+inline constexpr std::uint64_t kKeptVersions = 20;
+
+class Store {
+ public:
+  // Opens, creates on first use (with the `default` vault and a key by the mode that the sources
+  // imply), migrates, unlocks. kLocked: no or wrong key. kCorrupt, kTooNew, kBusy, kNoSpace: as named.
+  static Expected<std::unique_ptr<Store>> open(const fs::Paths& paths, KeySources sources,
+                                               const Clock& clock);
+  virtual ~Store() = default;
+
+  // -- vaults
+  virtual Expected<std::vector<VaultInfo>> list_vaults() = 0;
+  virtual Expected<VaultInfo> get_vault(std::string_view name) = 0;  // kNotFound with did-you-mean
+  virtual Status create_vault(std::string_view name) = 0;            // kExists
+  virtual Status rename_vault(std::string_view from, std::string_view to) = 0;  // not `default`
+  virtual Status delete_vault(std::string_view name) = 0;                       // not `default`
+  virtual Status set_unmatched(std::string_view vault, vault::UnmatchedPolicy policy) = 0;
+  // The saved choice of `vault use`; empty when none.
+  virtual Expected<std::string> current_vault() = 0;
+  virtual Status use_vault(std::string_view name) = 0;
+
+  // -- credentials; `origin` as in CredentialVersion
+  struct NewValue {
+    std::string key;
+    Secret value;
+  };
+  // All of them or none. Returns for each whether it is new (true) or replaced (false).
+  virtual Expected<std::vector<bool>> set_credentials(std::string_view vault,
+                                                      const std::vector<NewValue>& values,
+                                                      std::string_view origin) = 0;
+  virtual Expected<std::vector<CredentialInfo>> list_credentials(std::string_view vault) = 0;
+  virtual Expected<Secret> get_credential(std::string_view vault, std::string_view key) = 0;
+  virtual Status delete_credentials(std::string_view vault,
+                                    const std::vector<std::string>& keys) = 0;
+  virtual Expected<std::vector<CredentialVersion>> credential_history(std::string_view vault,
+                                                                      std::string_view key) = 0;
+  // Makes the old value current again as a new version, which is returned. `to` 0: the one before.
+  virtual Expected<std::uint64_t> rollback_credential(std::string_view vault, std::string_view key,
+                                                      std::uint64_t to) = 0;
+
+  // -- services, in order
+  virtual Expected<std::vector<vault::Service>> list_services(std::string_view vault) = 0;
+  // Adds or replaces by name, keeping the place of one that was there. All or none.
+  virtual Status put_services(std::string_view vault,
+                              const std::vector<vault::Service>& services) = 0;
+  virtual Status replace_services(std::string_view vault,
+                                  const std::vector<vault::Service>& services) = 0;
+  virtual Status remove_service(std::string_view vault, std::string_view name) = 0;
+  virtual Status enable_service(std::string_view vault, std::string_view name, bool enabled) = 0;
+
+  // -- what the proxy needs
+  virtual Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) = 0;
+  // A number that changes when another connection has committed since the last call: cheap enough
+  // to ask several times a second.
+  virtual Expected<std::uint64_t> change_counter() = 0;
+  // Valid as long as the store is open and its key was not rotated; shared with the proxy.
+  [[nodiscard]] virtual std::shared_ptr<const vault::KeyRing> key_ring() const = 0;
+
+  // -- sealed items of the instance (the CA key): opaque to the store
+  struct Item {
+    std::string public_part;  // certificate, in PEM
+    Secret secret_part;       // private key, in PEM
+  };
+  virtual Expected<std::optional<Item>> get_item(std::string_view name) = 0;
+  virtual Status put_item(std::string_view name, const Item& item) = 0;
+
+  // -- keys
+  virtual Expected<KeyStatus> key_status() = 0;
+  // Wraps the data key anew under a passphrase; removes the key file afterwards.
+  virtual Status set_passphrase(const Secret& passphrase) = 0;
+  // Back to a key file.
+  virtual Status remove_passphrase() = 0;
+  // New data key and, in file mode, new key file; everything re-sealed in one transaction.
+  // `progress(done, total)` is called now and then.
+  virtual Status rotate_key(const std::function<void(std::uint64_t, std::uint64_t)>& progress) = 0;
+};
+
+}  // namespace av::store
