@@ -10,10 +10,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/expected.h"
 #include "core/fs.h"
+#include "core/secret.h"
 #include "store/audit_journal.h"
 #include "store/store.h"
 
@@ -33,10 +35,13 @@ struct Context {
   std::FILE* out = stdout;  // data
   std::FILE* err = stderr;  // words
   const Clock* clock = nullptr;
-  fs::Paths paths;
-  bool json = false;                 // --json
-  std::optional<std::string> vault;  // --vault, when given
+  fs::Paths paths;                      // when empty, fs::default_paths() before the command runs
+  bool json = false;                    // --json
+  std::optional<std::string> vault;     // --vault, when given
   std::unique_ptr<store::Store> store;  // set for Needs::kStore
+  // What followed "KEY=" on the command line of `credential set`, in order; argv and the words that
+  // CLI11 sees hold only "KEY=".
+  std::vector<Secret> argv_values;
 
   // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
   Expected<std::string> vault_name();
@@ -44,6 +49,9 @@ struct Context {
   Status audit(vault::AuditRecord record);
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
   Status open_store();
+  // kNotPermitted when this process was started by `agent-vault run`. A courtesy to the agent, not
+  // a defence: the defence is that the store cannot be reached from there.
+  Status refuse_inside_run() const;
 
  private:
   std::unique_ptr<store::AuditJournal> journal_;
@@ -60,6 +68,7 @@ struct Command {
   std::string_view summary;  // one line, lower case, no full stop
   Needs needs = Needs::kStore;
   Setup setup = nullptr;
+  bool guarded = false;  // reveals values or changes policy: refuse_inside_run() first
 };
 
 // Every command, in the order of help. Each group's rows live in its own file.

@@ -1,5 +1,5 @@
 #pragma once
-// Expected<T>: a value or an Error. The subset of C++23 std::expected that we use; it becomes an
+// Expected<T, E = Error>: a value or an error. The subset of C++23 std::expected that we use; it becomes an
 // alias when both compilers ship that header. Reading the wrong side is a bug and aborts.
 
 #include <cstdlib>
@@ -11,20 +11,24 @@
 
 namespace av {
 
+template <typename E>
 struct Unexpected {
-  Error error;
+  E error;
 };
 
-[[nodiscard]] inline Unexpected unexpected(Error error) { return Unexpected{std::move(error)}; }
+template <typename E>
+[[nodiscard]] Unexpected<E> unexpected(E error) {
+  return Unexpected<E>{std::move(error)};
+}
 
-template <typename T>
+template <typename T, typename E = Error>
 class [[nodiscard]] Expected {
  public:
   using value_type = T;
 
   Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: by design
-  Expected(Unexpected u) : state_(std::in_place_index<1>, std::move(u.error)) {}  // NOLINT
-  Expected(Error error) : state_(std::in_place_index<1>, std::move(error)) {}     // NOLINT
+  Expected(Unexpected<E> u) : state_(std::in_place_index<1>, std::move(u.error)) {}  // NOLINT
+  Expected(E error) : state_(std::in_place_index<1>, std::move(error)) {}            // NOLINT
 
   [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
@@ -38,8 +42,8 @@ class [[nodiscard]] Expected {
   T* operator->() { return &checked(); }
   const T* operator->() const { return &const_cast<Expected*>(this)->checked(); }
 
-  Error& error() { return checked_error(); }
-  const Error& error() const { return const_cast<Expected*>(this)->checked_error(); }
+  E& error() { return checked_error(); }
+  const E& error() const { return const_cast<Expected*>(this)->checked_error(); }
 
   template <typename U>
   T value_or(U&& fallback) && {
@@ -53,38 +57,38 @@ class [[nodiscard]] Expected {
     }
     return *std::get_if<0>(&state_);
   }
-  Error& checked_error() {
+  E& checked_error() {
     if (has_value()) {
       std::abort();
     }
     return *std::get_if<1>(&state_);
   }
-  std::variant<T, Error> state_;
+  std::variant<T, E> state_;
 };
 
-template <>
-class [[nodiscard]] Expected<void> {
+template <typename E>
+class [[nodiscard]] Expected<void, E> {
  public:
   using value_type = void;
 
   Expected() = default;
-  Expected(Unexpected u) : failed_(true), error_(std::move(u.error)) {}  // NOLINT
-  Expected(Error error) : failed_(true), error_(std::move(error)) {}     // NOLINT
+  Expected(Unexpected<E> u) : failed_(true), error_(std::move(u.error)) {}  // NOLINT
+  Expected(E error) : failed_(true), error_(std::move(error)) {}            // NOLINT
 
   [[nodiscard]] bool has_value() const noexcept { return !failed_; }
   explicit operator bool() const noexcept { return !failed_; }
-  Error& error() { return checked_error(); }
-  const Error& error() const { return const_cast<Expected*>(this)->checked_error(); }
+  E& error() { return checked_error(); }
+  const E& error() const { return const_cast<Expected*>(this)->checked_error(); }
 
  private:
-  Error& checked_error() {
+  E& checked_error() {
     if (!failed_) {
       std::abort();
     }
     return error_;
   }
   bool failed_ = false;
-  Error error_;
+  E error_;
 };
 
 using Status = Expected<void>;

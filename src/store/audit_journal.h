@@ -3,9 +3,9 @@
 // <data>/audit. A file and not a table because a record must be handed to the kernel before each
 // use of a credential: one write() costs two microseconds where a commit costs fifty.
 //
-// Each line ends in `"hash":"<hex SHA-256(previous hash || line up to here)>"`; the first line's
-// previous hash is that of the file's name. A torn last line (power loss) is dropped by the reader
-// and reported.
+// Each line ends in `,"hash":"<hex>"}`, the SHA-256 of the previous line's hash (32 bytes) and of
+// this line up to that comma. The first line's previous hash is the SHA-256 of the file's name. A
+// torn last line (power loss) is dropped by the reader and reported.
 //
 // append() belongs to one thread. A background thread makes the file durable within 100 ms.
 
@@ -34,7 +34,7 @@ class AuditJournal final : public vault::AuditLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// One line, without the hash and the line feed, as append() writes it.
+// One line, without the hash and the line feed. append() puts the hash in front of the brace.
 [[nodiscard]] std::string audit_record_to_json(const vault::AuditRecord& record);
 
 }  // namespace av::store

@@ -30,8 +30,8 @@ struct KeyStatus {
   KeyMode mode = KeyMode::kFile;
   std::uint64_t generation = 0;  // of the data key; grows with each `key rotate`
   std::int64_t created_ms = 0;
-  std::int64_t rotated_ms = 0;   // 0: never
-  std::string detail;            // key file path, or "Argon2id t=3 m=65536 p=4"
+  std::int64_t rotated_ms = 0;  // 0: never
+  std::string detail;           // key file path, or "Argon2id t=3 m=65536 p=4"
 };
 
 // How Store gets at what opens it. All three may be asked; each returns kLocked with a hint when it
@@ -41,6 +41,9 @@ struct KeySources {
   Secret environment_key;
   // AGENT_VAULT_MASTER_PASSWORD, else a prompt on the terminal. `confirm`: ask twice (new one).
   std::function<Expected<Secret>(bool confirm)> passphrase;
+  // Whether `passphrase` would answer from AGENT_VAULT_MASTER_PASSWORD: decides the mode of a new
+  // store.
+  bool passphrase_from_environment = false;
 };
 
 struct VaultInfo {
@@ -73,7 +76,8 @@ inline constexpr std::uint64_t kKeptVersions = 20;
 class Store {
  public:
   // Opens, creates on first use (with the `default` vault and a key by the mode that the sources
-  // imply), migrates, unlocks. kLocked: no or wrong key. kCorrupt, kTooNew, kBusy, kNoSpace: as named.
+  // imply), migrates, unlocks. kLocked: no or wrong key. kCorrupt, kTooNew, kBusy, kNoSpace: as
+  // named.
   static Expected<std::unique_ptr<Store>> open(const fs::Paths& paths, KeySources sources,
                                                const Clock& clock);
   virtual ~Store() = default;

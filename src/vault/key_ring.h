@@ -15,9 +15,9 @@ namespace av::vault {
 // What a sealed value is bound to (its associated data): moving a ciphertext to another row, vault,
 // kind, name or version makes it unreadable.
 struct SealContext {
-  std::string_view scope;    // the vault's immutable uid, or "store" for the CA key
-  std::string_view kind;     // "credential", "ca-key", ...
-  std::string_view name;     // credential key
+  std::string_view scope;  // the vault's immutable uid, or "store" for the CA key
+  std::string_view kind;   // "credential", "ca-key", ...
+  std::string_view name;   // credential key
   std::uint64_t version = 0;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 // Matcher: compiled, immutable, safe to read from any thread. Finding the service for a request
-// costs two hash look-ups, however many services there are.
+// costs two hash look-ups for the host and one for each length of path prefix that its services
+// use, however many services there are; nothing is allocated.
 
 #include <memory>
 #include <string>
@@ -37,8 +38,14 @@ class Matcher {
     using is_transparent = void;
     std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
   };
-  using Buckets =
-      std::unordered_map<std::string, std::vector<std::size_t>, StringHash, std::equal_to<>>;
+  // Services of one host whose patterns are equally specific, by the beginning of their path.
+  struct Group {
+    bool has_port = false;
+    std::size_t specificity = 0;  // length of the literal prefix
+    std::unordered_map<std::string, std::vector<std::size_t>, StringHash, std::equal_to<>> by_start;
+  };
+  using Groups = std::vector<Group>;  // most specific first
+  using Buckets = std::unordered_map<std::string, Groups, StringHash, std::equal_to<>>;
   [[nodiscard]] const Service* best_in(const Buckets& buckets, std::string_view host,
                                        const RequestIdentity& request) const;
 

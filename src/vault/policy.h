@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "core/crypto.h"
@@ -54,14 +55,16 @@ struct Deny {
   std::string service;  // when one matched
 };
 
+// `unmatched` overrides the snapshot's own policy for hosts without a service.
 class Policy {
  public:
   // CONNECT: is there any request to this host and port that could be allowed?
-  [[nodiscard]] static std::optional<Deny> decide_connect(const PolicySnapshot& snapshot,
-                                                          const Authority& authority);
-  [[nodiscard]] static std::variant<AllowedRequest, Deny> decide(SnapshotPtr snapshot,
-                                                                 const Principal& principal,
-                                                                 RequestIdentity identity);
+  [[nodiscard]] static std::optional<Deny> decide_connect(
+      const PolicySnapshot& snapshot, const Authority& authority,
+      std::optional<UnmatchedPolicy> unmatched = std::nullopt);
+  [[nodiscard]] static std::variant<AllowedRequest, Deny> decide(
+      SnapshotPtr snapshot, const Principal& principal, RequestIdentity identity,
+      std::optional<UnmatchedPolicy> unmatched = std::nullopt);
 };
 
 // Proof that Policy said yes: nobody else can make one, and the injector takes nothing less.

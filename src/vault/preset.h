@@ -1,5 +1,6 @@
 #pragma once
-// Presets: ready-made services for common APIs. The table is data (presets.toml, embedded at build).
+// Presets: ready-made services for common APIs. The table is data (presets.toml, embedded at
+// build).
 
 #include <optional>
 #include <string>
@@ -11,9 +12,9 @@
 namespace av::vault {
 
 struct Preset {
-  std::string id;           // "openai"
-  std::string title;        // "OpenAI API"
-  std::string obtain;       // where a person gets the key
+  std::string id;                 // "openai"
+  std::string title;              // "OpenAI API"
+  std::string obtain;             // where a person gets the key
   std::vector<Service> services;  // one or more (github: api.github.com and github.com)
   [[nodiscard]] std::vector<std::string> credential_keys() const;
 };

@@ -2,6 +2,7 @@
 // Service: which requests get which credential, and how. A service names credentials by key; it
 // never holds a value. JSON and TOML shape: service_codec.h and agent-vault-services(5).
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -51,13 +52,23 @@ struct PassthroughAuth {};
 using AuthScheme = std::variant<BearerAuth, BasicAuth, ApiKeyAuth, CustomAuth, PassthroughAuth>;
 [[nodiscard]] std::string_view auth_type_name(const AuthScheme& auth);
 
-enum class Surface : std::uint8_t { kPath = 1, kQuery = 2, kHeader = 4, kBody = 8, kWebSocket = 16 };
+enum class Surface : std::uint8_t {
+  kPath = 1,
+  kQuery = 2,
+  kHeader = 4,
+  kBody = 8,
+  kWebSocket = 16
+};
+inline constexpr std::array<Surface, 5> kSurfaces = {
+    Surface::kPath, Surface::kQuery, Surface::kHeader, Surface::kBody, Surface::kWebSocket};
+// As service files write it: "path", "query", "header", "body", "websocket".
+[[nodiscard]] std::string_view to_string(Surface surface);
 
 struct Substitution {
   std::string credential_key;
   std::string placeholder;
-  std::uint8_t surfaces = static_cast<std::uint8_t>(Surface::kPath) |
-                          static_cast<std::uint8_t>(Surface::kQuery);
+  std::uint8_t surfaces =
+      static_cast<std::uint8_t>(Surface::kPath) | static_cast<std::uint8_t>(Surface::kQuery);
   std::uint32_t max_count = 0;  // occurrences in one request; 0: no limit
   [[nodiscard]] bool in(Surface s) const { return (surfaces & static_cast<std::uint8_t>(s)) != 0; }
 };
@@ -86,6 +97,10 @@ struct Service {
 
 // Splits "host[:port][/path]" into the three fields, canonical; checks the pattern rules.
 [[nodiscard]] Status set_matcher_text(Service& service, std::string_view text);
+
+// Splits a header template at its `{{ KEY }}`s; checks the keys, not the header name.
+[[nodiscard]] Expected<CustomAuth::Header> parse_header_template(std::string name,
+                                                                 std::string source);
 
 // All rules of a single service: names, pattern, header names (RFC 9110 tokens, not framing or
 // hop-by-hop fields), placeholders (4 or more unreserved characters with "__" or similar).

@@ -1,0 +1,9 @@
+add_library(av_store STATIC
+  src/store/audit_journal.cc src/store/audit_reader.cc src/store/audit_record_json.cc
+  src/store/database.cc src/store/key_file.cc src/store/key_row.cc src/store/key_store.cc
+  src/store/migrations.cc src/store/sqlite_credentials.cc src/store/sqlite_services.cc src/store/sqlite_store.cc
+  src/store/sqlite_vaults.cc)
+find_package(SQLite3 REQUIRED)
+target_link_libraries(av_store
+  PUBLIC av_vault av_core SQLiteCpp SQLite::SQLite3
+  PRIVATE nlohmann_json::nlohmann_json)

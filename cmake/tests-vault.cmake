@@ -1,0 +1,10 @@
+set(AV_TESTS_VAULT
+  tests/unit/vault/canonical_test.cc
+  tests/unit/vault/key_ring_test.cc
+  tests/unit/vault/matcher_test.cc
+  tests/unit/vault/names_test.cc
+  tests/unit/vault/placeholder_test.cc
+  tests/unit/vault/policy_test.cc
+  tests/unit/vault/preset_test.cc
+  tests/unit/vault/service_codec_test.cc
+  tests/unit/vault/service_test.cc)

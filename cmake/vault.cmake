@@ -1,0 +1,15 @@
+# The table of presets becomes a string in the program; a change of the table rebuilds it.
+set(AV_PRESETS_TOML ${PROJECT_SOURCE_DIR}/src/vault/presets.toml)
+set(AV_PRESETS_CC ${PROJECT_BINARY_DIR}/gen/vault/presets_toml.cc)
+add_custom_command(
+  OUTPUT ${AV_PRESETS_CC}
+  COMMAND ${CMAKE_COMMAND} -DINPUT=${AV_PRESETS_TOML} -DOUTPUT=${AV_PRESETS_CC}
+          -P ${PROJECT_SOURCE_DIR}/cmake/embed-presets.cmake
+  DEPENDS ${AV_PRESETS_TOML} ${PROJECT_SOURCE_DIR}/cmake/embed-presets.cmake
+  VERBATIM)
+
+add_library(av_vault STATIC
+  src/vault/canonical.cc src/vault/canonical_host.cc src/vault/key_ring.cc src/vault/matcher.cc src/vault/names.cc
+  src/vault/placeholder.cc src/vault/policy.cc src/vault/preset.cc src/vault/service.cc
+  src/vault/service_codec.cc src/vault/service_pattern.cc src/vault/service_reader.cc src/vault/text_tree.cc ${AV_PRESETS_CC})
+target_link_libraries(av_vault PUBLIC av_core PRIVATE nlohmann_json::nlohmann_json PkgConfig::TOMLPP)

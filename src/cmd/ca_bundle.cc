@@ -1,0 +1,194 @@
+#include "cmd/ca_bundle.h"
+
+#include <openssl/asn1.h>
+#include <openssl/evp.h>
+
+#include <array>
+#include <memory>
+
+#include "core/encoding.h"
+#include "core/fs.h"
+#include "core/ossl.h"
+
+namespace av::cmd {
+namespace {
+
+constexpr std::array kUserBundles{"SSL_CERT_FILE", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE",
+                                  "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO"};
+constexpr std::array kSystemBundles{
+    "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Gentoo
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // Fedora
+    "/etc/ssl/ca-bundle.pem",                             // SUSE
+    "/etc/ssl/cert.pem",                                  // Alpine, BSD
+    "/etc/pki/tls/certs/ca-bundle.crt",                   // older Fedora
+};
+constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
+
+const char* set_value(const EnvLookup& env, const char* name) {
+  const char* value = env(name);
+  return value != nullptr && value[0] != '\0' ? value : nullptr;
+}
+
+void append_block(std::string& out, std::string_view pem) {
+  if (!out.empty() && out.back() != '\n') {
+    out += '\n';
+  }
+  out += pem;
+}
+
+Expected<std::string> base_bundle(const EnvLookup& env) {
+  for (const char* name : kUserBundles) {
+    if (const char* path = set_value(env, name)) {
+      auto text = fs::read_file(path);
+      if (!text) {
+        return make_error(text.error().code, std::string(name) + ": " + text.error().message,
+                          "correct or unset " + std::string(name));
+      }
+      return text;
+    }
+  }
+  for (const char* path : kSystemBundles) {
+    if (auto text = fs::read_file(path)) {
+      return text;
+    }
+  }
+  return std::string();
+}
+
+// The head of an element of DER (X.690 section 8.1).
+std::string der_head(int tag, std::size_t length, int tag_class, bool constructed) {
+  const int size = ASN1_object_size(constructed ? 1 : 0, static_cast<int>(length), tag);
+  std::string out(static_cast<std::size_t>(size) - length, '\0');
+  auto* at = reinterpret_cast<unsigned char*>(out.data());
+  ASN1_put_object(&at, constructed ? 1 : 0, static_cast<int>(length), tag, tag_class);
+  return out;
+}
+
+// What stands before `tail` bytes, written from the inside out: the contents, some hundred kilobytes,
+// are copied once.
+class Prefix {
+ public:
+  explicit Prefix(std::size_t tail) : tail_(tail) {}
+  Prefix& after(const std::string& bytes) {
+    text_ = bytes + text_;
+    return *this;
+  }
+  Prefix& octets() { return in(V_ASN1_OCTET_STRING, V_ASN1_UNIVERSAL, false); }
+  Prefix& sequence() { return in(V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, true); }
+  Prefix& set() { return in(V_ASN1_SET, V_ASN1_UNIVERSAL, true); }
+  Prefix& explicit_0() { return in(0, V_ASN1_CONTEXT_SPECIFIC, true); }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  Prefix& in(int tag, int tag_class, bool constructed) {
+    text_ = der_head(tag, text_.size() + tail_, tag_class, constructed) + text_;
+    return *this;
+  }
+  std::string text_;
+  std::size_t tail_;
+};
+
+// Encoded object identifiers, without tag and length.
+constexpr std::string_view kPkcs7Data{"\x2A\x86\x48\x86\xF7\x0D\x01\x07\x01", 9};
+constexpr std::string_view kCertBag{"\x2A\x86\x48\x86\xF7\x0D\x01\x0C\x0A\x01\x03", 11};
+constexpr std::string_view kX509Certificate{"\x2A\x86\x48\x86\xF7\x0D\x01\x09\x16\x01", 10};
+constexpr std::string_view kTrustedKeyUsage{"\x60\x86\x48\x01\x86\xF9\x66\xAD\xCA\x7B\x01\x01",
+                                            12};  // 2.16.840.1.113894.746875.1.1
+constexpr std::string_view kAnyExtendedKeyUsage{"\x55\x1D\x25\x00", 4};
+
+std::string oid(std::string_view encoded) {
+  return der_head(V_ASN1_OBJECT, encoded.size(), V_ASN1_UNIVERSAL, false) + std::string(encoded);
+}
+
+using EncodeCtx = std::unique_ptr<EVP_ENCODE_CTX, ossl::Free<EVP_ENCODE_CTX_free>>;
+
+// Base64 with line breaks; empty when it is none.
+std::string decode_base64(std::string_view text) {
+  const EncodeCtx context(EVP_ENCODE_CTX_new());
+  std::string bytes(encoding::base64_decoded_bound(text.size()), '\0');
+  auto* const out = reinterpret_cast<unsigned char*>(bytes.data());
+  int body = 0;
+  int tail = 0;
+  EVP_DecodeInit(context.get());
+  if (EVP_DecodeUpdate(context.get(), out, &body,
+                       reinterpret_cast<const unsigned char*>(text.data()),
+                       static_cast<int>(text.size())) < 0 ||
+      EVP_DecodeFinal(context.get(), out + body, &tail) < 0) {
+    return {};
+  }
+  bytes.resize(static_cast<std::size_t>(body + tail));
+  return bytes;
+}
+
+}  // namespace
+
+Expected<std::string> combined_bundle(std::string_view ca_pem, const EnvLookup& env) {
+  AV_TRY(std::string bundle, base_bundle(env));
+  if (const char* path = set_value(env, "NODE_EXTRA_CA_CERTS")) {
+    // Node itself only warns about a file that it cannot read.
+    if (const auto extra = fs::read_file(path)) {
+      append_block(bundle, *extra);
+    }
+  }
+  append_block(bundle, ca_pem);
+  return bundle;
+}
+
+std::vector<std::string> certificates_in(std::string_view pem) {
+  std::vector<std::string> certificates;
+  for (std::size_t begin = pem.find(kBegin); begin != std::string_view::npos;
+       begin = pem.find(kBegin, begin)) {
+    begin += kBegin.size();
+    const std::size_t end = pem.find(kEnd, begin);
+    if (end == std::string_view::npos) {
+      break;
+    }
+    if (std::string bytes = decode_base64(pem.substr(begin, end - begin)); !bytes.empty()) {
+      certificates.push_back(std::move(bytes));
+    }
+    begin = end;
+  }
+  return certificates;
+}
+
+std::string make_trust_store(const std::vector<std::string>& certificates) {
+  // SET { SEQUENCE { trustedKeyUsage, SET { anyExtendedKeyUsage } } }
+  const std::string usage = Prefix(0).after(oid(kAnyExtendedKeyUsage)).set().text();
+  const std::string attributes =
+      Prefix(0).after(usage).after(oid(kTrustedKeyUsage)).sequence().set().text();
+  std::string bags;
+  for (const std::string& certificate : certificates) {
+    const std::string bag = Prefix(certificate.size())
+                                .octets()
+                                .explicit_0()
+                                .after(oid(kX509Certificate))
+                                .sequence()
+                                .explicit_0()
+                                .after(oid(kCertBag))
+                                .text();
+    bags += der_head(V_ASN1_SEQUENCE, bag.size() + certificate.size() + attributes.size(),
+                     V_ASN1_UNIVERSAL, true);
+    bags.append(bag).append(certificate).append(attributes);
+  }
+  const std::string data = oid(kPkcs7Data);
+  // PFX { 3, ContentInfo { data, AuthenticatedSafe { ContentInfo { data, SafeContents } } } }
+  std::string store = Prefix(bags.size())
+                          .sequence()
+                          .octets()
+                          .explicit_0()
+                          .after(data)
+                          .sequence()
+                          .sequence()
+                          .octets()
+                          .explicit_0()
+                          .after(data)
+                          .sequence()
+                          .after({V_ASN1_INTEGER, 1, 3})
+                          .sequence()
+                          .text();
+  store += bags;
+  return store;
+}
+
+}  // namespace av::cmd

@@ -1,0 +1,337 @@
+#include "cmd/cli.h"
+
+#include <openssl/crypto.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstring>
+
+#include "cmd/output.h"
+#include "core/exit_code.h"
+#include "vault/names.h"
+
+namespace av::cmd {
+namespace {
+
+constexpr std::string_view kProgram = "agent-vault";
+
+std::string_view head(std::string_view path) {
+  return path.substr(0, path.find(' '));
+}
+
+bool is_below(std::string_view path, std::string_view group) {
+  return group.empty() || (path.size() > group.size() && path.substr(0, group.size()) == group &&
+                           path[group.size()] == ' ');
+}
+
+std::string joined(std::string_view path, std::string_view word) {
+  const bool both = !path.empty() && !word.empty();
+  return std::string(path) + (both ? " " : "") + std::string(word);
+}
+
+std::string resolve_alias(std::string path) {
+  for (const Alias& alias : command_aliases()) {
+    if (path == alias.path) {
+      return std::string(alias.target);
+    }
+  }
+  return path;
+}
+
+const Command* find_command(std::string_view path) {
+  const auto table = command_table();
+  const auto it =
+      std::find_if(table.begin(), table.end(), [&](const Command& c) { return c.path == path; });
+  return it == table.end() ? nullptr : &*it;
+}
+
+bool is_group(std::string_view path) {
+  const auto groups = command_groups();
+  return std::any_of(groups.begin(), groups.end(), [&](const Group& g) { return g.path == path; });
+}
+
+struct Child {
+  std::string word;
+  std::string_view summary;
+};
+
+// The words that may follow `group`, in the order of the table.
+std::vector<Child> children(std::string_view group) {
+  std::vector<Child> result;
+  const auto add = [&](std::string_view path, std::string_view summary) {
+    const std::string word(head(path.substr(group.empty() ? 0 : group.size() + 1)));
+    const bool known = std::any_of(result.begin(), result.end(),
+                                   [&](const Child& child) { return child.word == word; });
+    if (!known) {
+      const std::string full = joined(group, word);
+      for (const Group& g : command_groups()) {
+        summary = g.path == full ? g.summary : summary;
+      }
+      result.push_back({word, summary});
+    }
+  };
+  for (const Command& command : command_table()) {
+    if (is_below(command.path, group)) {
+      add(command.path, command.summary);
+    }
+  }
+  return result;
+}
+
+std::string group_help(std::string_view group) {
+  std::string text = "usage: " + joined(kProgram, group) + " COMMAND [OPTIONS]\n\n";
+  if (group.empty()) {
+    text += "Gives AI agents access to APIs without giving them the keys.\n\n";
+  }
+  std::size_t width = 0;
+  for (const Child& child : children(group)) {
+    width = std::max(width, child.word.size());
+  }
+  for (const Child& child : children(group)) {
+    text += "  " + child.word + std::string(width - child.word.size() + 2, ' ') +
+            std::string(child.summary) + "\n";
+  }
+  text += "\nMore about each: " + joined(kProgram, joined(group, "COMMAND")) + " --help\n";
+  return text;
+}
+
+Error unknown_command(std::string_view group, std::string_view word) {
+  std::vector<std::string> candidates;
+  for (const Child& child : children(group)) {
+    candidates.push_back(child.word);
+  }
+  for (const Alias& alias : command_aliases()) {
+    if (is_below(alias.path, group) || (group.empty() && alias.path.find(' ') == alias.path.npos)) {
+      candidates.emplace_back(head(alias.path.substr(group.empty() ? 0 : group.size() + 1)));
+    }
+  }
+  const std::string near = vault::did_you_mean(word, candidates);
+  // What stands where a command should may be anything, a pasted key too.
+  const std::string shown = word.size() <= 32 ? " '" + std::string(word) + "'" : "";
+  return usage_error(
+      "unknown command" + shown + (group.empty() ? "" : " of `" + std::string(group) + "`"),
+      near.empty() ? "see: " + joined(kProgram, group) + " --help"
+                   : "did you mean: " + joined(kProgram, joined(group, near)));
+}
+
+// The words up to the command's own arguments.
+struct Resolved {
+  const Command* command = nullptr;
+  std::vector<std::string> rest;
+  bool help = false;
+  bool version = false;
+  std::string group;  // the deepest group reached
+};
+
+Expected<Resolved> resolve(const std::vector<std::string>& words) {
+  Resolved resolved;
+  std::string path;
+  std::size_t i = 0;
+  for (; i < words.size() && resolved.command == nullptr; ++i) {
+    const std::string& word = words[i];
+    if (word == "--help" || word == "-h") {
+      resolved.help = true;
+    } else if (word == "--version" || word == "-V") {
+      resolved.version = true;
+    } else if (word == "--json" || word.starts_with("--vault=")) {
+      resolved.rest.push_back(word);
+    } else if (word == "--vault") {
+      resolved.rest.push_back(word);
+      if (++i < words.size()) {
+        resolved.rest.push_back(words[i]);
+      }
+    } else if (word.starts_with("-")) {
+      return usage_error("unknown option '" + word.substr(0, word.find('=')) + "' before a command",
+                         "put options behind the command: " + joined(kProgram, path) +
+                             (path.empty() ? " COMMAND" : "") + " --help");
+    } else {
+      const std::string next = resolve_alias(joined(path, word));
+      resolved.command = find_command(next);
+      if (resolved.command == nullptr && !is_group(next)) {
+        return unknown_command(path, word);
+      }
+      path = next;
+    }
+  }
+  resolved.group = resolved.command == nullptr ? path : "";
+  resolved.rest.insert(resolved.rest.end(), words.begin() + static_cast<std::ptrdiff_t>(i),
+                       words.end());
+  return resolved;
+}
+
+// CLI11 quotes the words it did not like; a word may hold a value.
+Error from_parse_error(const CLI::App& app, const CLI::ParseError& e) {
+  const std::string hint = "see: " + app.get_name() + " --help";
+  if (dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr) {
+    const auto extras = app.remaining();
+    std::string word = extras.empty() ? "" : extras.front();
+    if (!word.starts_with("-")) {
+      return usage_error("too many arguments", hint);
+    }
+    word = word.substr(0, word.find('='));
+    std::vector<std::string> options;
+    for (const CLI::Option* option : app.get_options()) {
+      for (const std::string& name : option->get_lnames()) {
+        options.push_back("--" + name);
+      }
+    }
+    const std::string near = vault::did_you_mean(word, options);
+    return usage_error("unknown option '" + word.substr(0, 40) + "'",
+                       near.empty() ? hint : "did you mean " + near + "?");
+  }
+  std::string message = e.what();
+  if (!message.empty() && message[0] >= 'A' && message[0] <= 'Z' &&
+      (message.size() < 2 || message[1] < 'A' || message[1] > 'Z')) {
+    message[0] = static_cast<char>(message[0] - 'A' + 'a');
+  }
+  while (!message.empty() && (message.back() == '.' || message.back() == '\n')) {
+    message.pop_back();
+  }
+  return usage_error(message, hint);
+}
+
+bool takes_vault(std::string_view path) {
+  for (const std::string_view prefix :
+       {"vault credential ", "vault service ", "vault settings", "run"}) {
+    if (path.starts_with(prefix)) {
+      return true;
+    }
+  }
+  return path == "log" || path == "vault current";
+}
+
+Expected<int> run_command(Context& context, const Resolved& resolved) {
+  Parser parser = make_parser(*resolved.command);
+  std::vector<std::string> reversed(resolved.rest.rbegin(), resolved.rest.rend());
+  try {
+    parser.app->parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    print(context.out, parser.app->help());
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return from_parse_error(*parser.app, e);
+  }
+  context.json = context.json || *parser.json;
+  if (!parser.vault->empty()) {
+    context.vault = *parser.vault;
+  }
+  if (context.paths.data.empty() && resolved.command->path != "completion") {
+    AV_TRY(context.paths, fs::default_paths());
+  }
+  if (resolved.command->guarded) {
+    AV_CHECK(context.refuse_inside_run());
+  }
+  if (resolved.command->needs == Needs::kStore) {
+    AV_CHECK(context.open_store());
+  }
+  return parser.run(context);
+}
+
+Expected<int> dispatch(Context& context, const std::vector<std::string>& words) {
+  AV_TRY(Resolved resolved, resolve(words));
+  if (resolved.version) {
+    print(context.out, std::string(kProgram) + " " AV_VERSION "\n");
+    return 0;
+  }
+  if (resolved.help) {
+    if (resolved.command == nullptr) {
+      print(context.out, group_help(resolved.group));
+      return 0;
+    }
+    resolved.rest.insert(resolved.rest.begin(), "--help");
+  }
+  if (resolved.command == nullptr) {
+    print(context.err, group_help(resolved.group));
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  return run_command(context, resolved);
+}
+
+// Whether a word is one that `credential set` reads as KEY=VALUE. Everything with a "=" counts,
+// also where the key is misspelt: what follows is a value all the same.
+std::size_t value_offset(std::string_view word) {
+  const std::size_t equals = word.find('=');
+  return word.starts_with("-") || equals == std::string_view::npos ? 0 : equals + 1;
+}
+
+}  // namespace
+
+Error usage_error(std::string message, std::string hint) {
+  return make_error(ErrorCode::kUsage, std::move(message), std::move(hint));
+}
+
+Parser make_parser(const Command& command) {
+  Parser parser;
+  parser.app =
+      std::make_unique<CLI::App>(std::string(command.summary), joined(kProgram, command.path));
+  parser.vault = std::make_shared<std::string>();
+  parser.json = std::make_shared<bool>(false);
+  parser.app->set_help_flag("-h,--help", "show this help");
+  parser.run = command.setup(*parser.app);
+  if (takes_vault(command.path) && parser.app->get_option_no_throw("--vault") == nullptr) {
+    parser.app->add_option("--vault", *parser.vault, "vault to use")->type_name("NAME");
+  }
+  if (command.path != "run" && command.path != "completion" &&
+      parser.app->get_option_no_throw("--json") == nullptr) {
+    parser.app->add_flag("--json", *parser.json, "print JSON");
+  }
+  return parser;
+}
+
+Expected<Arguments> take_arguments(int argc, char** argv) {
+  Arguments arguments;
+  bool credential = false;
+  bool set = false;
+  bool literal = false;       // behind "--"
+  bool option_value = false;  // the word belongs to the option before it
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const std::size_t offset =
+        set && !option_value ? (literal ? word.find('=') + 1 : value_offset(word)) : 0;
+    if (offset != 0) {
+      AV_TRY(Secret value, Secret::copy_of(word.substr(offset)));
+      arguments.words.emplace_back(word.substr(0, offset));
+      OPENSSL_cleanse(argv[i] + offset, word.size() - offset);
+      arguments.values.push_back(std::move(value));
+      continue;
+    }
+    const bool value_follows = !literal && (word == "--vault" || word == "--from-file");
+    if (!option_value && !literal) {
+      set = set || (credential && word == "set");
+      credential = credential || word == "credential" || word == "creds";
+      literal = word == "--" && set;
+      if (word == "--" && !set) {
+        credential = false;
+      }
+      if ((word == "run" || word == "get") && !set) {
+        // Another command; what follows is its own.
+        for (int k = i; k < argc; ++k) {
+          arguments.words.emplace_back(argv[k]);
+        }
+        return arguments;
+      }
+    }
+    option_value = value_follows && !option_value;
+    arguments.words.emplace_back(word);
+  }
+  return arguments;
+}
+
+int run_cli(Context& context, Arguments arguments) {
+  context.argv_values = std::move(arguments.values);
+  const auto& words = arguments.words;
+  const auto end_of_options = std::find(words.begin(), words.end(), "--");
+  // Also for errors that come before parsing is done.
+  context.json = std::find(words.begin(), end_of_options, "--json") != end_of_options;
+  Expected<int> result = dispatch(context, words);
+  if (std::fflush(context.out) != 0 && result) {
+    result = errno_error(errno, "cannot write the output");
+  }
+  if (!result) {
+    print_error(context.err, result.error(), context.json);
+    return static_cast<int>(exit_code_for(result.error().code));
+  }
+  return *result;
+}
+
+}  // namespace av::cmd

@@ -1,0 +1,42 @@
+#include <array>
+#include <vector>
+
+#include "cmd/cli.h"
+
+namespace av::cmd {
+
+std::span<const Command> command_table() {
+  static const std::vector<Command> table = [] {
+    std::vector<Command> all;
+    for (const auto group :
+         {run_commands(), vault_commands(), credential_commands(), service_commands(),
+          log_commands(), key_commands(), completion_commands()}) {
+      all.insert(all.end(), group.begin(), group.end());
+    }
+    return all;
+  }();
+  return table;
+}
+
+std::span<const Group> command_groups() {
+  static constexpr std::array<Group, 5> kGroups = {{
+      {"vault", "vaults, and the credentials and services in them"},
+      {"vault credential", "store, list and change credentials"},
+      {"vault service", "which requests get which credential, and how"},
+      {"key", "the key that the store is encrypted with"},
+      {"ca", "the certificate authority of the store"},
+  }};
+  return kGroups;
+}
+
+std::span<const Alias> command_aliases() {
+  static constexpr std::array<Alias, 4> kAliases = {{
+      {"vault creds", "vault credential"},
+      {"vault run", "run"},
+      {"credential", "vault credential"},
+      {"creds", "vault credential"},
+  }};
+  return kAliases;
+}
+
+}  // namespace av::cmd

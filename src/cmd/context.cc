@@ -1,0 +1,159 @@
+#include <unistd.h>
+
+#include <toml++/toml.h>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "cmd/command.h"
+#include "cmd/env_secrets.h"
+#include "cmd/term.h"
+#include "vault/names.h"
+
+namespace av::cmd {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+Error bad_project_file(const std::filesystem::path& path, const std::string& why) {
+  return make_error(ErrorCode::kInvalid, path.string() + ": " + why,
+                    "it should hold the name of a vault and nothing else: {\"vault\": \"name\"}");
+}
+
+// Only the choice of a vault is read: whatever stands in a project must not loosen policy.
+Expected<std::string> vault_from_json(const std::filesystem::path& path, const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("vault") || !json["vault"].is_string()) {
+    return bad_project_file(path, "no \"vault\"");
+  }
+  return json["vault"].get<std::string>();
+}
+
+Expected<std::string> vault_from_toml(const std::filesystem::path& path, const std::string& text) {
+  try {
+    const toml::table table = toml::parse(text);
+    const auto vault = table["vault"].value<std::string>();
+    if (!vault) {
+      return bad_project_file(path, "no \"vault\"");
+    }
+    return *vault;
+  } catch (const toml::parse_error& e) {
+    return bad_project_file(path, "line " + std::to_string(e.source().begin.line) + ": " +
+                                      std::string(e.description()));
+  }
+}
+
+// The nearest agent-vault.json or agent-vault.toml, from the working directory up to the root of
+// the repository; empty when there is none.
+Expected<std::string> vault_from_project() {
+  std::error_code ec;
+  auto directory = std::filesystem::current_path(ec);
+  const std::filesystem::path home = environment("HOME");
+  while (!ec) {
+    for (const bool json : {true, false}) {
+      const auto path = directory / (json ? "agent-vault.json" : "agent-vault.toml");
+      if (!std::filesystem::is_regular_file(path, ec)) {
+        ec.clear();
+        continue;
+      }
+      AV_TRY(const std::string text, fs::read_file(path, std::size_t{64} << 10));
+      return json ? vault_from_json(path, text) : vault_from_toml(path, text);
+    }
+    if (directory == home || directory == directory.root_path() ||
+        std::filesystem::exists(directory / ".git", ec)) {
+      break;
+    }
+    directory = directory.parent_path();
+  }
+  return std::string();
+}
+
+Error add_hint(Error error, std::string_view hint) {
+  if (error.hint.empty()) {
+    error.hint = hint;
+  }
+  return error;
+}
+
+Expected<Secret> prompt_passphrase(bool confirm_it) {
+  Expected<Secret> passphrase = confirm_it ? read_hidden_twice("new passphrase of the store: ")
+                                           : read_hidden("passphrase of the store: ");
+  if (!passphrase) {
+    return add_hint(std::move(passphrase.error()),
+                    "set AGENT_VAULT_MASTER_PASSWORD, or run it in a terminal");
+  }
+  return passphrase;
+}
+
+Expected<store::KeySources> key_sources() {
+  AV_TRY(EnvSecrets secrets, capture_env_secrets());
+  store::KeySources sources;
+  sources.environment_key = std::move(secrets.encryption_key);
+  sources.passphrase_from_environment = !secrets.master_password.empty();
+  if (sources.passphrase_from_environment) {
+    const auto shared = std::make_shared<const Secret>(std::move(secrets.master_password));
+    sources.passphrase = [shared](bool) { return shared->clone(); };
+  } else {
+    sources.passphrase = prompt_passphrase;
+  }
+  return sources;
+}
+
+}  // namespace
+
+Expected<std::string> Context::vault_name() {
+  std::string name = vault.value_or("");
+  if (name.empty()) {
+    name = environment("AGENT_VAULT_VAULT");
+  }
+  if (name.empty()) {
+    AV_TRY(name, vault_from_project());
+  }
+  if (name.empty() && store != nullptr) {
+    AV_TRY(name, store->current_vault());
+  }
+  if (name.empty()) {
+    name = vault::kDefaultVault;
+  }
+  AV_CHECK(vault::check_slug("vault name", name));
+  return name;
+}
+
+Status Context::audit(vault::AuditRecord record) {
+  if (journal_ == nullptr) {
+    AV_TRY(journal_,
+           store::AuditJournal::create(paths.audit(), "cli-" + std::to_string(::getpid())));
+  }
+  if (record.time_ms == 0) {
+    record.time_ms = clock->wall_ms();
+  }
+  return journal_->append(record);
+}
+
+Status Context::refuse_inside_run() const {
+  if (!environment("AGENT_VAULT_RUN").empty()) {
+    return make_error(ErrorCode::kNotPermitted, "not available inside `agent-vault run`",
+                      "ask the person who started the run to do it in a terminal of their own");
+  }
+  return {};
+}
+
+Status Context::open_store() {
+  if (store != nullptr) {
+    return {};
+  }
+  if (!environment("AGENT_VAULT_TOKEN").empty() && !environment("AGENT_VAULT_ADDR").empty() &&
+      ::access(paths.database().c_str(), F_OK) != 0) {
+    return make_error(ErrorCode::kNotPermitted,
+                      "this runs inside `agent-vault run`, which hides the store",
+                      "requests through the proxy in HTTPS_PROXY get their credentials by "
+                      "themselves; anything else is done outside the run");
+  }
+  AV_TRY(store::KeySources sources, key_sources());
+  AV_TRY(store, store::Store::open(paths, std::move(sources), *clock));
+  return {};
+}
+
+}  // namespace av::cmd

@@ -1,0 +1,13 @@
+#pragma once
+// `vault credential set` and `vault credential import`: the ways by which values come in.
+
+#include "cmd/command.h"
+
+namespace av::cmd {
+
+// Both open the store only once the value is there and well-formed, so that nothing is made or
+// unlocked for a mistyped command.
+Run setup_credential_set(CLI::App& app);
+Run setup_credential_import(CLI::App& app);
+
+}  // namespace av::cmd

@@ -1,0 +1,193 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "cmd/cli.h"
+#include "cmd/env_secrets.h"
+#include "cmd/output.h"
+#include "cmd/term.h"
+#include "proxy/certificate_authority.h"
+
+namespace av::cmd {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kCaItem = "ca";
+constexpr Millis kCaLifetime = std::chrono::hours(24) * 3653;
+constexpr std::size_t kShortestPassphrase = 8;
+
+Status audit_key(Context& context, std::string_view event, std::string detail = {}) {
+  vault::AuditRecord record;
+  record.event = event;
+  record.detail = std::move(detail);
+  return context.audit(std::move(record));
+}
+
+Expected<int> print_status(Context& context) {
+  AV_TRY(const store::KeyStatus status, context.store->key_status());
+  const std::string rotated = status.rotated_ms == 0 ? "never" : format_utc(status.rotated_ms);
+  if (context.json) {
+    const Json json = {{"mode", to_string(status.mode)},
+                       {"detail", status.detail},
+                       {"generation", status.generation},
+                       {"created", format_utc(status.created_ms)},
+                       {"rotated", status.rotated_ms == 0 ? Json() : Json(rotated)}};
+    print(context.out, json.dump() + "\n");
+    return 0;
+  }
+  print(context.out, "mode        " + std::string(to_string(status.mode)) + "\n" + "detail      " +
+                         status.detail + "\n" + "generation  " + std::to_string(status.generation) +
+                         "\n" + "created     " + format_utc(status.created_ms) + "\n" +
+                         "rotated     " + rotated + "\n");
+  return 0;
+}
+
+Run setup_status(CLI::App&) {
+  return print_status;
+}
+
+struct PassphraseOptions {
+  bool remove = false;
+  bool from_stdin = false;
+};
+
+Expected<Secret> new_passphrase(const PassphraseOptions& options) {
+  Expected<Secret> passphrase = Secret();
+  if (options.from_stdin) {
+    passphrase = fs::read_secret_fd(STDIN_FILENO, 4096);
+    if (passphrase &&
+        passphrase->reveal([](std::string_view bytes) { return bytes.ends_with('\n'); })) {
+      passphrase->truncate(passphrase->size() - 1);
+    }
+  } else {
+    passphrase = read_hidden_twice("new passphrase: ");
+    if (!passphrase && passphrase.error().hint.empty()) {
+      passphrase.error().hint = "pipe it in: agent-vault key set-passphrase --stdin";
+    }
+  }
+  if (passphrase && passphrase->size() < kShortestPassphrase) {
+    return make_error(ErrorCode::kInvalid, "the passphrase is shorter than " +
+                                               std::to_string(kShortestPassphrase) + " bytes");
+  }
+  return passphrase;
+}
+
+Expected<int> set_passphrase(Context& context, const PassphraseOptions& options) {
+  if (options.remove && options.from_stdin) {
+    return usage_error("--remove and --stdin exclude one another");
+  }
+  if (options.remove) {
+    AV_CHECK(audit_key(context, "key.passphrase", "removed"));
+    AV_CHECK(context.store->remove_passphrase());
+    notice(context, "the store now opens with the key file " + context.paths.key_file().string());
+  } else {
+    AV_TRY(const Secret passphrase, new_passphrase(options));
+    AV_CHECK(audit_key(context, "key.passphrase", "set"));
+    AV_CHECK(context.store->set_passphrase(passphrase));
+    notice(context, "the store now opens with the passphrase; there is no way in without it");
+  }
+  return context.json ? print_status(context) : Expected<int>(0);
+}
+
+Run setup_set_passphrase(CLI::App& app) {
+  const auto options = std::make_shared<PassphraseOptions>();
+  app.add_flag("--remove", options->remove, "go back to a key file");
+  app.add_flag("--stdin", options->from_stdin, "read the new passphrase from standard input");
+  return [options](Context& context) { return set_passphrase(context, *options); };
+}
+
+Run setup_rotate(CLI::App&) {
+  return [](Context& context) -> Expected<int> {
+    AV_CHECK(audit_key(context, "key.rotate"));
+    const bool show = ::isatty(STDERR_FILENO) == 1 && context.err == stderr;
+    AV_CHECK(context.store->rotate_key([&](std::uint64_t done, std::uint64_t total) {
+      if (show && (done % 256 == 0 || done == total)) {
+        std::fprintf(context.err, "\rre-sealing %llu of %llu%s",
+                     static_cast<unsigned long long>(done), static_cast<unsigned long long>(total),
+                     done == total ? "\n" : "");
+      }
+    }));
+    if (context.json) {
+      return print_status(context);
+    }
+    notice(context, "every value is sealed under a new key");
+    return 0;
+  };
+}
+
+std::string ca_name() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) {
+    host[0] = '\0';
+  }
+  const char* user = std::getenv("USER");
+  std::string name =
+      "agent-vault CA " + std::string(user == nullptr ? "" : user) + "@" + host.data();
+  return name.substr(0, 64);  // ub-common-name, RFC 5280 appendix A.1
+}
+
+Expected<proxy::CertificateAuthority> make_ca(Context& context) {
+  AV_TRY(proxy::CertificateAuthority ca,
+         proxy::CertificateAuthority::create(ca_name(), kCaLifetime, *context.clock));
+  AV_TRY(Secret key, ca.key_pem());
+  AV_CHECK(audit_key(context, "ca.create", ca.fingerprint_sha256()));
+  AV_CHECK(context.store->put_item(kCaItem, {ca.certificate_pem(), std::move(key)}));
+  return ca;
+}
+
+Expected<proxy::CertificateAuthority> load_or_make_ca(Context& context) {
+  AV_TRY(const auto item, context.store->get_item(kCaItem));
+  if (!item) {
+    return make_ca(context);
+  }
+  return proxy::CertificateAuthority::from_pem(item->public_part, item->secret_part);
+}
+
+void print_ca(const Context& context, const proxy::CertificateAuthority& ca, bool fingerprint) {
+  if (context.json) {
+    const Json json = {{"fingerprint_sha256", ca.fingerprint_sha256()},
+                       {"not_after", format_utc(ca.not_after_ms())},
+                       {"certificate", ca.certificate_pem()}};
+    print(context.out, json.dump() + "\n");
+  } else {
+    print(context.out, fingerprint ? ca.fingerprint_sha256() + "\n" : ca.certificate_pem());
+  }
+}
+
+Run setup_ca_show(CLI::App& app) {
+  const auto fingerprint = std::make_shared<bool>(false);
+  app.add_flag("--fingerprint", *fingerprint, "print the SHA-256 fingerprint instead");
+  return [fingerprint](Context& context) -> Expected<int> {
+    AV_TRY(const proxy::CertificateAuthority ca, load_or_make_ca(context));
+    print_ca(context, ca, *fingerprint);
+    return 0;
+  };
+}
+
+Run setup_ca_rotate(CLI::App&) {
+  return [](Context& context) -> Expected<int> {
+    AV_TRY(const proxy::CertificateAuthority ca, make_ca(context));
+    notice(context, "new certificate authority; remove the old one from trust stores");
+    print_ca(context, ca, true);
+    return 0;
+  };
+}
+
+}  // namespace
+
+std::span<const Command> key_commands() {
+  static constexpr std::array<Command, 5> kCommands = {{
+      {"key status", "what the store is locked with", Needs::kStore, setup_status, false},
+      {"key set-passphrase", "lock the store with a passphrase", Needs::kStore,
+       setup_set_passphrase, true},
+      {"key rotate", "make a new key and re-seal everything", Needs::kStore, setup_rotate, true},
+      {"ca show", "print the certificate of the authority", Needs::kStore, setup_ca_show, false},
+      {"ca rotate", "make a new authority", Needs::kStore, setup_ca_rotate, true},
+  }};
+  return kCommands;
+}
+
+}  // namespace av::cmd

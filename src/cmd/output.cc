@@ -1,0 +1,157 @@
+#include "cmd/output.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "core/clock.h"
+#include "core/encoding.h"
+
+namespace av::cmd {
+namespace {
+
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
+}
+
+// Well-formed UTF-8 by RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
+bool is_utf8(std::string_view bytes) {
+  for (std::size_t i = 0; i < bytes.size();) {
+    const auto lead = static_cast<unsigned char>(bytes[i]);
+    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4 || i + length > bytes.size()) {
+      return false;
+    }
+    for (std::size_t k = 1; k < length; ++k) {
+      if ((static_cast<unsigned char>(bytes[i + k]) & 0xc0U) != 0x80U) {
+        return false;
+      }
+    }
+    const auto second = length > 1 ? static_cast<unsigned char>(bytes[i + 1]) : 0x80U;
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+        (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f)) {
+      return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+}  // namespace
+
+void Table::add(std::vector<std::string> row) {
+  for (std::string& cell : row) {
+    cell = encoding::printable(cell);
+  }
+  rows_.push_back(std::move(row));
+}
+
+void Table::print(std::FILE* out) const {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], width_of(row[i]));
+    }
+  }
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) {
+        line.append(widths[i] - width_of(row[i]) + 2, ' ');
+      }
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    cmd::print(out, line + "\n");
+  }
+}
+
+void print(std::FILE* out, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), out);
+}
+
+void notice(const Context& context, std::string_view text) {
+  print(context.err, "agent-vault: " + std::string(text) + "\n");
+}
+
+void warn(const Context& context, std::string_view text) {
+  print(context.err, "agent-vault: warning: " + std::string(text) + "\n");
+}
+
+void print_error(std::FILE* err, const Error& error, bool json) {
+  if (json) {
+    const nlohmann::ordered_json object = {
+        {"error", to_string(error.code)}, {"message", error.message}, {"hint", error.hint}};
+    print(err, object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    return;
+  }
+  print(err, "agent-vault: error: " + encoding::printable(error.message) + "\n");
+  if (!error.hint.empty()) {
+    print(err, "agent-vault: hint: " + encoding::printable(error.hint) + "\n");
+  }
+}
+
+Status print_secret(std::FILE* out, std::string_view bytes) {
+  std::fflush(out);
+  if (::fileno(out) >= 0) {  // a stream in memory is its buffer
+    std::setvbuf(out, nullptr, _IONBF, 0);
+  }
+  if (std::fwrite(bytes.data(), 1, bytes.size(), out) != bytes.size() || std::fflush(out) != 0) {
+    return errno_error(errno, "cannot write the value");
+  }
+  return {};
+}
+
+void append_json_value(SecretBuffer& out, std::string_view bytes) {
+  if (is_utf8(bytes)) {
+    out.append(R"("value":")");
+    encoding::append_json_escaped(out, bytes);
+  } else {
+    out.append(R"("value_base64":")");
+    encoding::append_base64(out, bytes);
+  }
+  out.push_back('"');
+}
+
+void append_printable(SecretBuffer& out, std::string_view bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      out.push_back(c);
+    } else {
+      const std::array<char, 4> escape = {'\\', 'x', kHex[byte >> 4U], kHex[byte & 15U]};
+      out.append({escape.data(), escape.size()});
+    }
+  }
+}
+
+std::string show_time(std::int64_t wall_ms) {
+  if (wall_ms == 0) {
+    return "-";
+  }
+  std::string text = format_utc(wall_ms).substr(0, 19);
+  text[10] = ' ';
+  return text;
+}
+
+std::string count_of(std::uint64_t count, std::string_view singular) {
+  return std::to_string(count) + " " + std::string(singular) + (count == 1 ? "" : "s");
+}
+
+std::string join(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!text.empty()) {
+      text += separator;
+    }
+    text += part;
+  }
+  return text;
+}
+
+}  // namespace av::cmd

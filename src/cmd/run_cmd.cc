@@ -1,0 +1,377 @@
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+
+#include "cmd/agent_setup.h"
+#include "cmd/ca_bundle.h"
+#include "cmd/child_env.h"
+#include "cmd/command.h"
+#include "cmd/env_secrets.h"
+#include "cmd/output.h"
+#include "cmd/run_directory.h"
+#include "cmd/run_options.h"
+#include "cmd/run_supervisor.h"
+#include "core/encoding.h"
+#include "core/exit_code.h"
+#include "isolation/launcher.h"
+#include "proxy/proxy_server.h"
+
+namespace av::cmd {
+namespace {
+
+constexpr Millis kAuthorityLifetime{std::int64_t{7} * 24 * 3600 * 1000};
+constexpr std::string_view kTokenPrefix = "av_sess_";
+
+struct RunCommand {
+  RunWords words;
+  std::vector<std::string> argv;
+};
+
+// "av_sess_" and 32 random bytes.
+Expected<Secret> make_token() {
+  AV_TRY(const Secret random, crypto::random_secret(32));
+  SecretBuffer text;
+  text.append(kTokenPrefix);
+  random.reveal([&](std::string_view bytes) {
+    encoding::append_base64(text, bytes, encoding::Base64::kUrl);
+  });
+  return text.to_secret();
+}
+
+struct Listener {
+  UniqueFd fd;
+  std::uint16_t port = 0;
+};
+
+Expected<Listener> listen_on_loopback() {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  if (!fd.valid() || ::bind(fd.get(), generic, size) != 0 || ::listen(fd.get(), SOMAXCONN) != 0 ||
+      ::getsockname(fd.get(), generic, &size) != 0) {
+    return errno_error(errno, "cannot listen on 127.0.0.1");
+  }
+  return Listener{std::move(fd), ntohs(address.sin_port)};
+}
+
+// The level that was asked for, or the best that can be had when none was.
+Expected<isolation::Launcher> start_launcher(const Context& context,
+                                             std::optional<isolation::Level> asked) {
+  const isolation::Level level = asked.value_or(isolation::Level::kStore);
+  auto launcher = isolation::Launcher::start(level, wipe_env_secrets);
+  Status ready = launcher ? launcher->prepared() : Status(launcher.error());
+  if (ready) {
+    if (level == isolation::Level::kOff) {
+      warn(context, "isolation is off: the command can read the store and this process");
+    }
+    return launcher;
+  }
+  if (asked) {
+    return ready.error();
+  }
+  warn(context, "no isolation: " + ready.error().message +
+                    "; the command can read the store and this process");
+  notice(context, "hint: " + ready.error().hint + " to silence this");
+  AV_TRY(isolation::Launcher plain,
+         isolation::Launcher::start(isolation::Level::kOff, wipe_env_secrets));
+  AV_CHECK(plain.prepared());
+  return plain;
+}
+
+// Ours, and those that a command without our AGENT_VAULT_HOME would find.
+Expected<std::vector<std::filesystem::path>> hidden_paths(const fs::Paths& paths) {
+  // A directory that is not there cannot be covered, and could be made by the command.
+  AV_CHECK(fs::make_private_directory(paths.config));
+  std::vector<std::filesystem::path> hidden{paths.data, paths.config};
+  const char* const home = std::getenv("HOME");
+  const auto add_default = [&](const char* variable, const char* below_home) {
+    const char* const value = std::getenv(variable);
+    std::filesystem::path path = value != nullptr && value[0] == '/' ? value
+                                 : home != nullptr && home[0] == '/'
+                                     ? std::filesystem::path(home) / below_home
+                                     : std::filesystem::path();
+    path /= "agent-vault";
+    std::error_code ec;
+    if (path.is_absolute() && std::filesystem::is_directory(path, ec)) {
+      hidden.push_back(std::move(path));
+    }
+  };
+  add_default("XDG_DATA_HOME", ".local/share");
+  add_default("XDG_CONFIG_HOME", ".config");
+  return hidden;
+}
+
+// One run, from the open store to the end of the command.
+class Session {
+ public:
+  Session(Context& context, const RunCommand& command, const RunOptions& options,
+          isolation::Launcher& launcher, const RunDirectory& directory, std::string bundle_base)
+      : context_(context),
+        command_(command),
+        options_(options),
+        launcher_(launcher),
+        directory_(directory),
+        bundle_(std::move(bundle_base)),
+        run_id_("run_" + crypto::random_hex(8)) {}
+
+  Expected<Outcome> run();
+  // The errno of exec when the command could not be run.
+  [[nodiscard]] int exec_error() const { return exec_error_; }
+
+ private:
+  Status load();
+  Status start_proxy();
+  Expected<isolation::LaunchSpec> make_spec();
+  Expected<std::string> write_trust_store(std::string_view path) const;
+  Expected<Outcome> launch_and_wait(const SignalGate& signals);
+  Status audit(std::string_view event, std::string detail);
+  void follow_store();
+
+  Context& context_;
+  const RunCommand& command_;
+  const RunOptions& options_;
+  isolation::Launcher& launcher_;
+  const RunDirectory& directory_;
+  std::string bundle_;
+  std::string run_id_;
+  int exec_error_ = 0;
+  std::string vault_;
+  vault::SnapshotPtr snapshot_;
+  std::uint64_t change_counter_ = 0;
+  std::unique_ptr<store::AuditJournal> journal_;
+  std::uint16_t port_ = 0;
+  Secret token_;
+  std::optional<AgentSetup> agent_;
+  std::unique_ptr<proxy::ProxyServer> proxy_;
+};
+
+Expected<Outcome> Session::run() {
+  AV_CHECK(load());
+  // Before the threads of the journal and of the proxy: they must not take signals.
+  AV_TRY(const SignalGate signals, SignalGate::create());
+  AV_TRY(journal_, store::AuditJournal::create(context_.paths.audit(), run_id_));
+  AV_CHECK(start_proxy());
+  Expected<Outcome> outcome = launch_and_wait(signals);
+  proxy_->stop();
+  std::string how = "failed to start";
+  if (outcome) {
+    how = outcome->signal != 0 ? "signal " + std::to_string(outcome->signal)
+                               : "exit " + std::to_string(outcome->exit_code);
+  }
+  if (const Status ended = audit("run.end", how); !ended) {
+    warn(context_, "the end of the run is not in the audit log: " + ended.error().message);
+  }
+  return outcome;
+}
+
+Status Session::load() {
+  AV_CHECK(context_.open_store());
+  AV_TRY(vault_, context_.vault_name());
+  AV_TRY(change_counter_, context_.store->change_counter());
+  AV_TRY(snapshot_, context_.store->load_snapshot(vault_));
+  return {};
+}
+
+Status Session::start_proxy() {
+  AV_TRY(proxy::CertificateAuthority authority,
+         proxy::CertificateAuthority::create("agent-vault " + run_id_, kAuthorityLifetime,
+                                             *context_.clock));
+  bundle_ += authority.certificate_pem();
+  AV_TRY(token_, make_token());
+  AV_TRY(Listener listener, listen_on_loopback());
+  port_ = listener.port;
+  proxy::ProxyOptions options;
+  options.listeners.push_back(std::move(listener.fd));
+  options.net = options_.net;
+  options.upstream_ca_files = options_.upstream_ca;
+  options.unmatched_override = options_.unmatched;
+  options.header_timeout = options_.header_timeout.value_or(options.header_timeout);
+  options.skill_text = skill_text();
+  proxy::SessionGrant grant;
+  grant.token_hash = token_.reveal([](std::string_view token) { return crypto::sha256(token); });
+  grant.principal = {options_.agent, run_id_};
+  AV_TRY(proxy_, proxy::ProxyServer::start(
+                     std::move(options),
+                     std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
+                     std::move(grant), snapshot_, context_.store->key_ring(), *journal_,
+                     *context_.clock));
+  return {};
+}
+
+Expected<std::string> Session::write_trust_store(std::string_view path) const {
+  if (!is_on_path("java", path)) {
+    return std::string();
+  }
+  AV_TRY(const auto file,
+         directory_.write("truststore.p12", make_trust_store(certificates_in(bundle_))));
+  return file.string();
+}
+
+Expected<isolation::LaunchSpec> Session::make_spec() {
+  EnvBlock env(::environ);
+  const Placeholders placeholders = make_placeholders(*snapshot_);
+  AV_CHECK(replace_secrets(env, *snapshot_, *context_.store->key_ring(), placeholders));
+  AV_TRY(const auto bundle_file, directory_.write("ca.pem", bundle_));
+  AV_TRY(std::string trust_store, write_trust_store(env.get("PATH").value_or("")));
+  add_proxy_access(
+      env, {port_, token_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
+  AV_TRY(AgentSetup agent,
+         AgentSetup::create({command_.argv, launcher_.level(), options_.skill, *snapshot_,
+                             placeholders, directory_},
+                            env));
+  agent_.emplace(std::move(agent));
+
+  isolation::LaunchSpec spec;
+  spec.argv = command_.argv;
+  spec.environment = env.encode();
+  spec.masked = agent_->masked();
+  if (launcher_.level() != isolation::Level::kOff) {
+    std::error_code ec;
+    spec.cwd = std::filesystem::current_path(ec).string();
+    if (ec) {
+      return errno_error(ec.value(), "cannot tell the working directory", "cd to one that exists");
+    }
+    AV_TRY(spec.hidden, hidden_paths(context_.paths));
+  }
+  return spec;
+}
+
+Expected<Outcome> Session::launch_and_wait(const SignalGate& signals) {
+  AV_TRY(isolation::LaunchSpec spec, make_spec());
+  AV_CHECK(audit("run.start", "command " +
+                                  std::filesystem::path(spec.argv.front()).filename().string() +
+                                  ", isolation " +
+                                  std::string(isolation::to_string(launcher_.level()))));
+  // Before the command runs: a shell takes the terminal at once.
+  RunSupervisor supervisor(launcher_, signals, [this] { follow_store(); });
+  AV_TRY(exec_error_, launcher_.launch(spec));
+  if (exec_error_ != 0) {
+    return errno_error(exec_error_, "cannot run " + command_.argv.front(),
+                       exec_error_ == ENOENT ? "check the spelling, and PATH"
+                                             : "check that it is a program that you may execute");
+  }
+  spec.environment.clear();
+  return supervisor.wait();
+}
+
+Status Session::audit(std::string_view event, std::string detail) {
+  vault::AuditRecord record;
+  record.time_ms = context_.clock->wall_ms();
+  record.event = event;
+  record.vault = vault_;
+  record.agent = options_.agent;
+  record.run = run_id_;
+  record.detail = std::move(detail);
+  return journal_->append(record);
+}
+
+// What another process has changed takes effect here. On an error the old state stays.
+void Session::follow_store() {
+  const auto counter = context_.store->change_counter();
+  if (!counter || *counter == change_counter_) {
+    return;
+  }
+  auto snapshot = context_.store->load_snapshot(vault_);
+  if (snapshot) {
+    change_counter_ = *counter;
+    snapshot_ = std::move(*snapshot);
+    proxy_->publish(snapshot_, context_.store->key_ring());
+  }
+}
+
+int fail(const Context& context, const Error& error, ExitCode code = ExitCode::kRunFailed) {
+  print_error(context.err, error, context.json);
+  return static_cast<int>(code);
+}
+
+// Descriptors 0 to 2 must not become a file of ours that somebody prints to. The launcher has been
+// forked: the command finds them closed as they were.
+void fill_standard_streams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) {
+      static_cast<void>(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    }
+  }
+}
+
+// Everything that holds something of the run is gone when this returns.
+Expected<Outcome> run_session(Context& context, const RunCommand& command,
+                              const RunOptions& options, int& exec_error) {
+  AV_TRY(isolation::Launcher launcher, start_launcher(context, options.isolation));
+  fill_standard_streams();
+  // A peer that hangs up is an error of that connection, not the end of the broker.
+  std::signal(SIGPIPE, SIG_IGN);
+  AV_TRY(const RunDirectory directory, RunDirectory::create());
+  AV_TRY(std::string bundle, combined_bundle({}, std::getenv));
+  Session session(context, command, options, launcher, directory, std::move(bundle));
+  Expected<Outcome> outcome = session.run();
+  exec_error = session.exec_error();
+  return outcome;
+}
+
+Expected<int> run(Context& context, const RunCommand& command) {
+  if (command.argv.empty() || command.argv.front().starts_with('-')) {
+    return make_error(ErrorCode::kUsage,
+                      command.argv.empty() ? "no command to run"
+                                           : "unknown option " + command.argv.front(),
+                      "agent-vault run [options] -- COMMAND [ARGUMENT...]");
+  }
+  auto options = resolve_options(command.words, context.paths.config_file());
+  if (!options) {
+    if (options.error().code == ErrorCode::kUsage) {
+      return options.error();
+    }
+    return fail(context, options.error());
+  }
+  int exec_error = 0;
+  const Expected<Outcome> outcome = run_session(context, command, *options, exec_error);
+  context.store.reset();
+  if (exec_error != 0) {
+    return fail(context, outcome.error(),
+                exec_error == ENOENT ? ExitCode::kRunNotFound : ExitCode::kRunNotExecutable);
+  }
+  if (!outcome) {
+    return fail(context, outcome.error());
+  }
+  if (outcome->signal != 0) {
+    die_by_signal(outcome->signal);
+    return 128 + outcome->signal;
+  }
+  return outcome->exit_code;
+}
+
+Run set_up_run(CLI::App& app) {
+  auto command = std::make_shared<RunCommand>();
+  add_run_options(app, command->words);
+  // Everything from the first word that is not an option of ours belongs to the command.
+  app.prefix_command();
+  app.footer("agent-vault run [options] -- COMMAND [ARGUMENT...]");
+  return [command, &app](Context& context) {
+    command->argv = app.remaining();
+    if (!command->argv.empty() && command->argv.front() == "--") {
+      command->argv.erase(command->argv.begin());
+    }
+    return run(context, *command);
+  };
+}
+
+constexpr std::array kCommands{
+    Command{"run", "run a command that reaches the network through the vault", Needs::kNothing,
+            &set_up_run},
+};
+
+}  // namespace
+
+std::span<const Command> run_commands() { return kCommands; }
+
+}  // namespace av::cmd

@@ -1,0 +1,185 @@
+#include "cmd/run_options.h"
+
+#include <toml++/toml.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "core/fs.h"
+#include "vault/names.h"
+
+namespace av::cmd {
+namespace {
+
+Error config_error(const std::filesystem::path& file, const std::string& what) {
+  return make_error(ErrorCode::kInvalid, file.string() + ": " + what,
+                    "see agent-vault-run(1) for the keys of [run]");
+}
+
+Status read_list(const toml::node& node, std::vector<std::string>& list,
+                 const std::filesystem::path& file, const std::string& key) {
+  if (const auto one = node.value<std::string>()) {
+    list.push_back(*one);
+    return {};
+  }
+  const toml::array* const array = node.as_array();
+  if (array == nullptr) {
+    return config_error(file, "run." + key + " is neither text nor a list");
+  }
+  for (const toml::node& element : *array) {
+    const auto text = element.value<std::string>();
+    if (!text) {
+      return config_error(file, "run." + key + " holds something that is not text");
+    }
+    list.push_back(*text);
+  }
+  return {};
+}
+
+Status read_run_table(const toml::table& run, RunWords& words,
+                      const std::filesystem::path& file) {
+  for (const auto& [name, node] : run) {
+    const std::string key(name.str());
+    std::vector<std::string>* const list = key == "upstream_ca" ? &words.upstream_ca
+                                           : key == "resolve"   ? &words.resolve
+                                           : key == "allow_net" ? &words.allow_net
+                                                                : nullptr;
+    if (list != nullptr) {
+      AV_CHECK(read_list(node, *list, file, key));
+    } else if (key == "unmatched" || key == "isolation") {
+      const auto text = node.value<std::string>();
+      if (!text) {
+        return config_error(file, "run." + key + " is not text");
+      }
+      (key == "unmatched" ? words.unmatched : words.isolation) = *text;
+    } else if (key == "header_timeout" && node.is_number()) {
+      words.header_timeout = node.value<double>().value_or(0);
+    } else {
+      return config_error(file, "unknown key run." + key);
+    }
+  }
+  return {};
+}
+
+Expected<RunWords> read_config(const std::filesystem::path& file) {
+  RunWords words;
+  const auto text = fs::read_file(file, std::size_t{1} << 20);
+  if (!text) {
+    if (text.error().code == ErrorCode::kNotFound) {
+      return words;
+    }
+    return text.error();
+  }
+  try {
+    const toml::table table = toml::parse(*text);
+    if (const toml::table* const run = table["run"].as_table()) {
+      AV_CHECK(read_run_table(*run, words, file));
+    }
+    return words;
+  } catch (const toml::parse_error& e) {
+    return config_error(file, "line " + std::to_string(e.source().begin.line) + ": " +
+                                  std::string(e.description()));
+  }
+}
+
+void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+}
+
+RunWords merge(RunWords words, const RunWords& command_line) {
+  append(words.upstream_ca, command_line.upstream_ca);
+  append(words.resolve, command_line.resolve);
+  append(words.allow_net, command_line.allow_net);
+  if (!command_line.unmatched.empty()) {
+    words.unmatched = command_line.unmatched;
+  }
+  if (!command_line.isolation.empty()) {
+    words.isolation = command_line.isolation;
+  }
+  if (command_line.header_timeout > 0) {
+    words.header_timeout = command_line.header_timeout;
+  }
+  words.agent = command_line.agent;
+  words.no_skill = command_line.no_skill;
+  return words;
+}
+
+Status parse_net(const RunWords& words, RunOptions& options) {
+  for (const std::string& text : words.resolve) {
+    AV_TRY(proxy::ResolveOverride override_entry, proxy::parse_resolve(text));
+    options.net.resolve.push_back(std::move(override_entry));
+  }
+  for (const std::string& text : words.allow_net) {
+    AV_TRY(const proxy::Cidr cidr, proxy::parse_cidr(text));
+    options.net.allow_net.push_back(cidr);
+  }
+  for (const std::string& file : words.upstream_ca) {
+    std::error_code ec;
+    const auto path = std::filesystem::absolute(file, ec);
+    if (::access(path.c_str(), R_OK) != 0) {
+      return errno_error(errno, "cannot read " + file, "--upstream-ca takes a PEM file");
+    }
+    options.upstream_ca.push_back(path.string());
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_run_options(CLI::App& app, RunWords& words) {
+  app.add_option("--agent", words.agent, "name of the agent, for the log")->type_name("NAME");
+  app.add_option("--isolation", words.isolation,
+                 "what the command cannot do: off, store, network, strict (default: store)")
+      ->type_name("LEVEL");
+  app.add_option("--upstream-ca", words.upstream_ca,
+                 "trust the roots in this PEM file as well as the system's")
+      ->type_name("FILE");
+  app.add_option("--resolve", words.resolve, "connect to ADDR for HOST:PORT; repeatable")
+      ->type_name("HOST:PORT:ADDR[:PORT]");
+  app.add_option("--allow-net", words.allow_net,
+                 "let traffic go to these private addresses; repeatable")
+      ->type_name("CIDR");
+  app.add_option("--unmatched", words.unmatched, "hosts without a service: passthrough or deny")
+      ->type_name("POLICY");
+  app.add_option("--header-timeout", words.header_timeout,
+                 "wait this long for a response to begin (default: 300)")
+      ->type_name("SECONDS");
+  app.add_flag("--no-skill", words.no_skill, "do not install the skill file for known agents");
+}
+
+Expected<RunOptions> resolve_options(const RunWords& command_line,
+                                     const std::filesystem::path& config_file) {
+  AV_TRY(RunWords words, read_config(config_file));
+  words = merge(std::move(words), command_line);
+  RunOptions options;
+  options.agent = words.agent;
+  options.skill = !words.no_skill;
+  if (!words.agent.empty()) {
+    AV_CHECK(vault::check_slug("agent name", words.agent));
+  }
+  if (!words.isolation.empty()) {
+    options.isolation = isolation::level_from_string(words.isolation);
+    if (!options.isolation) {
+      return make_error(ErrorCode::kUsage, "unknown isolation level " + words.isolation,
+                        "choose off, store, network or strict");
+    }
+  }
+  if (!words.unmatched.empty()) {
+    options.unmatched = vault::unmatched_from_string(words.unmatched);
+    if (!options.unmatched) {
+      return make_error(ErrorCode::kUsage, "unknown policy " + words.unmatched,
+                        "choose passthrough or deny");
+    }
+  }
+  if (words.header_timeout < 0 || words.header_timeout > 86'400) {
+    return make_error(ErrorCode::kUsage, "the header timeout is out of range",
+                      "give 0.001 to 86400 seconds");
+  }
+  if (words.header_timeout > 0) {
+    options.header_timeout = Millis(static_cast<std::int64_t>(words.header_timeout * 1000));
+  }
+  AV_CHECK(parse_net(words, options));
+  return options;
+}
+
+}  // namespace av::cmd

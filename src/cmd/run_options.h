@@ -1,0 +1,48 @@
+#pragma once
+// What `run` was asked for, on the command line and in the user's config file.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/expected.h"
+#include "isolation/level.h"
+#include "proxy/net_guard.h"
+#include "vault/policy.h"
+
+namespace CLI {
+class App;
+}
+
+namespace av::cmd {
+
+// As written, before anything is checked.
+struct RunWords {
+  std::string agent;
+  std::string isolation;
+  std::vector<std::string> upstream_ca;
+  std::vector<std::string> resolve;
+  std::vector<std::string> allow_net;
+  std::string unmatched;
+  double header_timeout = 0;  // seconds; 0: not given
+  bool no_skill = false;
+};
+void add_run_options(CLI::App& app, RunWords& words);
+
+struct RunOptions {
+  std::string agent;
+  std::optional<isolation::Level> isolation;  // nullopt: the default, which may fall back
+  std::vector<std::string> upstream_ca;
+  proxy::NetOptions net;
+  std::optional<vault::UnmatchedPolicy> unmatched;
+  std::optional<Millis> header_timeout;
+  bool skill = true;
+};
+// Reads table [run] of the config file, if there is one; what the command line says is added to its
+// lists and wins over its other keys. Unknown keys are errors.
+[[nodiscard]] Expected<RunOptions> resolve_options(const RunWords& words,
+                                                   const std::filesystem::path& config_file);
+
+}  // namespace av::cmd

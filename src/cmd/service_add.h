@@ -1,0 +1,15 @@
+#pragma once
+// `vault service add` and `vault service set`: the ways by which services come in.
+
+#include "cmd/command.h"
+
+namespace av::cmd {
+
+Run setup_service_add(CLI::App& app);
+Run setup_service_set(CLI::App& app);
+
+// Says on stderr which of the services' credentials are not stored, and how to store them.
+[[nodiscard]] Status warn_about_missing(Context& context, const std::string& vault,
+                                        const std::vector<vault::Service>& services);
+
+}  // namespace av::cmd

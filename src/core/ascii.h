@@ -1,0 +1,61 @@
+#pragma once
+// Classes of ASCII characters as the protocols define them, whatever the locale says.
+
+#include <string>
+#include <string_view>
+
+namespace av::ascii {
+
+[[nodiscard]] constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+[[nodiscard]] constexpr bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+[[nodiscard]] constexpr bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+[[nodiscard]] constexpr bool is_alpha(char c) {
+  return is_lower(c) || is_upper(c);
+}
+[[nodiscard]] constexpr bool is_word(char c) {
+  return is_alpha(c) || is_digit(c) || c == '_';
+}
+[[nodiscard]] constexpr bool is_control(char c) {
+  const auto u = static_cast<unsigned char>(c);
+  return u < 0x20 || u == 0x7f;
+}
+// RFC 3986 section 2.3.
+[[nodiscard]] constexpr bool is_unreserved(char c) {
+  return is_word(c) || c == '-' || c == '.' || c == '~';
+}
+// RFC 9110 section 5.6.2.
+[[nodiscard]] constexpr bool is_token_char(char c) {
+  return is_alpha(c) || is_digit(c) ||
+         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+[[nodiscard]] constexpr char lower(char c) {
+  return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
+}
+[[nodiscard]] constexpr char upper(char c) {
+  return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c;
+}
+[[nodiscard]] inline std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    c = lower(c);
+  }
+  return out;
+}
+
+// 0 to 15, or -1.
+[[nodiscard]] constexpr int hex_value(char c) {
+  if (is_digit(c)) {
+    return c - '0';
+  }
+  const char folded = lower(c);
+  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
+}
+
+}  // namespace av::ascii

@@ -1,0 +1,323 @@
+#include "isolation/init.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstdint>
+#include <cstring>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "isolation/namespaces.h"
+#include "isolation/wire.h"
+
+namespace av::isolation {
+namespace {
+
+constexpr const char* kName = "agent-vault-run";  // the kernel keeps 15 characters
+
+class Init {
+ public:
+  explicit Init(InitOptions options) : options_(std::move(options)) {}
+  [[noreturn]] void run();
+
+ private:
+  [[nodiscard]] bool namespaces() const { return options_.level != Level::kOff; }
+  [[nodiscard]] int control() const { return options_.control.get(); }
+  Step prepare();
+  Step shut_in(const LaunchSpec& spec);
+  // The pid of the child; when exec failed, reports and ends.
+  pid_t start_child(LaunchSpec spec);
+  [[noreturn]] void exec_child(LaunchSpec& spec, int error_pipe);
+  [[noreturn]] void watch(pid_t child);
+  void reap(pid_t child);
+  void obey(pid_t child);
+  [[noreturn]] void report_obstacle(const Obstacle& obstacle);
+  // The broker is gone: nothing of the run may outlive it.
+  [[noreturn]] void end_run();
+
+  InitOptions options_;
+  UniqueFd signals_;
+};
+
+void continue_child(pid_t child, bool foreground) {
+  const pid_t group = ::getpgid(child);
+  // 0: the broker's group, which this PID namespace has no number for.
+  if (group <= 0 || group == ::getpgrp()) {
+    ::kill(child, SIGCONT);
+    return;
+  }
+  if (foreground) {
+    const UniqueFd terminal(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+    if (terminal.valid()) {
+      ::tcsetpgrp(terminal.get(), group);
+    }
+  }
+  ::kill(-group, SIGCONT);
+}
+
+// The command line and the environment that the broker was started with stay readable in the memory
+// of the launcher, and the former in `ps` of the run: neither is the command's business.
+void wipe_start_up_memory() {
+  const auto text = fs::read_file("/proc/self/stat", 4096);
+  const std::size_t name_end = text ? text->rfind(')') : std::string::npos;
+  if (name_end == std::string::npos) {
+    return;
+  }
+  // proc_pid_stat(5): field 3 follows the name; 48 to 51 are arg_start, arg_end, env_start, env_end.
+  std::istringstream fields(text->substr(name_end + 1));
+  std::string skipped;
+  for (int field = 3; field < 48; ++field) {
+    fields >> skipped;
+  }
+  std::uintptr_t bounds[4] = {};
+  for (std::uintptr_t& bound : bounds) {
+    fields >> bound;
+  }
+  if (!fields || bounds[0] == 0 || bounds[0] > bounds[1] || bounds[2] == 0 ||
+      bounds[2] > bounds[3]) {
+    return;
+  }
+  ::clearenv();
+  ::explicit_bzero(reinterpret_cast<void*>(bounds[2]), bounds[3] - bounds[2]);
+  char* const arguments = reinterpret_cast<char*>(bounds[0]);
+  ::explicit_bzero(arguments, bounds[1] - bounds[0]);
+  std::strncpy(arguments, kName, bounds[1] - bounds[0] - 1);
+}
+
+// Only at `off`, where there is no PID namespace to end.
+void kill_descendants() {
+  const std::string self = std::to_string(::getpid());
+  const std::string path = "/proc/" + self + "/task/" + self + "/children";
+  // Children of the dead become ours (PR_SET_CHILD_SUBREAPER), so this ends.
+  for (int rounds = 0; rounds < 1000; ++rounds) {
+    const auto list = fs::read_file(path);
+    if (!list || list->empty()) {
+      return;
+    }
+    const char* at = list->c_str();
+    char* end = nullptr;
+    for (long pid = std::strtol(at, &end, 10); end != at; pid = std::strtol(at, &end, 10)) {
+      ::kill(static_cast<pid_t>(pid), SIGKILL);
+      at = end;
+    }
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    ::usleep(1000);
+  }
+}
+
+void Init::run() {
+  sigset_t all;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  sigset_t child_signals;
+  sigemptyset(&child_signals);
+  sigaddset(&child_signals, SIGCHLD);
+  signals_ = UniqueFd(::signalfd(-1, &child_signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  ::prctl(PR_SET_NAME, kName);
+  wipe_start_up_memory();
+  if (Step obstacle = prepare()) {
+    report_obstacle(*obstacle);
+  }
+  send_message(control(), MessageType::kReady, 0);
+  Message message;
+  LaunchSpec spec;
+  if (!receive_message(control(), message) || message.type != MessageType::kSpec ||
+      !decode(message.payload.view(), spec)) {
+    std::_Exit(0);
+  }
+  message.payload.clear();
+  if (Step obstacle = shut_in(spec)) {
+    report_obstacle(*obstacle);
+  }
+  watch(start_child(std::move(spec)));
+}
+
+Step Init::prepare() {
+  if (!namespaces()) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    return std::nullopt;
+  }
+  Message mapped;
+  if (!receive_message(control(), mapped)) {
+    std::_Exit(0);
+  }
+  if (mapped.value == 0) {
+    // The files of a process that is not dumpable belong to root. Nothing secret is here yet.
+    ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    if (Step obstacle = write_single_maps(options_.uid, options_.gid)) {
+      return obstacle;
+    }
+  }
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  return take_over_mounts();
+}
+
+Step Init::shut_in(const LaunchSpec& spec) {
+  if (!namespaces()) {
+    return std::nullopt;
+  }
+  std::vector<Place> hidden;
+  if (Step obstacle = find_places(spec.hidden, hidden)) {
+    return obstacle;
+  }
+  for (const Place& place : hidden) {
+    if (Step obstacle = cover(place)) {
+      return obstacle;
+    }
+  }
+  for (const LaunchSpec::Mask& each : spec.masked) {
+    if (Step obstacle = mask(each)) {
+      return obstacle;
+    }
+  }
+  if (Step obstacle = drop_privileges()) {
+    return obstacle;
+  }
+  // Changes of credentials reset both.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (Step obstacle = enter_directory(spec.cwd, hidden)) {
+    return obstacle;
+  }
+  return clean_descriptors(hidden);
+}
+
+pid_t Init::start_child(LaunchSpec spec) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    report_obstacle({"make a pipe", errno});
+  }
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) {
+    report_obstacle({"start a process", errno});
+  }
+  if (child == 0) {
+    exec_child(spec, write_end.get());
+  }
+  write_end.reset();
+  int error_number = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(read_end.get(), &error_number, sizeof error_number);
+  } while (got < 0 && errno == EINTR);
+  if (got == static_cast<ssize_t>(sizeof error_number)) {
+    ::waitpid(child, nullptr, 0);
+    send_message(control(), MessageType::kExecFailed, error_number);
+    std::_Exit(0);
+  }
+  send_message(control(), MessageType::kStarted, 0);
+  return child;
+}
+
+void Init::exec_child(LaunchSpec& spec, int error_pipe) {
+  if (!namespaces()) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  }
+  std::vector<char*> argv;
+  for (std::string& argument : spec.argv) {
+    argv.push_back(argument.data());
+  }
+  argv.push_back(nullptr);
+  std::vector<char*> variables;
+  char* const begin = spec.environment.data();
+  for (std::size_t at = 0; at < spec.environment.size(); at += std::strlen(begin + at) + 1) {
+    variables.push_back(begin + at);
+  }
+  variables.push_back(nullptr);
+  // execvp searches the PATH of `environ`: the command's own.
+  environ = variables.data();
+  ::sigprocmask(SIG_SETMASK, &options_.child_mask, nullptr);
+  ::execvp(argv[0], argv.data());
+  const int error_number = errno;
+  static_cast<void>(!::write(error_pipe, &error_number, sizeof error_number));
+  std::_Exit(127);
+}
+
+void Init::watch(pid_t child) {
+  for (;;) {
+    pollfd events[2] = {{control(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
+    if (::poll(events, 2, -1) < 0 && errno != EINTR) {
+      end_run();
+    }
+    if (events[1].revents != 0) {
+      signalfd_siginfo info[8];
+      static_cast<void>(!::read(signals_.get(), info, sizeof info));
+      reap(child);
+    }
+    if (events[0].revents != 0) {
+      obey(child);
+    }
+  }
+}
+
+void Init::reap(pid_t child) {
+  int status = 0;
+  for (;;) {
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+    if (pid <= 0) {
+      return;
+    }
+    if (pid != child) {
+      continue;
+    }
+    if (WIFSTOPPED(status)) {
+      send_message(control(), MessageType::kStopped, WSTOPSIG(status));
+    } else if (WIFCONTINUED(status)) {
+      send_message(control(), MessageType::kContinued, 0);
+    } else if (WIFSIGNALED(status)) {
+      send_message(control(), MessageType::kKilled, WTERMSIG(status));
+      std::_Exit(0);
+    } else {
+      send_message(control(), MessageType::kExited, WEXITSTATUS(status));
+      std::_Exit(0);
+    }
+  }
+}
+
+void Init::obey(pid_t child) {
+  Message message;
+  if (!receive_message(control(), message)) {
+    end_run();
+  }
+  if (message.type == MessageType::kSignal) {
+    ::kill(child, message.value);
+  } else if (message.type == MessageType::kContinue) {
+    continue_child(child, message.value != 0);
+  }
+}
+
+void Init::report_obstacle(const Obstacle& obstacle) {
+  send_message(control(), MessageType::kFailed, obstacle.error_number, obstacle.step);
+  std::_Exit(0);
+}
+
+void Init::end_run() {
+  if (!namespaces()) {
+    kill_descendants();
+  }
+  std::_Exit(0);
+}
+
+}  // namespace
+
+void run_init(InitOptions options, const std::function<void()>& wipe) {
+  if (wipe) {
+    wipe();
+  }
+  Init(std::move(options)).run();
+}
+
+}  // namespace av::isolation

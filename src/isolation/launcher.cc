@@ -1,0 +1,165 @@
+#include "isolation/launcher.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include "isolation/init.h"
+#include "isolation/namespaces.h"
+#include "isolation/obstacles.h"
+#include "isolation/wire.h"
+
+namespace av::isolation {
+namespace {
+
+// Above the standard streams, which may be closed and must not be taken over by ours.
+UniqueFd move_up(int fd) {
+  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, 10);
+  ::close(fd);
+  return UniqueFd(moved);
+}
+
+pid_t fork_with(unsigned long namespaces) {
+  if (namespaces == 0) {
+    return ::fork();
+  }
+  // fork() cannot make namespaces, and unshare() needs one more process to become PID 1.
+  return static_cast<pid_t>(::syscall(SYS_clone, namespaces | SIGCHLD, nullptr, nullptr, nullptr,
+                                      nullptr));
+}
+
+Error protocol_error() {
+  return make_error(ErrorCode::kInternal, "the launcher of the command ended unexpectedly",
+                    "see whether the system is short of memory, then try again");
+}
+
+Error obstacle_error(const Message& failed) {
+  return explain_obstacle(failed.payload.view(), failed.value, read_system_facts());
+}
+
+}  // namespace
+
+Expected<Launcher> Launcher::start(Level level, const std::function<void()>& in_child) {
+  if (level == Level::kNetwork || level == Level::kStrict) {
+    return make_error(ErrorCode::kUnsupported,
+                      "isolation level " + std::string(to_string(level)) + " is not available",
+                      "this build has off and store");
+  }
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return errno_error(errno, "cannot make a socket pair");
+  }
+  UniqueFd ours = move_up(ends[0]);
+  InitOptions options;
+  options.level = level;
+  options.control = move_up(ends[1]);
+  options.uid = ::geteuid();
+  options.gid = ::getegid();
+  ::sigprocmask(SIG_BLOCK, nullptr, &options.child_mask);
+  const bool isolated = level != Level::kOff;
+  const pid_t pid = fork_with(isolated ? CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID : 0UL);
+  if (pid < 0) {
+    return explain_obstacle(kStepCreate, errno, read_system_facts());
+  }
+  if (pid == 0) {
+    ours.reset();
+    run_init(std::move(options), in_child);
+  }
+  options.control.reset();
+  if (isolated) {
+    const bool mapped = options.uid == 0 && write_full_maps(pid);
+    send_message(ours.get(), MessageType::kMapped, mapped ? 1 : 0);
+  }
+  return Launcher(level, pid, std::move(ours));
+}
+
+Launcher::Launcher(Launcher&& other) noexcept
+    : level_(other.level_),
+      pid_(std::exchange(other.pid_, -1)),
+      control_(std::move(other.control_)) {}
+
+Launcher::~Launcher() {
+  control_.reset();
+  wait_gone();
+}
+
+Status Launcher::prepared() {
+  Message message;
+  if (!receive_message(control_.get(), message)) {
+    return protocol_error();
+  }
+  if (message.type == MessageType::kFailed) {
+    return obstacle_error(message);
+  }
+  return {};
+}
+
+Expected<int> Launcher::launch(const LaunchSpec& spec) {
+  Message answer;
+  if (!send_message(control_.get(), MessageType::kSpec, 0, encode(spec).view()) ||
+      !receive_message(control_.get(), answer)) {
+    return protocol_error();
+  }
+  if (answer.type == MessageType::kFailed) {
+    return errno_error(answer.value, "cannot " + std::string(answer.payload.view()));
+  }
+  return answer.type == MessageType::kExecFailed ? answer.value : 0;
+}
+
+Event Launcher::next_event() {
+  Message message;
+  if (!receive_message(control_.get(), message)) {
+    return {Event::Kind::kLost, 0};
+  }
+  switch (message.type) {
+    case MessageType::kStopped:
+      return {Event::Kind::kStopped, message.value};
+    case MessageType::kContinued:
+      return {Event::Kind::kContinued, 0};
+    case MessageType::kExited:
+      return {Event::Kind::kExited, message.value};
+    case MessageType::kKilled:
+      return {Event::Kind::kKilled, message.value};
+    case MessageType::kMapped:
+    case MessageType::kSpec:
+    case MessageType::kSignal:
+    case MessageType::kContinue:
+    case MessageType::kReady:
+    case MessageType::kFailed:
+    case MessageType::kStarted:
+    case MessageType::kExecFailed:
+      break;
+  }
+  return {Event::Kind::kLost, 0};
+}
+
+void Launcher::send_signal(int signal_number) {
+  send_message(control_.get(), MessageType::kSignal, signal_number);
+}
+
+void Launcher::resume(bool foreground) {
+  send_message(control_.get(), MessageType::kContinue, foreground ? 1 : 0);
+}
+
+void Launcher::wait_gone() {
+  if (pid_ <= 0) {
+    return;
+  }
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+}
+
+Status probe(Level level) {
+  AV_TRY(Launcher launcher, Launcher::start(level, {}));
+  return launcher.prepared();
+}
+
+}  // namespace av::isolation

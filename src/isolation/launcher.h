@@ -1,0 +1,92 @@
+#pragma once
+// Launcher: the process that becomes the child's init. `run` starts it before anything secret is in
+// memory, before any thread exists and before the store is opened; it prepares the namespaces while
+// the broker works, waits for the command, and then runs and watches it.
+//
+// At level `store` it is PID 1 of a PID namespace of its own, in a user and a mount namespace where
+// the hidden paths are covered and /proc shows nothing but the run. Its end, and so the broker's
+// death, takes everything in the run with it. At level `off` it is the same process without the
+// namespaces.
+//
+// All functions belong to the thread that called start(), which must be the main thread: the
+// kernel's parent-death signal is about that thread.
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/expected.h"
+#include "core/fs.h"
+#include "core/secret.h"
+#include "isolation/level.h"
+
+namespace av::isolation {
+
+// What to run. Everything that names a path is absolute.
+struct LaunchSpec {
+  std::vector<std::string> argv;
+  SecretBuffer environment;  // "NAME=value", each ended by NUL; carries the session's token
+  std::string cwd;
+  // Directories and files that the child must not see; they must exist. Ignored at `off`.
+  std::vector<std::filesystem::path> hidden;
+  // Files in whose place the child finds another one. Ignored at `off`.
+  struct Mask {
+    std::filesystem::path target;
+    std::filesystem::path replacement;
+  };
+  std::vector<Mask> masked;
+};
+
+struct Event {
+  enum class Kind {
+    kStopped,    // value: the signal
+    kContinued,  // value: 0
+    kExited,     // value: the exit code
+    kKilled,     // value: the signal
+    kLost,       // the launcher itself is gone
+  };
+  Kind kind = Kind::kLost;
+  int value = 0;
+};
+
+class Launcher {
+ public:
+  // Forks. `in_child` runs first thing in the new process: it wipes what must not live on there.
+  // kUnsupported, with the reason and a hint, when the level cannot be had. The signal mask and the
+  // signal dispositions of this moment are those that the child will have.
+  static Expected<Launcher> start(Level level, const std::function<void()>& in_child);
+  Launcher(Launcher&& other) noexcept;
+  Launcher& operator=(Launcher&&) = delete;
+  ~Launcher();  // ends the run, if it is still going
+
+  [[nodiscard]] Level level() const { return level_; }
+  // Waits for the namespaces. kUnsupported as start(); the launcher is of no use then.
+  [[nodiscard]] Status prepared();
+  // Covers, drops, runs. 0: it runs; otherwise the errno of exec. After prepared().
+  [[nodiscard]] Expected<int> launch(const LaunchSpec& spec);
+
+  // Readable when next_event() has something.
+  [[nodiscard]] int control_fd() const { return control_.get(); }
+  [[nodiscard]] Event next_event();
+  void send_signal(int signal_number);
+  // SIGCONT to the child, or to its process group when it made one of its own. `foreground`: hand
+  // the terminal to that group first.
+  void resume(bool foreground);
+  // Waits until the launcher, and at `store` everything else in the run, is gone.
+  void wait_gone();
+
+ private:
+  Launcher(Level level, pid_t pid, UniqueFd control)
+      : level_(level), pid_(pid), control_(std::move(control)) {}
+  Level level_;
+  pid_t pid_;
+  UniqueFd control_;
+};
+
+// Whether the level can be had here; the Error says exactly why not.
+[[nodiscard]] Status probe(Level level);
+
+}  // namespace av::isolation

@@ -1,0 +1,55 @@
+#pragma once
+// The steps, in order, by which the launcher shuts itself in. Each runs in the launcher's own
+// process, before the child exists, and returns what failed.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "isolation/launcher.h"
+
+namespace av::isolation {
+
+struct Obstacle {
+  std::string step;  // "mount /proc"
+  int error_number = 0;
+};
+using Step = std::optional<Obstacle>;  // nullopt: done
+
+// The map that gives a user namespace every id of its parent's, from the text of the parent's own
+// /proc/PID/uid_map: "0 100000 65536" there becomes "0 0 65536" here.
+[[nodiscard]] std::string identity_map(std::string_view parent_map);
+
+// By a broker that is root: maps all of its ids into the namespaces of `pid`.
+[[nodiscard]] bool write_full_maps(pid_t pid);
+// By the launcher itself: maps only the user and group that it had in the parent namespace.
+[[nodiscard]] Step write_single_maps(uid_t uid, gid_t gid);
+
+// Cuts mount propagation and mounts a /proc of the new PID namespace over every visible one.
+[[nodiscard]] Step take_over_mounts();
+
+// A path to hide, without symbolic links, as one mount shows it.
+struct Place {
+  std::string path;
+  bool directory = false;
+};
+// Every place at which the mount table shows one of `paths`, which must exist.
+[[nodiscard]] Step find_places(const std::vector<std::filesystem::path>& paths,
+                               std::vector<Place>& places);
+// Covers a directory with an empty, unreadable, read-only tmpfs, a file with /dev/null.
+[[nodiscard]] Step cover(const Place& place);
+[[nodiscard]] Step mask(const LaunchSpec::Mask& mask);
+
+// Every capability in every set, and no way back through exec.
+[[nodiscard]] Step drop_privileges();
+
+// After the covers are on and the privileges are gone:
+// looks the working directory up again, now through the covers;
+[[nodiscard]] Step enter_directory(const std::string& directory, const std::vector<Place>& hidden);
+// and does away with open descriptors that lead around them. A directory keeps pointing into the
+// mount namespace that it was opened in, so it is opened anew by path; what leads to a hidden place
+// is closed, or becomes /dev/null when it is a standard stream.
+[[nodiscard]] Step clean_descriptors(const std::vector<Place>& hidden);
+
+}  // namespace av::isolation

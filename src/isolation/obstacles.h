@@ -1,0 +1,29 @@
+#pragma once
+// Why a level cannot be had on this machine, in words that lead to a remedy.
+
+#include <optional>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace av::isolation {
+
+// What the kernel's settings say about user namespaces; nullopt: no such setting.
+struct SystemFacts {
+  std::optional<long> apparmor_restrict;         // kernel.apparmor_restrict_unprivileged_userns
+  std::optional<long> max_user_namespaces;       // user.max_user_namespaces
+  std::optional<long> unprivileged_userns_clone;  // kernel.unprivileged_userns_clone (Debian)
+  bool container = false;
+  bool root = false;
+};
+[[nodiscard]] SystemFacts read_system_facts();
+
+// `step`: what was tried when `error_number` came back, as the launcher names it.
+[[nodiscard]] Error explain_obstacle(std::string_view step, int error_number,
+                                     const SystemFacts& facts);
+
+// Steps that explain_obstacle() knows.
+inline constexpr std::string_view kStepCreate = "create a user namespace";
+inline constexpr std::string_view kStepProc = "mount /proc";
+
+}  // namespace av::isolation

@@ -1,0 +1,176 @@
+#include "isolation/wire.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace av::isolation {
+namespace {
+
+struct Header {
+  std::uint32_t type;
+  std::int32_t value;
+  std::uint64_t size;
+};
+
+// An argument list and an environment are at most a few megabytes (ARG_MAX).
+constexpr std::uint64_t kMaxPayload = std::uint64_t{64} << 20;
+
+bool send_all(int fd, const char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t put = ::send(fd, data, size, MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) {
+      continue;
+    }
+    if (put <= 0) {
+      return false;
+    }
+    data += put;
+    size -= static_cast<std::size_t>(put);
+  }
+  return true;
+}
+
+bool receive_all(int fd, char* data, std::size_t size) {
+  while (size > 0) {
+    const ssize_t got = ::recv(fd, data, size, 0);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got <= 0) {
+      return false;
+    }
+    data += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+void put_size(SecretBuffer& out, std::uint64_t size) {
+  char bytes[sizeof size];
+  std::memcpy(bytes, &size, sizeof size);
+  out.append(std::string_view(bytes, sizeof bytes));
+}
+
+void put(SecretBuffer& out, std::string_view text) {
+  put_size(out, text.size());
+  out.append(text);
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  bool size(std::uint64_t& out) {
+    if (rest_.size() < sizeof out) {
+      return false;
+    }
+    std::memcpy(&out, rest_.data(), sizeof out);
+    rest_.remove_prefix(sizeof out);
+    return true;
+  }
+  bool text(std::string_view& out) {
+    std::uint64_t length = 0;
+    if (!size(length) || length > rest_.size()) {
+      return false;
+    }
+    out = rest_.substr(0, static_cast<std::size_t>(length));
+    rest_.remove_prefix(static_cast<std::size_t>(length));
+    return true;
+  }
+  [[nodiscard]] bool done() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace
+
+bool send_message(int fd, MessageType type, int value, std::string_view payload) {
+  const Header header{static_cast<std::uint32_t>(type), value, payload.size()};
+  return send_all(fd, reinterpret_cast<const char*>(&header), sizeof header) &&
+         send_all(fd, payload.data(), payload.size());
+}
+
+bool receive_message(int fd, Message& message) {
+  Header header{};
+  if (!receive_all(fd, reinterpret_cast<char*>(&header), sizeof header) ||
+      header.size > kMaxPayload) {
+    return false;
+  }
+  message.type = static_cast<MessageType>(header.type);
+  message.value = header.value;
+  message.payload.clear();
+  char chunk[4096];
+  std::uint64_t left = header.size;
+  message.payload.reserve(static_cast<std::size_t>(left));
+  while (left > 0) {
+    const std::size_t now = left < sizeof chunk ? static_cast<std::size_t>(left) : sizeof chunk;
+    if (!receive_all(fd, chunk, now)) {
+      return false;
+    }
+    message.payload.append(std::string_view(chunk, now));
+    left -= now;
+  }
+  explicit_bzero(chunk, sizeof chunk);
+  return true;
+}
+
+SecretBuffer encode(const LaunchSpec& spec) {
+  SecretBuffer out;
+  put_size(out, spec.argv.size());
+  for (const std::string& argument : spec.argv) {
+    put(out, argument);
+  }
+  put(out, spec.environment.view());
+  put(out, spec.cwd);
+  put_size(out, spec.hidden.size());
+  for (const auto& path : spec.hidden) {
+    put(out, path.native());
+  }
+  put_size(out, spec.masked.size());
+  for (const auto& mask : spec.masked) {
+    put(out, mask.target.native());
+    put(out, mask.replacement.native());
+  }
+  return out;
+}
+
+bool decode(std::string_view bytes, LaunchSpec& spec) {
+  Reader in(bytes);
+  std::uint64_t count = 0;
+  std::string_view text;
+  std::string_view other;
+  if (!in.size(count)) {
+    return false;
+  }
+  for (; count > 0; --count) {
+    if (!in.text(text)) {
+      return false;
+    }
+    spec.argv.emplace_back(text);
+  }
+  if (!in.text(text) || !in.text(other) || !in.size(count)) {
+    return false;
+  }
+  spec.environment.append(text);
+  spec.cwd = other;
+  for (; count > 0; --count) {
+    if (!in.text(text)) {
+      return false;
+    }
+    spec.hidden.emplace_back(text);
+  }
+  if (!in.size(count)) {
+    return false;
+  }
+  for (; count > 0; --count) {
+    if (!in.text(text) || !in.text(other)) {
+      return false;
+    }
+    spec.masked.push_back({text, other});
+  }
+  return in.done();
+}
+
+}  // namespace av::isolation

@@ -1,0 +1,17 @@
+#pragma once
+// What the proxy's own port answers to origin-form requests: the part of the API that an agent
+// needs inside a run. Never a value, never a change.
+
+#include <string>
+#include <string_view>
+
+#include "proxy/head.h"
+#include "proxy/worker.h"
+
+namespace av::proxy {
+
+// A complete response. `authorised`: the request carried the session's token.
+[[nodiscard]] std::string agent_api_response(const Worker& worker, const RequestHead& head,
+                                             bool authorised, bool close);
+
+}  // namespace av::proxy

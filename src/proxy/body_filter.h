@@ -1,0 +1,37 @@
+#pragma once
+// BodyFilter: what happens to the bytes of a response body between its two framings: a content
+// coding comes off where needed, injected values are masked. Without either, bytes pass untouched
+// and uncopied.
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "proxy/inflater.h"
+#include "proxy/pattern_set.h"
+
+namespace av::proxy {
+
+class BodyFilter {
+ public:
+  BodyFilter(const PatternSet* patterns, bool decode);
+  // Hands over the next bytes; `end`: there are no more. They must stay valid until next() has
+  // returned an empty view.
+  void supply(std::span<char> data, bool end);
+  // What may go out now; valid until the next call. Empty: wants more (or is done).
+  std::string_view next();
+  // The coding is damaged or cut short.
+  [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] std::size_t hits() const { return scrubber_ ? scrubber_->hits() : 0; }
+
+ private:
+  std::optional<Scrubber> scrubber_;
+  std::optional<Inflater> inflater_;
+  std::span<char> pending_;
+  bool supplied_any_ = false;
+  bool end_ = false;
+  bool flushed_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace av::proxy

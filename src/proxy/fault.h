@@ -1,0 +1,31 @@
+#pragma once
+// Fault: a failure as the client of the proxy sees it: a status, a stable code, words that name
+// things but never values. The codes are part of the interface (agent-vault-errors(7)): add, never
+// rename.
+
+#include <string>
+#include <string_view>
+
+#include "core/expected.h"
+
+namespace av::proxy {
+
+struct Fault {
+  int status = 500;
+  std::string_view code = "internal";  // a literal
+  std::string message;
+  std::string help;
+  // Trying the same request again may work: no `x-should-retry: false`.
+  bool transient = false;
+  // The host that a proposal could ask for: adds `proposal_hint`.
+  std::string proposal_host;
+};
+
+template <typename T>
+using Outcome = Expected<T, Fault>;
+
+// A complete HTTP/1.1 response. `close` adds `Connection: close`.
+[[nodiscard]] std::string fault_response(const Fault& fault, bool close, bool head_only = false);
+[[nodiscard]] std::string_view reason_phrase(int status);
+
+}  // namespace av::proxy

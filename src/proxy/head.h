@@ -1,0 +1,75 @@
+#pragma once
+// Message heads as both codecs deliver them, and the strict rules that every head must pass before
+// anything is forwarded. Views point into `storage`; a head is not copied.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace av::proxy {
+
+struct Field {
+  std::string_view name;   // as spelt by the sender
+  std::string_view value;  // without surrounding white space
+};
+
+// ASCII case-insensitive.
+[[nodiscard]] bool iequals(std::string_view a, std::string_view b);
+// RFC 9110 section 5.6.2.
+[[nodiscard]] bool is_token(std::string_view text);
+// True when a comma-separated list field holds this token.
+[[nodiscard]] bool list_contains(std::string_view list, std::string_view token);
+
+enum class BodyKind : std::uint8_t {
+  kNone,
+  kLength,      // Content-Length
+  kChunked,     // Transfer-Encoding: chunked
+  kUntilClose,  // responses only
+};
+
+struct Head {
+  std::string storage;
+  std::vector<Field> fields;
+  int minor_version = 1;
+  BodyKind body = BodyKind::kNone;
+  std::uint64_t content_length = 0;
+  bool keep_alive = true;
+  // `Connection: upgrade` and `Upgrade: websocket`, and no other upgrade.
+  bool websocket_upgrade = false;
+
+  // First field of that name; null when absent.
+  [[nodiscard]] const Field* find(std::string_view name) const;
+  // Named by a Connection field of this head, or hop-by-hop by nature (RFC 9110 section 7.6.1).
+  [[nodiscard]] bool is_hop_by_hop(std::string_view name) const;
+  void reset();
+};
+
+struct RequestHead : Head {
+  std::string_view method;
+  std::string_view target;
+  std::string_view host;  // the Host field's value; empty when there is none (HTTP/1.0)
+  bool expect_continue = false;
+};
+
+struct ResponseHead : Head {
+  int status = 0;
+  std::string_view reason;
+};
+
+// Why a head was refused; text for the client and the log, never with bytes of the head.
+struct HeadError {
+  int status = 400;
+  const char* code = "bad_request";
+  const char* message = "";
+};
+
+// Interprets the fields of a parsed head: framing, connection options, Host. Refuses everything that
+// two readers could read differently (RFC 9112 sections 6.1, 6.3, 11.2).
+[[nodiscard]] std::optional<HeadError> check_request_head(RequestHead& head);
+// `request_method` decides whether there is a body (HEAD) and what a 1xx/204/304 means.
+[[nodiscard]] std::optional<HeadError> check_response_head(ResponseHead& head,
+                                                           std::string_view request_method);
+
+}  // namespace av::proxy

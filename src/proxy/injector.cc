@@ -1,0 +1,357 @@
+#include "proxy/injector.h"
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/encoding.h"
+
+namespace av::proxy {
+namespace {
+
+// A field whose value comes from the vault.
+struct InjectedField {
+  std::string name;
+  SecretBuffer value;
+  bool written = false;
+};
+
+Fault credential_invalid(std::string_view key) {
+  Fault fault;
+  fault.status = 502;
+  fault.code = "credential_invalid";
+  fault.message = "the value of " + std::string(key) +
+                  " has a line break or another control character and cannot go into a header";
+  fault.help = "the owner of the vault can set it again without: agent-vault vault credential set " +
+               std::string(key);
+  return fault;
+}
+
+// RFC 9110 section 5.5: CR, LF and NUL in a field value are an injection; other controls are invalid.
+bool fits_header(std::string_view value) {
+  for (const char c : value) {
+    const auto u = static_cast<unsigned char>(c);
+    if ((u < 0x20 && u != '\t') || u == 0x7f) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// One exchange's rendering: what goes where, and the first thing that went wrong.
+class Rendering {
+ public:
+  Rendering(const vault::Service* service, const ResolvedCredential* credential)
+      : service_(service), credential_(credential) {
+    if (service_ != nullptr) {
+      std::visit([this](const auto& auth) { plan(auth); }, service_->auth);
+    }
+  }
+
+  [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
+  [[nodiscard]] std::vector<InjectedField>& fields() { return fields_; }
+
+  [[nodiscard]] InjectedField* field_named(std::string_view name) {
+    for (InjectedField& field : fields_) {
+      if (iequals(field.name, name)) {
+        return &field;
+      }
+    }
+    return nullptr;
+  }
+
+  void append_target(SecretBuffer& out, const vault::Target& target) {
+    append_substituted(out, target.path, vault::Surface::kPath);
+    const vault::ApiKeyAuth* const api_key =
+        service_ == nullptr ? nullptr : std::get_if<vault::ApiKeyAuth>(&service_->auth);
+    const bool inject_query = api_key != nullptr && !api_key->query.empty();
+    char separator = '?';
+    if (target.has_query) {
+      std::string query = target.query;
+      if (inject_query) {
+        query = without_parameter(query, api_key->query);
+      }
+      if (!query.empty() || !inject_query) {
+        out.push_back(separator);
+        separator = '&';
+        append_substituted(out, query, vault::Surface::kQuery);
+      }
+    }
+    if (inject_query) {
+      out.push_back(separator);
+      out.append(encoding::percent(api_key->query));
+      out.push_back('=');
+      out.append(encoding::percent(api_key->prefix));
+      credential_->value(api_key->key).reveal([&](std::string_view value) {
+        encoding::append_percent(out, value);
+      });
+    }
+  }
+
+  // A header value of the client's, with declared placeholders replaced.
+  void append_header_value(SecretBuffer& out, std::string_view value) {
+    append_substituted(out, value, vault::Surface::kHeader);
+  }
+
+ private:
+  void plan(const vault::BearerAuth& auth) {
+    add("Authorization", "Bearer ", auth.token_key);
+  }
+  void plan(const vault::BasicAuth& auth) {
+    SecretBuffer pair;
+    pair.append(auth.username_literal);
+    pair.append(checked(auth.username_key));
+    pair.push_back(':');
+    pair.append(checked(auth.password_key));
+    InjectedField& field = fields_.emplace_back();
+    field.name = "Authorization";
+    field.value.append("Basic ");
+    encoding::append_base64(field.value, pair.view());
+  }
+  void plan(const vault::ApiKeyAuth& auth) {
+    if (auth.query.empty()) {
+      add(auth.header, auth.prefix, auth.key);
+    }
+  }
+  void plan(const vault::CustomAuth& auth) {
+    for (const vault::CustomAuth::Header& header : auth.headers) {
+      InjectedField& field = fields_.emplace_back();
+      field.name = header.name;
+      for (const vault::TemplatePiece& piece : header.pieces) {
+        field.value.append(piece.text);
+        field.value.append(checked(piece.credential_key));
+      }
+    }
+  }
+  void plan(const vault::PassthroughAuth& /*auth*/) {}
+
+  void add(std::string_view name, std::string_view prefix, std::string_view key) {
+    InjectedField& field = fields_.emplace_back();
+    field.name = name;
+    field.value.append(prefix);
+    field.value.append(checked(key));
+  }
+
+  // The value, after making sure that it may stand in a header.
+  const Secret& checked(std::string_view key) {
+    static const Secret kNone;
+    if (key.empty()) {
+      return kNone;
+    }
+    const Secret& value = credential_->value(key);
+    if (!value.reveal(fits_header)) {
+      fault_ = credential_invalid(key);
+    }
+    return value;
+  }
+
+  void append_substituted(SecretBuffer& out, std::string_view text, vault::Surface surface) {
+    if (service_ == nullptr || service_->substitutions.empty()) {
+      out.append(text);
+      return;
+    }
+    counts_.resize(service_->substitutions.size());
+    while (!text.empty()) {
+      std::size_t best = std::string_view::npos;
+      std::size_t which = 0;
+      for (std::size_t i = 0; i < service_->substitutions.size(); ++i) {
+        const vault::Substitution& s = service_->substitutions[i];
+        const std::size_t at = s.in(surface) ? text.find(s.placeholder) : std::string_view::npos;
+        if (at < best) {
+          best = at;
+          which = i;
+        }
+      }
+      out.append(text.substr(0, best));
+      if (best == std::string_view::npos) {
+        return;
+      }
+      substitute(out, service_->substitutions[which], counts_[which], surface);
+      text.remove_prefix(best + service_->substitutions[which].placeholder.size());
+    }
+  }
+
+  void substitute(SecretBuffer& out, const vault::Substitution& s, std::uint32_t& count,
+                  vault::Surface surface) {
+    if (s.max_count != 0 && ++count > s.max_count) {
+      Fault fault;
+      fault.status = 403;
+      fault.code = "placeholder_misuse";
+      fault.message = "the placeholder of " + s.credential_key + " appears more than " +
+                      std::to_string(s.max_count) + " times in one request";
+      fault_ = std::move(fault);
+      return;
+    }
+    if (surface == vault::Surface::kHeader) {
+      out.append(checked(s.credential_key));
+      return;
+    }
+    credential_->value(s.credential_key).reveal([&](std::string_view value) {
+      encoding::append_percent(out, value);
+    });
+  }
+
+  // The query without any spelling of this parameter, so that the injected one is the only one.
+  static std::string without_parameter(std::string_view query, std::string_view name) {
+    std::string kept;
+    while (!query.empty()) {
+      const std::size_t end = query.find('&');
+      const std::string_view pair = query.substr(0, end);
+      if (!same_parameter(pair.substr(0, pair.find('=')), name)) {
+        kept += kept.empty() ? "" : "&";
+        kept += pair;
+      }
+      query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    }
+    return kept;
+  }
+
+  static bool same_parameter(std::string_view encoded, std::string_view name) {
+    std::string decoded;
+    for (std::size_t i = 0; i < encoded.size(); ++i) {
+      const auto byte = encoded[i] == '%' && i + 2 < encoded.size()
+                            ? encoding::from_hex(encoded.substr(i + 1, 2))
+                            : std::nullopt;
+      if (byte) {
+        decoded.push_back(static_cast<char>(byte->front()));
+        i += 2;
+      } else {
+        decoded.push_back(encoded[i]);
+      }
+    }
+    return iequals(decoded, name);
+  }
+
+  const vault::Service* service_;
+  const ResolvedCredential* credential_;
+  std::vector<InjectedField> fields_;
+  std::vector<std::uint32_t> counts_;
+  std::optional<Fault> fault_;
+};
+
+void append_field(SecretBuffer& out, std::string_view name, std::string_view value) {
+  out.append(name);
+  out.append(": ");
+  out.append(value);
+  out.append("\r\n");
+}
+
+// Keeps the codings that the reflection guard can look into (RFC 9110 section 12.5.3).
+std::string inspectable_codings(std::string_view accept_encoding) {
+  std::string kept;
+  while (!accept_encoding.empty()) {
+    const std::size_t comma = accept_encoding.find(',');
+    std::string_view item = accept_encoding.substr(0, comma);
+    while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) {
+      item.remove_prefix(1);
+    }
+    std::string_view coding = item.substr(0, item.find(';'));
+    while (!coding.empty() && (coding.back() == ' ' || coding.back() == '\t')) {
+      coding.remove_suffix(1);
+    }
+    if (iequals(coding, "gzip") || iequals(coding, "x-gzip") || iequals(coding, "deflate") ||
+        iequals(coding, "identity")) {
+      kept += kept.empty() ? "" : ", ";
+      kept += item;
+    }
+    accept_encoding = comma == std::string_view::npos ? std::string_view()
+                                                      : accept_encoding.substr(comma + 1);
+  }
+  return kept.empty() ? "identity" : kept;
+}
+
+void append_content_length(SecretBuffer& out, const Field& field, const RequestHead& head) {
+  append_field(out, field.name, std::to_string(head.content_length));
+}
+
+// One field of the client's: kept, rewritten or dropped.
+void append_client_field(SecretBuffer& out, const Field& field, const RequestHead& head,
+                         const vault::RequestIdentity& identity, Rendering& rendering,
+                         bool narrow_encoding, bool websocket) {
+  if (InjectedField* const injected = rendering.field_named(field.name)) {
+    // The client's own value in an injected slot is always replaced, in its place.
+    if (!injected->written) {
+      append_field(out, injected->name, injected->value.view());
+      injected->written = true;
+    }
+    return;
+  }
+  if (iequals(field.name, "host")) {
+    append_field(out, field.name, vault::to_string(identity.authority, identity.scheme));
+    return;
+  }
+  if (iequals(field.name, "content-length")) {
+    append_content_length(out, field, head);
+    return;
+  }
+  if (iequals(field.name, "transfer-encoding")) {
+    append_field(out, field.name, "chunked");
+    return;
+  }
+  if (iequals(field.name, "te") && list_contains(field.value, "trailers")) {
+    append_field(out, field.name, "trailers");
+    return;
+  }
+  if (websocket && iequals(field.name, "connection")) {
+    append_field(out, field.name, "Upgrade");
+    return;
+  }
+  if (websocket && iequals(field.name, "upgrade")) {
+    append_field(out, field.name, "websocket");
+    return;
+  }
+  if (head.is_hop_by_hop(field.name)) {
+    return;
+  }
+  if (narrow_encoding && iequals(field.name, "accept-encoding")) {
+    // Part of a coded representation cannot be decoded (RFC 9110 section 14).
+    append_field(out, field.name,
+                 head.find("range") != nullptr ? "identity" : inspectable_codings(field.value));
+    return;
+  }
+  if (narrow_encoding && websocket && iequals(field.name, "sec-websocket-extensions")) {
+    return;  // compressed frames could not be looked into
+  }
+  out.append(field.name);
+  out.append(": ");
+  rendering.append_header_value(out, field.value);
+  out.append("\r\n");
+}
+
+}  // namespace
+
+Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, ResolvedPtr resolved,
+                                          const RequestHead& head) {
+  OutboundRequest request(std::move(allowed), std::move(resolved));
+  const vault::RequestIdentity& identity = request.identity();
+  request.body_ = head.body;
+  request.websocket_ = head.websocket_upgrade;
+  // Without a credential nothing is injected, whatever the service says (passthrough).
+  Rendering rendering(request.resolved_ == nullptr ? nullptr : request.service(),
+                      request.resolved_.get());
+  SecretBuffer& out = request.head_;
+  out.reserve(head.storage.size() + 512);
+  out.append(head.method);
+  out.push_back(' ');
+  rendering.append_target(out, identity.target);
+  out.append(" HTTP/1.1\r\n");
+  if (head.host.empty()) {
+    append_field(out, "Host", vault::to_string(identity.authority, identity.scheme));
+  }
+  const bool narrow = request.resolved_ != nullptr;
+  for (const Field& field : head.fields) {
+    append_client_field(out, field, head, identity, rendering, narrow, request.websocket_);
+  }
+  for (InjectedField& field : rendering.fields()) {
+    if (!field.written) {
+      append_field(out, field.name, field.value.view());
+    }
+  }
+  out.append("\r\n");
+  if (rendering.fault()) {
+    return *rendering.fault();
+  }
+  return request;
+}
+
+}  // namespace av::proxy

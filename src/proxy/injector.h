@@ -1,0 +1,52 @@
+#pragma once
+// Injector: rebuilds the request head with the credential in its slot. The only maker of
+// OutboundRequest, and OutboundRequest is the only thing that may be sent upstream.
+
+#include <string>
+#include <string_view>
+
+#include "core/secret.h"
+#include "proxy/credential_resolver.h"
+#include "proxy/fault.h"
+#include "proxy/head.h"
+#include "vault/policy.h"
+
+namespace av::proxy {
+
+class OutboundRequest {
+ public:
+  OutboundRequest(OutboundRequest&&) noexcept = default;
+  OutboundRequest& operator=(OutboundRequest&&) noexcept = default;
+  OutboundRequest(const OutboundRequest&) = delete;
+  OutboundRequest& operator=(const OutboundRequest&) = delete;
+  ~OutboundRequest() = default;
+
+  // The complete head in HTTP/1.1 syntax, the empty line included. Wiped with the object.
+  [[nodiscard]] std::string_view head() const { return head_.view(); }
+  [[nodiscard]] const vault::RequestIdentity& identity() const { return allowed_.identity(); }
+  [[nodiscard]] const vault::Service* service() const { return allowed_.service(); }
+  // Null when nothing was injected: the response needs no scrubbing.
+  [[nodiscard]] const ResolvedCredential* credential() const { return resolved_.get(); }
+  [[nodiscard]] BodyKind body() const { return body_; }
+  [[nodiscard]] bool websocket() const { return websocket_; }
+
+ private:
+  friend class Injector;
+  OutboundRequest(vault::AllowedRequest allowed, ResolvedPtr resolved)
+      : allowed_(std::move(allowed)), resolved_(std::move(resolved)) {}
+  vault::AllowedRequest allowed_;
+  ResolvedPtr resolved_;
+  SecretBuffer head_;
+  BodyKind body_ = BodyKind::kNone;
+  bool websocket_ = false;
+};
+
+class Injector {
+ public:
+  // `head` has passed check_request_head; `resolved` is what the resolver made of `allowed`.
+  [[nodiscard]] static Outcome<OutboundRequest> inject(vault::AllowedRequest allowed,
+                                                       ResolvedPtr resolved,
+                                                       const RequestHead& head);
+};
+
+}  // namespace av::proxy

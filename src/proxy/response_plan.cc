@@ -1,0 +1,139 @@
+#include "proxy/response_plan.h"
+
+#include "proxy/body.h"
+#include "proxy/http1_parser.h"
+
+namespace av::proxy {
+namespace {
+
+// Appends text of the upstream's with every form of an injected value masked.
+void append_scrubbed(std::string& out, std::string_view text, const PatternSet* patterns) {
+  const std::size_t begin = out.size();
+  out += text;
+  if (patterns != nullptr && !patterns->empty()) {
+    (void)patterns->scrub(std::span(out.data() + begin, text.size()), /*last=*/true);
+  }
+}
+
+void append_field(std::string& out, const Field& field, const PatternSet* patterns) {
+  append_scrubbed(out, field.name, patterns);
+  out += ": ";
+  append_scrubbed(out, field.value, patterns);
+  out += "\r\n";
+}
+
+void append_status_line(std::string& out, const ResponseHead& response,
+                        const PatternSet* patterns) {
+  out += "HTTP/1.1 ";
+  out += std::to_string(response.status);
+  out += ' ';
+  append_scrubbed(out, response.reason, patterns);
+  out += "\r\n";
+}
+
+enum class Coding : std::uint8_t { kIdentity, kInflatable, kOpaque };
+
+Coding content_coding(const ResponseHead& response) {
+  Coding coding = Coding::kIdentity;
+  for (const Field& field : response.fields) {
+    if (!iequals(field.name, "content-encoding") || field.value.empty() ||
+        iequals(field.value, "identity")) {
+      continue;
+    }
+    const bool known = iequals(field.value, "gzip") || iequals(field.value, "x-gzip") ||
+                       iequals(field.value, "deflate");
+    coding = known && coding == Coding::kIdentity ? Coding::kInflatable : Coding::kOpaque;
+  }
+  return coding;
+}
+
+// Fields that describe the bytes before they were decoded.
+bool describes_coded_bytes(std::string_view name) {
+  return iequals(name, "content-encoding") || iequals(name, "content-length") ||
+         iequals(name, "content-md5") || iequals(name, "digest") ||
+         iequals(name, "content-digest");
+}
+
+}  // namespace
+
+ResponsePlan plan_response(const ResponseHead& response, const RequestHead& request,
+                           const PatternSet* patterns, bool draining) {
+  ResponsePlan plan;
+  const bool has_body = response.body != BodyKind::kNone;
+  const bool search = patterns != nullptr && !patterns->empty();
+  if (search && has_body) {
+    const Coding coding = content_coding(response);
+    plan.decode = coding == Coding::kInflatable;
+    // Part of a coded body starts in the middle of it and cannot be decoded.
+    plan.refused = coding == Coding::kOpaque || (plan.decode && response.status == 206);
+  }
+  const bool length_known = response.body == BodyKind::kLength && !plan.decode;
+  plan.chunked = has_body && !length_known && request.minor_version == 1;
+  const bool close_delimited = has_body && !length_known && !plan.chunked;
+  plan.client_keep_alive = request.keep_alive && !close_delimited && !draining;
+
+  plan.head.reserve(response.storage.size() + 64);
+  append_status_line(plan.head, response, patterns);
+  for (const Field& field : response.fields) {
+    const bool drop = response.is_hop_by_hop(field.name) ||
+                      // Would lead the client around the proxy (RFC 7838).
+                      iequals(field.name, "alt-svc") ||
+                      (plan.decode && describes_coded_bytes(field.name)) ||
+                      // RFC 9110 section 8.6: no length where there can be no body.
+                      ((response.status == 204 || response.status == 101) &&
+                       iequals(field.name, "content-length"));
+    if (!drop) {
+      append_field(plan.head, field, patterns);
+    }
+  }
+  if (plan.chunked) {
+    plan.head += "Transfer-Encoding: chunked\r\n";
+  }
+  if (response.status == 101) {
+    plan.head += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+  } else if (!plan.client_keep_alive) {
+    plan.head += "Connection: close\r\n";
+  } else if (request.minor_version == 0) {
+    plan.head += "Connection: keep-alive\r\n";
+  }
+  plan.head += "\r\n";
+  return plan;
+}
+
+std::string interim_response(const ResponseHead& response, const PatternSet* patterns) {
+  std::string out;
+  append_status_line(out, response, patterns);
+  for (const Field& field : response.fields) {
+    if (!response.is_hop_by_hop(field.name) && !iequals(field.name, "content-length")) {
+      append_field(out, field, patterns);
+    }
+  }
+  out += "\r\n";
+  return out;
+}
+
+void append_body(std::string& out, std::string_view bytes, const ResponsePlan& plan) {
+  if (plan.chunked) {
+    append_chunk(out, bytes, /*end=*/false);
+  } else {
+    out += bytes;
+  }
+}
+
+bool append_body_end(std::string& out, std::string_view trailers, const PatternSet* patterns,
+                     const ResponsePlan& plan) {
+  std::vector<Field> fields;
+  if (!parse_trailers(trailers, fields)) {
+    return false;
+  }
+  if (plan.chunked) {
+    std::string section;
+    for (const Field& field : fields) {
+      append_field(section, field, patterns);
+    }
+    append_chunk(out, {}, /*end=*/true, section);
+  }
+  return true;
+}
+
+}  // namespace av::proxy

@@ -1,0 +1,352 @@
+#include "proxy/stream.h"
+
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace av::proxy {
+
+Stream::Stream(Socket socket, DeadlineList& deadlines)
+    : Deadline(deadlines), socket_(std::move(socket)) {
+  if (socket_.is_open()) {
+    error_code ignored;
+    socket_.native_non_blocking(true, ignored);
+    socket_.set_option(tcp::no_delay(true), ignored);
+  }
+}
+
+Stream::~Stream() { close(); }
+
+void Stream::close() noexcept {
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) != 0) {
+    ERR_clear_error();
+    (void)SSL_shutdown(ssl_.get());  // sends close_notify if the socket takes it; never waits
+    ERR_clear_error();
+  }
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+IoResult Stream::peek(char* data, std::size_t size) {
+  IoResult result;
+  if (closed_) {
+    result.status = Io::kClosed;
+    return result;
+  }
+  const ssize_t got = ::recv(socket_.native_handle(), data, size, MSG_PEEK | MSG_DONTWAIT);
+  if (got > 0) {
+    result.size = static_cast<std::size_t>(got);
+  } else if (got == 0) {
+    result.status = Io::kEof;
+  } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+    result.status = Io::kReset;
+  }
+  return result;
+}
+
+Awaitable<void> Stream::close_gently(Millis timeout) {
+  if (closed_) {
+    co_return;
+  }
+  if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) != 0) {
+    ERR_clear_error();
+    (void)SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  std::array<char, 4096> discarded{};
+  for (int reads = 0; reads < 256; ++reads) {
+    const ssize_t got =
+        ::recv(socket_.native_handle(), discarded.data(), discarded.size(), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
+      break;
+    }
+    if (got < 0) {
+      const Io waited = co_await wait(Want::kRead, Side::kRead, timeout);
+      if (waited != Io::kOk) {
+        break;
+      }
+    }
+  }
+  close_now();
+}
+
+void Stream::expire(Side side) {
+  timed_out_[static_cast<std::size_t>(side)] = true;
+  error_code ignored;
+  socket_.cancel(ignored);  // wakes both sides; the one that is not late tries again
+}
+
+void Stream::close_now() {
+  // The descriptor stays open until the owner unwinds; the flag makes every further call fail.
+  if (!closed_) {
+    closed_ = true;
+    error_code ignored;
+    socket_.close(ignored);
+  }
+}
+
+Awaitable<Io> Stream::wait(Want want, Side side, Millis timeout) {
+  bool& timed_out = timed_out_[static_cast<std::size_t>(side)];
+  timed_out = false;
+  if (timeout.count() != 0) {
+    arm(side, timeout);
+  }
+  error_code ec;
+  auto token = asio::redirect_error(use_awaitable, ec);
+  co_await socket_.async_wait(
+      want == Want::kRead ? Socket::wait_type::wait_read : Socket::wait_type::wait_write,
+      std::move(token));
+  disarm(side);
+  if (closed_) {
+    co_return Io::kClosed;
+  }
+  if (timed_out) {
+    co_return Io::kTimeout;
+  }
+  if (ec && ec != asio::error::operation_aborted) {
+    co_return Io::kReset;
+  }
+  co_return Io::kOk;
+}
+
+Io Stream::tls_status(int result, Want& want) {
+  const int sys_errno = errno;
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      want = Want::kRead;
+      return Io::kOk;
+    case SSL_ERROR_WANT_WRITE:
+      want = Want::kWrite;
+      return Io::kOk;
+    case SSL_ERROR_ZERO_RETURN:
+      return Io::kEof;
+    case SSL_ERROR_SYSCALL:
+      ERR_clear_error();
+      if (result == 0 || sys_errno == 0) {
+        truncated_ = true;
+        return Io::kEof;
+      }
+      return Io::kReset;
+    default: {
+      // OpenSSL 3 reports a bare FIN as an error of its own.
+      if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        ERR_clear_error();
+        truncated_ = true;
+        return Io::kEof;
+      }
+      tls_error_ = ossl::drain_errors();
+      return Io::kTls;
+    }
+  }
+}
+
+IoResult Stream::attempt_read(char* data, std::size_t size, Want& want) {
+  want = Want::kNothing;
+  IoResult result;
+  if (closed_) {
+    result.status = Io::kClosed;
+    return result;
+  }
+  if (ssl_ != nullptr) {
+    ERR_clear_error();
+    errno = 0;
+    std::size_t got = 0;
+    const int ok = SSL_read_ex(ssl_.get(), data, size, &got);
+    if (ok == 1) {
+      result.size = got;
+    } else {
+      result.status = tls_status(ok, want);
+    }
+    return result;
+  }
+  ssize_t got = 0;
+  do {
+    got = ::recv(socket_.native_handle(), data, size, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) {
+    result.size = static_cast<std::size_t>(got);
+  } else if (got == 0) {
+    result.status = Io::kEof;
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    want = Want::kRead;
+  } else {
+    result.status = Io::kReset;
+  }
+  return result;
+}
+
+IoResult Stream::attempt_write(std::string_view bytes, Want& want) {
+  want = Want::kNothing;
+  IoResult result;
+  if (closed_) {
+    result.status = Io::kClosed;
+    return result;
+  }
+  if (ssl_ != nullptr) {
+    ERR_clear_error();
+    errno = 0;
+    std::size_t put = 0;
+    const int ok = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &put);
+    if (ok == 1) {
+      result.size = put;
+    } else {
+      result.status = tls_status(ok, want);
+      if (result.status == Io::kEof) {
+        result.status = Io::kReset;
+      }
+    }
+    return result;
+  }
+  ssize_t put = 0;
+  do {
+    put = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  } while (put < 0 && errno == EINTR);
+  if (put >= 0) {
+    result.size = static_cast<std::size_t>(put);
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    want = Want::kWrite;
+  } else {
+    result.status = Io::kReset;
+  }
+  return result;
+}
+
+IoResult Stream::try_read(char* data, std::size_t size) {
+  Want want = Want::kNothing;
+  return attempt_read(data, size, want);
+}
+
+Awaitable<IoResult> Stream::read_some(char* data, std::size_t size, Millis timeout) {
+  for (;;) {
+    Want want = Want::kNothing;
+    IoResult result = attempt_read(data, size, want);
+    if (want == Want::kNothing) {
+      co_return result;
+    }
+    const Io waited = co_await wait(want, Side::kRead, timeout);
+    if (waited != Io::kOk) {
+      result.status = waited;
+      co_return result;
+    }
+  }
+}
+
+Awaitable<Io> Stream::write_all(std::string_view bytes, Millis timeout) {
+  while (!bytes.empty()) {
+    Want want = Want::kNothing;
+    const IoResult result = attempt_write(bytes, want);
+    if (result.status != Io::kOk) {
+      co_return result.status;
+    }
+    bytes.remove_prefix(result.size);
+    if (want != Want::kNothing) {
+      const Io waited = co_await wait(want, Side::kWrite, timeout);
+      if (waited != Io::kOk) {
+        co_return waited;
+      }
+    }
+  }
+  co_return Io::kOk;
+}
+
+Awaitable<Io> Stream::connect(const tcp::endpoint& endpoint, Millis timeout) {
+  error_code ec;
+  socket_.open(endpoint.protocol(), ec);
+  if (ec) {
+    connect_errno_ = ec.value();
+    co_return Io::kReset;
+  }
+  socket_.native_non_blocking(true, ec);
+  socket_.set_option(tcp::no_delay(true), ec);
+  if (::connect(socket_.native_handle(), endpoint.data(),
+                static_cast<socklen_t>(endpoint.size())) == 0) {
+    co_return Io::kOk;
+  }
+  if (errno != EINPROGRESS) {
+    connect_errno_ = errno;
+    co_return Io::kReset;
+  }
+  const Io waited = co_await wait(Want::kWrite, Side::kWrite, timeout);
+  if (waited != Io::kOk) {
+    co_return waited;
+  }
+  socklen_t size = sizeof connect_errno_;
+  if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &connect_errno_, &size) != 0) {
+    connect_errno_ = errno;
+  }
+  co_return connect_errno_ == 0 ? Io::kOk : Io::kReset;
+}
+
+Awaitable<Io> Stream::handshake(Millis timeout) {
+  SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                               SSL_MODE_RELEASE_BUFFERS);
+  if (SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1) {
+    tls_error_ = ossl::drain_errors();
+    co_return Io::kTls;
+  }
+  for (;;) {
+    if (closed_) {
+      co_return Io::kClosed;
+    }
+    ERR_clear_error();
+    errno = 0;
+    const int result = SSL_do_handshake(ssl_.get());
+    if (result == 1) {
+      co_return Io::kOk;
+    }
+    Want want = Want::kNothing;
+    const Io status = tls_status(result, want);
+    if (want == Want::kNothing) {
+      co_return status;
+    }
+    const Io waited = co_await wait(want, Side::kRead, timeout);
+    if (waited != Io::kOk) {
+      co_return waited;
+    }
+  }
+}
+
+Awaitable<Io> Stream::accept_tls(SSL_CTX* context, Millis timeout) {
+  ssl_.reset(SSL_new(context));
+  if (ssl_ == nullptr) {
+    tls_error_ = ossl::drain_errors();
+    co_return Io::kTls;
+  }
+  SSL_set_accept_state(ssl_.get());
+  co_return co_await handshake(timeout);
+}
+
+Awaitable<Io> Stream::connect_tls(ossl::Ssl ssl, Millis timeout) {
+  ssl_ = std::move(ssl);
+  SSL_set_connect_state(ssl_.get());
+  co_return co_await handshake(timeout);
+}
+
+bool Stream::idle_and_healthy() {
+  if (closed_) {
+    return false;
+  }
+  char byte = 0;
+  const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0) {
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+  }
+  if (got == 0 || ssl_ == nullptr) {
+    return false;
+  }
+  // Under TLS 1.3 session tickets may be waiting; let OpenSSL take them. Application data, an alert
+  // or the end mean that this connection must not carry another request.
+  char scratch = 0;
+  Want want = Want::kNothing;
+  const IoResult result = attempt_read(&scratch, 1, want);
+  return result.status == Io::kOk && result.size == 0;
+}
+
+}  // namespace av::proxy

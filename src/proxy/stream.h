@@ -1,0 +1,96 @@
+#pragma once
+// Stream: one TCP connection, in clear or under TLS, with a deadline on every wait. Belongs to its
+// worker. OpenSSL works on the socket itself (no BIO pair, no copy); each operation is tried first
+// and waits only when the kernel says so.
+//
+// At most one read and one write may be under way at a time, each in its own coroutine.
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "core/ossl.h"
+#include "proxy/deadline.h"
+#include "proxy/io.h"
+
+namespace av::proxy {
+
+enum class Io : std::uint8_t {
+  kOk,
+  kEof,      // orderly end (TLS: close_notify, or a bare FIN: see truncated())
+  kTimeout,  // the deadline passed
+  kReset,    // the connection broke
+  kTls,      // TLS alert or protocol error; ossl::drain_errors() has been read into tls_error()
+  kClosed,   // closed by us
+};
+
+struct [[nodiscard]] IoResult {
+  Io status = Io::kOk;
+  std::size_t size = 0;
+};
+
+class Stream final : private Deadline {
+ public:
+  Stream(Socket socket, DeadlineList& deadlines);
+  ~Stream() override;
+
+  // At least one byte, or not kOk. `timeout` 0: no limit.
+  Awaitable<IoResult> read_some(char* data, std::size_t size, Millis timeout);
+  Awaitable<Io> write_all(std::string_view bytes, Millis timeout);
+  // Tries once, without waiting: size 0 and kOk when there is nothing to read.
+  IoResult try_read(char* data, std::size_t size);
+
+  // Until there is something to read (or the end), without reading it.
+  Awaitable<Io> wait_readable(Millis timeout) { return wait(Want::kRead, Side::kRead, timeout); }
+
+  // Shortens the limit of a read that is under way in another coroutine.
+  void hurry_read(Millis timeout) { arm(Side::kRead, timeout); }
+
+  // Opens and connects a fresh socket. connect_errno() tells more than kReset does.
+  Awaitable<Io> connect(const tcp::endpoint& endpoint, Millis timeout);
+  [[nodiscard]] int connect_errno() const { return connect_errno_; }
+
+  // Turns the connection into TLS, as server or client.
+  Awaitable<Io> accept_tls(SSL_CTX* context, Millis timeout);
+  Awaitable<Io> connect_tls(ossl::Ssl ssl, Millis timeout);
+
+  // Looks at received bytes of a connection in clear without taking them: size 0 and kOk when there
+  // are none yet.
+  IoResult peek(char* data, std::size_t size);
+
+  // Says that nothing more will be sent, discards what still comes, closes. Without this a client
+  // that is still sending would get a reset instead of the answer (RFC 9112 section 9.6).
+  Awaitable<void> close_gently(Millis timeout);
+  // TLS close_notify (best effort) and close.
+  void close() noexcept;
+  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] bool is_tls() const { return ssl_ != nullptr; }
+  [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
+  // The peer ended TCP without TLS's close_notify: a close-delimited body may be cut short.
+  [[nodiscard]] bool truncated() const { return truncated_; }
+  [[nodiscard]] const std::string& tls_error() const { return tls_error_; }
+  [[nodiscard]] Socket& socket() { return socket_; }
+  // True when an idle connection has neither ended nor received stray bytes.
+  [[nodiscard]] bool idle_and_healthy();
+
+ private:
+  enum class Want : std::uint8_t { kNothing, kRead, kWrite };
+  void expire(Side side) override;
+  void close_now() override;
+  Awaitable<Io> wait(Want want, Side side, Millis timeout);
+  IoResult attempt_read(char* data, std::size_t size, Want& want);
+  IoResult attempt_write(std::string_view bytes, Want& want);
+  Io tls_status(int result, Want& want);
+  Awaitable<Io> handshake(Millis timeout);
+
+  Socket socket_;
+  ossl::Ssl ssl_;
+  std::string tls_error_;
+  std::array<bool, 2> timed_out_{};
+  int connect_errno_ = 0;
+  bool closed_ = false;
+  bool truncated_ = false;
+};
+
+}  // namespace av::proxy

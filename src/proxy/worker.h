@@ -1,0 +1,73 @@
+#pragma once
+// Worker: the state that all sessions of one thread share. No locks: everything here is touched by
+// its thread only. The owner's thread talks to it by posting to the io_context.
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "proxy/certificate_authority.h"
+#include "proxy/credential_resolver.h"
+#include "proxy/deadline.h"
+#include "proxy/io.h"
+#include "proxy/proxy_server.h"
+#include "proxy/upstream.h"
+#include "vault/audit.h"
+
+namespace av::proxy {
+
+// One TLS server context per host, made on first use. Minting takes a fraction of a millisecond,
+// less than the handshake that follows.
+class LeafCache {
+ public:
+  static constexpr std::size_t kMaxEntries = 512;
+
+  LeafCache(std::shared_ptr<const CertificateAuthority> authority, const Clock& clock)
+      : authority_(std::move(authority)), clock_(clock) {}
+  // Valid until the next call; SSL objects made from it keep it alive.
+  Expected<SSL_CTX*> context_for(const std::string& host);
+  [[nodiscard]] const CertificateAuthority& authority() const { return *authority_; }
+
+ private:
+  struct Entry {
+    ossl::SslCtx context;
+    std::int64_t made_ms = 0;
+  };
+  std::shared_ptr<const CertificateAuthority> authority_;
+  const Clock& clock_;
+  std::map<std::string, Entry> entries_;
+};
+
+struct Worker {
+  Worker(asio::io_context& context, ProxyOptions proxy_options,
+         std::shared_ptr<const CertificateAuthority> authority, SessionGrant session_grant,
+         vault::AuditLog& audit_log, const Clock& wall_clock)
+      : io(context),
+        options(std::move(proxy_options)),
+        grant(std::move(session_grant)),
+        audit(audit_log),
+        clock(wall_clock),
+        leaves(std::move(authority), wall_clock),
+        connector(context.get_executor(), deadlines, options.net, options.upstream_ca_files,
+                  options.connect_timeout) {}
+
+  asio::io_context& io;
+  ProxyOptions options;
+  SessionGrant grant;
+  vault::AuditLog& audit;
+  const Clock& clock;
+  DeadlineList deadlines;
+  LeafCache leaves;
+  Connector connector;
+  UpstreamPool pool;
+  CredentialResolver resolver;
+  // Replaced by publish(); an exchange keeps the pair that it began with.
+  vault::SnapshotPtr snapshot;
+  std::shared_ptr<const vault::KeyRing> key_ring;
+  std::uint64_t next_request = 1;
+  std::uint16_t port = 0;  // of the first listener
+  std::size_t sessions = 0;
+  bool draining = false;
+};
+
+}  // namespace av::proxy

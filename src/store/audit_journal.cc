@@ -1,0 +1,187 @@
+#include "store/audit_journal.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "core/clock.h"
+#include "core/crypto.h"
+#include "core/encoding.h"
+#include "core/fs.h"
+
+namespace av::store {
+namespace {
+
+constexpr std::chrono::milliseconds kFlushAfter{50};
+
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
+// 20260131T080910.123Z: sorts by time and needs no escaping anywhere.
+std::string compact_utc(std::int64_t wall_ms) {
+  std::string text = format_utc(wall_ms);
+  text.erase(std::remove_if(text.begin(), text.end(), [](char c) { return c == '-' || c == ':'; }),
+             text.end());
+  return text;
+}
+
+Error cannot_write(int error_number, const std::filesystem::path& path) {
+  Error error = errno_error(error_number, "cannot write the audit log " + path.string());
+  if (error.hint.empty()) {
+    error.hint = "what is not on the log is not done: make the log writable and try again";
+  }
+  return error;
+}
+
+}  // namespace
+
+struct AuditJournal::Impl {
+  std::filesystem::path path;
+  UniqueFd fd;
+  off_t size = 0;     // of the whole lines
+  bool torn = false;  // the file may hold a part of a line after `size`
+  crypto::Digest last{};
+  std::string line;  // reused
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::atomic<bool> dirty{false};
+  bool stop = false;                // guarded by mutex
+  std::atomic<int> flush_error{0};  // errno of the last fdatasync that failed
+  std::thread flusher;
+
+  void flush_loop();
+  void mark_dirty();
+  Status write_line();
+};
+
+void AuditJournal::Impl::flush_loop() {
+  std::unique_lock lock(mutex);
+  while (!stop || dirty.load()) {
+    wake.wait(lock, [&] { return stop || dirty.load(); });
+    if (!stop) {
+      // Lets more records join the one flush.
+      wake.wait_for(lock, kFlushAfter, [&] { return stop; });
+    }
+    dirty.store(false);
+    lock.unlock();
+    const int result = ::fdatasync(fd.get());
+    flush_error.store(result == 0 ? 0 : errno);
+    lock.lock();
+    if (result != 0 && !stop) {
+      dirty.store(true);
+      wake.wait_for(lock, kFlushAfter, [&] { return stop; });
+    }
+  }
+}
+
+void AuditJournal::Impl::mark_dirty() {
+  if (!dirty.exchange(true)) {
+    const std::lock_guard lock(mutex);
+    wake.notify_one();
+  }
+}
+
+Status AuditJournal::Impl::write_line() {
+  if (torn) {
+    if (::ftruncate(fd.get(), size) != 0) {
+      return cannot_write(errno, path);
+    }
+    torn = false;
+  }
+  ssize_t put = -1;
+  do {
+    put = ::write(fd.get(), line.data(), line.size());
+  } while (put < 0 && errno == EINTR);
+  if (put == static_cast<ssize_t>(line.size())) {
+    size += put;
+    return {};
+  }
+  // A part may be there. It must not stay: the next record would be glued to it.
+  const int error_number = put < 0 ? errno : ENOSPC;
+  torn = put > 0 && ::ftruncate(fd.get(), size) != 0;
+  return cannot_write(error_number, path);
+}
+
+AuditJournal::AuditJournal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesystem::path& directory,
+                                                             const std::string& name) {
+  if (!is_plain_name(name)) {
+    return make_error(ErrorCode::kInternal, "audit journal with an unusable name");
+  }
+  AV_CHECK(fs::make_private_directory(directory));
+  auto impl = std::make_unique<Impl>();
+  const std::string stem = compact_utc(SystemClock().wall_ms()) + "-" + name;
+  for (int attempt = 0; attempt < 3 && !impl->fd.valid(); ++attempt) {
+    const std::string suffix = attempt == 0 ? "" : "-" + crypto::random_hex(4);
+    impl->path = directory / (stem + suffix + ".jsonl");
+    impl->fd = UniqueFd(::open(
+        impl->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!impl->fd.valid() && errno != EEXIST) {
+      return cannot_write(errno, impl->path);
+    }
+  }
+  if (!impl->fd.valid()) {
+    return cannot_write(EEXIST, impl->path);
+  }
+  if (::fchmod(impl->fd.get(), 0600) != 0) {
+    return cannot_write(errno, impl->path);
+  }
+  const UniqueFd parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent.valid() || ::fsync(parent.get()) != 0) {
+    return cannot_write(errno, directory);
+  }
+  impl->last = crypto::sha256(impl->path.filename().string());
+  Impl* const shared = impl.get();
+  std::unique_ptr<AuditJournal> journal(new AuditJournal(std::move(impl)));
+  shared->flusher = std::thread([shared] {
+    ::pthread_setname_np(::pthread_self(), "av-audit");
+    shared->flush_loop();
+  });
+  return journal;
+}
+
+AuditJournal::~AuditJournal() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stop = true;
+    impl_->wake.notify_one();
+  }
+  if (impl_->flusher.joinable()) {
+    impl_->flusher.join();
+  }
+}
+
+Status AuditJournal::append(const vault::AuditRecord& record) {
+  if (const int error_number = impl_->flush_error.load(); error_number != 0) {
+    return cannot_write(error_number, impl_->path);
+  }
+  std::string& line = impl_->line;
+  line = audit_record_to_json(record);
+  line.pop_back();  // the brace
+  const std::string_view previous(reinterpret_cast<const char*>(impl_->last.data()),
+                                  impl_->last.size());
+  const crypto::Digest hash = crypto::sha256(previous, line);
+  line += R"(,"hash":")";
+  line += encoding::hex(hash);
+  line += "\"}\n";
+  AV_CHECK(impl_->write_line());
+  impl_->last = hash;
+  impl_->mark_dirty();
+  return {};
+}
+
+}  // namespace av::store

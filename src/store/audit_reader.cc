@@ -1,0 +1,211 @@
+#include "store/audit_reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "core/encoding.h"
+#include "core/fs.h"
+
+namespace av::store {
+namespace {
+
+// Older than this, a line without its end is a line that nobody will finish.
+constexpr std::int64_t kTornAfterSeconds = 2;
+constexpr std::size_t kChunk = std::size_t{256} << 10;
+constexpr std::size_t kHashTail = 11 + 64;  // ,"hash":"<64>"} is 9 + 64 + 2
+
+// The inverse of format_utc; 0 when it is not of that form.
+std::int64_t parse_utc(const std::string& text) {
+  std::tm tm{};
+  int millis = 0;
+  if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year, &tm.tm_mon,
+                  &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &millis) != 7) {
+    return 0;
+  }
+  tm.tm_year -= 1900;
+  tm.tm_mon -= 1;
+  return std::int64_t{::timegm(&tm)} * 1000 + millis;
+}
+
+Expected<vault::AuditRecord> parse_record(std::string_view line) {
+  const auto json = nlohmann::json::parse(line, nullptr, false);
+  if (!json.is_object()) {
+    return make_error(ErrorCode::kCorrupt, "not a record");
+  }
+  try {
+    vault::AuditRecord record;
+    record.time_ms = parse_utc(json.value("time", ""));
+    record.event = json.value("event", "");
+    record.vault = json.value("vault", "");
+    record.agent = json.value("agent", "");
+    record.run = json.value("run", "");
+    record.request = json.value("request", std::uint64_t{0});
+    record.method = json.value("method", "");
+    record.scheme = json.value("scheme", "");
+    record.host = json.value("host", "");
+    record.port = json.value("port", std::uint16_t{0});
+    record.path = json.value("path", "");
+    record.service = json.value("service", "");
+    record.credentials = json.value("credentials", std::vector<std::string>{});
+    record.rule = json.value("rule", "");
+    record.decision = json.value("decision", "");
+    record.status = json.value("status", 0);
+    record.bytes_in = json.value("bytes_in", std::uint64_t{0});
+    record.bytes_out = json.value("bytes_out", std::uint64_t{0});
+    record.latency_us = json.value("latency_us", std::int64_t{0});
+    record.upstream = json.value("upstream", "");
+    record.error = json.value("error", "");
+    record.detail = json.value("detail", "");
+    return record;
+  } catch (const nlohmann::json::exception&) {
+    return make_error(ErrorCode::kCorrupt, "not a record");
+  }
+}
+
+void sort_by_time(std::vector<AuditEntry>& entries) {
+  std::stable_sort(entries.begin(), entries.end(), [](const AuditEntry& a, const AuditEntry& b) {
+    return a.record.time_ms < b.record.time_ms;
+  });
+}
+
+}  // namespace
+
+Expected<std::vector<std::filesystem::path>> AuditReader::files() const {
+  std::vector<std::filesystem::path> found;
+  std::error_code ec;
+  std::filesystem::directory_iterator it(directory_, ec);
+  if (ec == std::errc::no_such_file_or_directory) {
+    return found;
+  }
+  for (; !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
+    if (it->path().extension() == ".jsonl") {
+      found.push_back(it->path());
+    }
+  }
+  if (ec) {
+    return errno_error(ec.value(), "cannot read the audit log " + directory_.string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void AuditReader::take_line(const std::string& file, FileState& state, std::string_view line,
+                            const Keep& keep, std::vector<AuditEntry>& out) {
+  ++state.lines;
+  if (line.size() < kHashTail || line.substr(line.size() - kHashTail, 9) != R"(,"hash":")") {
+    defects_.push_back({file, state.lines, "not a record"});
+    return;
+  }
+  const std::string_view text = line.substr(0, line.size() - kHashTail);
+  const std::string_view hash = line.substr(line.size() - 66, 64);
+  const crypto::Digest expected = crypto::sha256(
+      std::string_view(reinterpret_cast<const char*>(state.last.data()), state.last.size()), text);
+  if (encoding::hex(expected) != hash) {
+    defects_.push_back({file, state.lines, "hash chain broken"});
+  }
+  // Go on from what the line says, so that one defect is reported once.
+  if (const auto bytes = encoding::from_hex(hash); bytes && bytes->size() == state.last.size()) {
+    std::copy(bytes->begin(), bytes->end(), state.last.begin());
+  }
+  const Expected<vault::AuditRecord> record = parse_record(line);
+  if (!record) {
+    defects_.push_back({file, state.lines, "not a record"});
+    return;
+  }
+  if (!keep || keep(*record)) {
+    out.push_back({*record, std::string(line)});
+  }
+}
+
+Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep,
+                             std::vector<AuditEntry>& out) {
+  const std::string file = path.filename().string();
+  const auto [it, fresh] = states_.try_emplace(file);
+  FileState& state = it->second;
+  if (fresh) {
+    state.last = crypto::sha256(file);
+  }
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 &&
+      static_cast<std::uintmax_t>(info.st_size) == state.offset) {
+    return {};
+  }
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid()) {
+    return errno_error(errno, "cannot read the audit log " + path.string());
+  }
+  std::string pending;
+  std::string chunk(kChunk, '\0');
+  off_t offset = static_cast<off_t>(state.offset);
+  for (;;) {
+    const ssize_t got = ::pread(fd.get(), chunk.data(), chunk.size(), offset);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      return errno_error(errno, "cannot read the audit log " + path.string());
+    }
+    if (got == 0) {
+      break;
+    }
+    offset += got;
+    pending.append(chunk, 0, static_cast<std::size_t>(got));
+    std::size_t begin = 0;
+    for (std::size_t end = 0; (end = pending.find('\n', begin)) != std::string::npos;
+         begin = end + 1) {
+      take_line(file, state, std::string_view(pending).substr(begin, end - begin), keep, out);
+    }
+    state.offset += begin;
+    pending.erase(0, begin);
+  }
+  if (!pending.empty() && fresh && ::fstat(fd.get(), &info) == 0 &&
+      info.st_mtime + kTornAfterSeconds < std::time(nullptr)) {
+    defects_.push_back({file, state.lines + 1, "torn last line"});
+  }
+  return {};
+}
+
+Expected<std::vector<AuditEntry>> AuditReader::read(std::size_t limit, std::int64_t since_ms,
+                                                    const Keep& keep) {
+  AV_TRY(const auto paths, files());
+  std::vector<AuditEntry> entries;
+  const Keep wanted = [&](const vault::AuditRecord& record) {
+    return record.time_ms >= since_ms && (!keep || keep(record));
+  };
+  for (const auto& path : paths) {
+    struct stat info {};
+    if (since_ms > 0 && ::stat(path.c_str(), &info) == 0 &&
+        std::int64_t{info.st_mtime} * 1000 + 1000 < since_ms) {
+      continue;
+    }
+    AV_CHECK(read_new(path, wanted, entries));
+    // Each file is in order, so what is beyond the limit within one can go at once.
+    if (limit != 0 && entries.size() > 4 * limit + 1024) {
+      sort_by_time(entries);
+      entries.erase(entries.begin(), entries.end() - static_cast<std::ptrdiff_t>(limit));
+    }
+  }
+  sort_by_time(entries);
+  if (limit != 0 && entries.size() > limit) {
+    entries.erase(entries.begin(), entries.end() - static_cast<std::ptrdiff_t>(limit));
+  }
+  return entries;
+}
+
+Expected<std::vector<AuditEntry>> AuditReader::poll(const Keep& keep) {
+  AV_TRY(const auto paths, files());
+  std::vector<AuditEntry> entries;
+  for (const auto& path : paths) {
+    AV_CHECK(read_new(path, keep, entries));
+  }
+  sort_by_time(entries);
+  return entries;
+}
+
+}  // namespace av::store

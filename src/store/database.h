@@ -1,0 +1,108 @@
+#pragma once
+// Database: the connection to the SQLite file, its pragmas, and the one place where what SQLite
+// throws becomes an Error. One object belongs to one thread.
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
+#include <SQLiteCpp/Transaction.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "core/crypto.h"
+#include "core/expected.h"
+
+namespace av::store {
+
+class Database {
+ public:
+  // Opens a file that exists. Never creates, empties or repairs one: a file that is no database, or
+  // is cut short, is kCorrupt and stays as it is.
+  static Expected<Database> open(const std::filesystem::path& path);
+  // Makes a new empty database, 0600; kExists when there is a file.
+  static Expected<Database> create(const std::filesystem::path& path);
+
+  // Runs `body` (which returns an Expected) in a transaction; commits when it returns a value,
+  // rolls back when it returns an error or SQLite fails. `what` begins the message: "cannot save
+  // ...".
+  template <typename F>
+  std::invoke_result_t<F> write(std::string_view what, F&& body) {
+    return in_transaction(what, SQLite::TransactionBehavior::IMMEDIATE, std::forward<F>(body));
+  }
+  // The same for reading: everything `body` sees is one state of the store.
+  template <typename F>
+  std::invoke_result_t<F> read(std::string_view what, F&& body) {
+    return in_transaction(what, SQLite::TransactionBehavior::DEFERRED, std::forward<F>(body));
+  }
+  // Without a transaction, for pragmas.
+  template <typename F>
+  std::invoke_result_t<F> plain(std::string_view what, F&& body) {
+    try {
+      return std::forward<F>(body)();
+    } catch (const SQLite::Exception& e) {
+      return unexpected(translate(what, e));
+    }
+  }
+
+  // For use inside `body` only: these throw SQLite::Exception.
+  [[nodiscard]] SQLite::Statement prepare(const char* sql) { return {*db_, sql}; }
+  void exec(const char* sql) { db_->exec(sql); }
+  void exec(const std::string& sql) { db_->exec(sql); }
+  [[nodiscard]] std::int64_t integer(const char* sql) { return db_->execAndGet(sql).getInt64(); }
+  [[nodiscard]] std::int64_t last_id() const { return db_->getLastInsertRowid(); }
+
+  // Moves the log into the file and empties it, so that replaced key material does not linger.
+  // Best effort: a reader in another process may hold it up.
+  void truncate_log() noexcept;
+
+ private:
+  Database(std::filesystem::path path, std::unique_ptr<SQLite::Database> db)
+      : path_(std::move(path)), db_(std::move(db)) {}
+  static Expected<Database> connect(const std::filesystem::path& path, bool fresh);
+
+  template <typename F>
+  std::invoke_result_t<F> in_transaction(std::string_view what,
+                                         SQLite::TransactionBehavior behavior, F&& body) {
+    try {
+      SQLite::Transaction transaction(*db_, behavior);
+      auto result = std::forward<F>(body)();
+      if (result) {
+        transaction.commit();
+      }
+      return result;
+    } catch (const SQLite::Exception& e) {
+      return unexpected(translate(what, e));
+    }
+  }
+
+  [[nodiscard]] Error translate(std::string_view what, const SQLite::Exception& e) const;
+
+  std::filesystem::path path_;
+  std::unique_ptr<SQLite::Database> db_;
+};
+
+// The code, message and hint for a result code of SQLite; `os_error` is the errno behind it or 0.
+[[nodiscard]] Error sqlite_error(std::string_view what, int extended_code, std::string_view detail,
+                                 int os_error, const std::filesystem::path& path);
+
+inline void put(SQLite::Statement& statement, int index, std::string_view text) {
+  statement.bind(index, std::string(text));
+}
+inline void put(SQLite::Statement& statement, int index, std::int64_t number) {
+  statement.bind(index, number);
+}
+inline void put(SQLite::Statement& statement, int index, std::uint64_t number) {
+  statement.bind(index, static_cast<std::int64_t>(number));
+}
+void put(SQLite::Statement& statement, int index, const crypto::Bytes& blob);
+[[nodiscard]] crypto::Bytes blob(const SQLite::Column& column);
+[[nodiscard]] inline std::uint64_t unsigned_of(const SQLite::Column& column) {
+  return static_cast<std::uint64_t>(column.getInt64());
+}
+
+}  // namespace av::store

@@ -1,0 +1,123 @@
+#include "store/migrations.h"
+
+#include <array>
+#include <string>
+
+namespace av::store {
+namespace {
+
+// Names and services are plain: policy is read without a key. Values, the CA key and nothing else
+// are sealed; their associated data is the vault's uid, kind, name and version (key_ring.h), none
+// of which a rename changes.
+constexpr const char* kInitialSchema = R"sql(
+CREATE TABLE key (
+  id              INTEGER PRIMARY KEY CHECK (id = 1),
+  mode            TEXT NOT NULL CHECK (mode IN ('file', 'passphrase', 'environment')),
+  generation      INTEGER NOT NULL,
+  kdf_passes      INTEGER NOT NULL DEFAULT 0,
+  kdf_memory_kib  INTEGER NOT NULL DEFAULT 0,
+  kdf_lanes       INTEGER NOT NULL DEFAULT 0,
+  salt            BLOB NOT NULL,
+  kek_id          BLOB NOT NULL,
+  retired_kek_id  BLOB NOT NULL,
+  wrapped         BLOB NOT NULL,
+  created_ms      INTEGER NOT NULL,
+  rotated_ms      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE setting (
+  name   TEXT PRIMARY KEY,
+  value  TEXT NOT NULL
+) STRICT;
+CREATE TABLE vault (
+  id          INTEGER PRIMARY KEY,
+  uid         TEXT NOT NULL UNIQUE,
+  name        TEXT NOT NULL UNIQUE,
+  unmatched   TEXT NOT NULL CHECK (unmatched IN ('passthrough', 'deny')),
+  created_ms  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE credential (
+  id               INTEGER PRIMARY KEY,
+  vault_id         INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  key              TEXT NOT NULL,
+  type             TEXT NOT NULL DEFAULT 'static',
+  current_version  INTEGER NOT NULL,
+  created_ms       INTEGER NOT NULL,
+  updated_ms       INTEGER NOT NULL,
+  UNIQUE (vault_id, key)
+) STRICT;
+CREATE TABLE credential_version (
+  id             INTEGER PRIMARY KEY,
+  credential_id  INTEGER NOT NULL REFERENCES credential(id) ON DELETE CASCADE,
+  version        INTEGER NOT NULL,
+  sealed         BLOB NOT NULL,
+  origin         TEXT NOT NULL,
+  created_ms     INTEGER NOT NULL,
+  UNIQUE (credential_id, version)
+) STRICT;
+CREATE TABLE service (
+  id        INTEGER PRIMARY KEY,
+  vault_id  INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  name      TEXT NOT NULL,
+  position  INTEGER NOT NULL,
+  body      TEXT NOT NULL,
+  UNIQUE (vault_id, name)
+) STRICT;
+CREATE INDEX service_order ON service (vault_id, position);
+CREATE TABLE item (
+  name         TEXT PRIMARY KEY,
+  public_part  TEXT NOT NULL,
+  sealed       BLOB NOT NULL,
+  updated_ms   INTEGER NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::array kSteps = {kInitialSchema};
+
+Status check_origin(Database& database, int version) {
+  const auto application = database.integer("PRAGMA application_id");
+  const bool empty = database.integer("SELECT count(*) FROM sqlite_master") == 0;
+  if (application != kApplicationId && !(application == 0 && version == 0 && empty)) {
+    return make_error(ErrorCode::kCorrupt, "the database belongs to another program",
+                      "it was left as it is; move it away, or set AGENT_VAULT_HOME");
+  }
+  if (version > latest_schema()) {
+    return make_error(ErrorCode::kTooNew,
+                      "the store has schema version " + std::to_string(version) +
+                          ", this program knows up to " + std::to_string(latest_schema()),
+                      "use the newer agent-vault that wrote it");
+  }
+  return {};
+}
+
+}  // namespace
+
+int latest_schema() {
+  return static_cast<int>(kSteps.size());
+}
+
+Status migrate(Database& database, int target) {
+  constexpr std::string_view kWhat = "cannot read the store";
+  const auto read_version = [&]() -> Expected<int> {
+    const int version = static_cast<int>(database.integer("PRAGMA user_version"));
+    AV_CHECK(check_origin(database, version));
+    return version;
+  };
+  AV_TRY(int version, database.read(kWhat, read_version));
+  while (version < target) {
+    const auto step = [&]() -> Expected<int> {
+      // Another process may have been faster.
+      AV_TRY(const int now, read_version());
+      if (now >= target) {
+        return now;
+      }
+      database.exec(kSteps[static_cast<std::size_t>(now)]);
+      database.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+      database.exec("PRAGMA user_version = " + std::to_string(now + 1));
+      return now + 1;
+    };
+    AV_TRY(version, database.write("cannot upgrade the store", step));
+  }
+  return {};
+}
+
+}  // namespace av::store

@@ -1,0 +1,127 @@
+#pragma once
+// SqliteStore: Store over one SQLite file. The methods are in sqlite_store.cc (opening, snapshots,
+// items, keys), sqlite_vaults.cc, sqlite_credentials.cc and sqlite_services.cc.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "store/database.h"
+#include "store/key_store.h"
+#include "store/store.h"
+
+namespace av::store {
+
+class SqliteStore final : public Store {
+ public:
+  static Expected<std::unique_ptr<SqliteStore>> open(const fs::Paths& paths, KeySources sources,
+                                                     const Clock& clock);
+
+  Expected<std::vector<VaultInfo>> list_vaults() override;
+  Expected<VaultInfo> get_vault(std::string_view name) override;
+  Status create_vault(std::string_view name) override;
+  Status rename_vault(std::string_view from, std::string_view to) override;
+  Status delete_vault(std::string_view name) override;
+  Status set_unmatched(std::string_view vault, vault::UnmatchedPolicy policy) override;
+  Expected<std::string> current_vault() override;
+  Status use_vault(std::string_view name) override;
+
+  Expected<std::vector<bool>> set_credentials(std::string_view vault,
+                                              const std::vector<NewValue>& values,
+                                              std::string_view origin) override;
+  Expected<std::vector<CredentialInfo>> list_credentials(std::string_view vault) override;
+  Expected<Secret> get_credential(std::string_view vault, std::string_view key) override;
+  Status delete_credentials(std::string_view vault, const std::vector<std::string>& keys) override;
+  Expected<std::vector<CredentialVersion>> credential_history(std::string_view vault,
+                                                              std::string_view key) override;
+  Expected<std::uint64_t> rollback_credential(std::string_view vault, std::string_view key,
+                                              std::uint64_t to) override;
+
+  Expected<std::vector<vault::Service>> list_services(std::string_view vault) override;
+  Status put_services(std::string_view vault, const std::vector<vault::Service>& services) override;
+  Status replace_services(std::string_view vault,
+                          const std::vector<vault::Service>& services) override;
+  Status remove_service(std::string_view vault, std::string_view name) override;
+  Status enable_service(std::string_view vault, std::string_view name, bool enabled) override;
+
+  Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
+  Expected<std::uint64_t> change_counter() override;
+  [[nodiscard]] std::shared_ptr<const vault::KeyRing> key_ring() const override {
+    return keys_.ring();
+  }
+
+  Expected<std::optional<Item>> get_item(std::string_view name) override;
+  Status put_item(std::string_view name, const Item& item) override;
+
+  Expected<KeyStatus> key_status() override { return keys_.status(database_); }
+  Status set_passphrase(const Secret& passphrase) override;
+  Status remove_passphrase() override { return keys_.remove_passphrase(database_); }
+  Status rotate_key(const std::function<void(std::uint64_t, std::uint64_t)>& progress) override;
+
+  KeyStore& test_only_keys() { return keys_; }
+
+ private:
+  SqliteStore(Database database, KeyStore keys, const Clock& clock)
+      : database_(std::move(database)), keys_(std::move(keys)), clock_(clock) {}
+
+  struct VaultRow {
+    std::int64_t id = 0;
+    std::string uid;
+    std::string name;
+    vault::UnmatchedPolicy unmatched = vault::UnmatchedPolicy::kPassthrough;
+  };
+  struct CredentialRow {
+    std::int64_t id = 0;
+    std::uint64_t version = 0;
+  };
+
+  // The rest is for use inside a transaction: these let SQLite::Exception pass.
+  [[nodiscard]] Expected<VaultRow> find_vault(std::string_view name);
+  [[nodiscard]] Expected<CredentialRow> find_credential(const VaultRow& vault,
+                                                        std::string_view key);
+  [[nodiscard]] std::optional<CredentialRow> look_for_credential(const VaultRow& vault,
+                                                                 std::string_view key);
+  [[nodiscard]] std::vector<std::string> names(const char* sql, std::int64_t vault_id);
+  [[nodiscard]] Expected<Secret> open_version(const VaultRow& vault, const CredentialRow& row,
+                                              std::string_view key, std::uint64_t version);
+  [[nodiscard]] Status add_version(const VaultRow& vault, std::int64_t credential_id,
+                                   std::string_view key, std::uint64_t version,
+                                   std::string_view value, std::string_view origin);
+  [[nodiscard]] Expected<std::vector<vault::Service>> load_services(std::int64_t vault_id);
+  [[nodiscard]] Status put_service(std::int64_t vault_id, const vault::Service& service);
+  [[nodiscard]] Status reseal_credentials(
+      const vault::KeyRing& from, const vault::KeyRing& to,
+      const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+  [[nodiscard]] Status reseal_items(const vault::KeyRing& from, const vault::KeyRing& to);
+
+  // A transaction that also follows a key that another process changed: for sealed values.
+  template <typename F>
+  std::invoke_result_t<F> write_sealed(std::string_view what, F&& body) {
+    return database_.write(what, [&]() -> std::invoke_result_t<F> {
+      AV_CHECK(keys_.refresh(database_));
+      return body();
+    });
+  }
+  template <typename F>
+  std::invoke_result_t<F> read_sealed(std::string_view what, F&& body) {
+    return database_.read(what, [&]() -> std::invoke_result_t<F> {
+      AV_CHECK(keys_.refresh(database_));
+      return body();
+    });
+  }
+
+  Database database_;
+  KeyStore keys_;
+  const Clock& clock_;
+  std::unique_ptr<SQLite::Statement> data_version_;
+};
+
+// kNotFound, with the nearest of `candidates` in the hint.
+[[nodiscard]] Error not_found(std::string_view what, std::string_view name,
+                              const std::vector<std::string>& candidates, std::string_view command);
+
+}  // namespace av::store

@@ -1,0 +1,209 @@
+#include "vault/service_codec.h"
+
+#include <array>
+#include <set>
+
+#include "core/encoding.h"
+#include "core/overloaded.h"
+#include "vault/service_reader.h"
+#include "vault/text_tree.h"
+
+namespace av::vault {
+namespace {
+
+using Json = TextTree::Json;
+
+Json auth_to_tree(const AuthScheme& auth) {
+  Json out = {{"type", auth_type_name(auth)}};
+  const auto put = [&out](const char* key, const std::string& value) {
+    if (!value.empty()) {
+      out[key] = value;
+    }
+  };
+  std::visit(Overloaded{[&](const BearerAuth& a) { put("token", a.token_key); },
+                        [&](const BasicAuth& a) {
+                          put("username", a.username_key);
+                          put("user", a.username_literal);
+                          put("password", a.password_key);
+                        },
+                        [&](const ApiKeyAuth& a) {
+                          put("key", a.key);
+                          put("query", a.query);
+                          if (a.query.empty() && a.header != ApiKeyAuth{}.header) {
+                            put("header", a.header);
+                          }
+                          put("prefix", a.prefix);
+                        },
+                        [&](const CustomAuth& a) {
+                          out["headers"] = Json::object();
+                          for (const CustomAuth::Header& header : a.headers) {
+                            out["headers"][header.name] = header.source;
+                          }
+                        },
+                        [](const PassthroughAuth&) {}},
+             auth);
+  return out;
+}
+
+Json substitution_to_tree(const Substitution& substitution) {
+  Json out = {{"key", substitution.credential_key}, {"placeholder", substitution.placeholder}};
+  out["in"] = Json::array();
+  for (const Surface surface : kSurfaces) {
+    if (substitution.in(surface)) {
+      out["in"].push_back(to_string(surface));
+    }
+  }
+  if (substitution.max_count != 0) {
+    out["max_count"] = substitution.max_count;
+  }
+  return out;
+}
+
+Json service_to_tree(const Service& service) {
+  Json out = {{"name", service.name},
+              {"host", service.matcher_text()},
+              {"enabled", service.enabled},
+              {"auth", auth_to_tree(service.auth)}};
+  if (!service.substitutions.empty()) {
+    out["substitutions"] = Json::array();
+    for (const Substitution& substitution : service.substitutions) {
+      out["substitutions"].push_back(substitution_to_tree(substitution));
+    }
+  }
+  if (!service.methods.empty()) {
+    out["methods"] = service.methods;
+  }
+  if (!service.env.empty()) {
+    out["env"] = service.env;
+  }
+  if (service.allow_http) {
+    out["allow_http"] = true;
+  }
+  if (!service.placeholder_shape.empty()) {
+    out["placeholder"] = service.placeholder_shape;
+  }
+  return out;
+}
+
+std::string dump(const Json& tree, bool pretty) {
+  return tree.dump(pretty ? 2 : -1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+std::string toml_string(const std::string& text) {
+  return "\"" + encoding::json_escaped(text) + "\"";
+}
+
+std::string toml_key(const std::string& key) {
+  const bool bare = !key.empty() && key.find_first_not_of(
+                                        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                        "0123456789_-") == std::string::npos;
+  return bare ? key : toml_string(key);
+}
+
+// Everything below a service's own fields fits on one line.
+std::string toml_inline(const Json& node) {
+  std::string out;
+  if (node.is_object()) {
+    for (const auto& [key, value] : node.items()) {
+      out += (out.empty() ? "{ " : ", ") + toml_key(key) + " = " + toml_inline(value);
+    }
+    return out.empty() ? "{}" : out + " }";
+  }
+  if (node.is_array()) {
+    for (const Json& item : node) {
+      out += (out.empty() ? "" : ", ") + toml_inline(item);
+    }
+    return "[" + out + "]";
+  }
+  return node.is_string() ? toml_string(node.get<std::string>()) : dump(node, false);
+}
+
+Expected<std::vector<Service>> read_list(const TextTree& tree, const Json& list,
+                                         const std::string& path) {
+  if (!list.is_array()) {
+    return tree.error_at(path, "\"services\" must be a list",
+                         tree.is_toml ? "write [[services]]" : "");
+  }
+  std::vector<Service> services;
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string at = TextTree::element(path, i);
+    AV_TRY(Service service, read_service(tree, list[i], at));
+    if (!names.insert(service.name).second) {
+      return tree.error_at(at, "two services are named \"" + service.name + "\"",
+                           "give each its own \"name\"");
+    }
+    services.push_back(std::move(service));
+  }
+  return services;
+}
+
+}  // namespace
+
+Expected<Service> service_from_json(std::string_view text) {
+  AV_TRY(const TextTree tree, parse_json_text(text));
+  return read_service(tree, tree.root, {});
+}
+
+std::string service_to_json(const Service& service, bool pretty) {
+  return dump(service_to_tree(service), pretty);
+}
+
+std::string services_to_json(const std::vector<Service>& services, bool pretty) {
+  Json tree = {{"services", Json::array()}};
+  for (const Service& service : services) {
+    tree["services"].push_back(service_to_tree(service));
+  }
+  return dump(tree, pretty);
+}
+
+std::string services_to_toml(const std::vector<Service>& services) {
+  std::string out = services.empty() ? "services = []\n" : "";
+  for (const Service& service : services) {
+    out += out.empty() ? "[[services]]\n" : "\n[[services]]\n";
+    const Json tree = service_to_tree(service);
+    for (const auto& [key, value] : tree.items()) {
+      out += toml_key(key) + " = " + toml_inline(value) + "\n";
+    }
+  }
+  return out;
+}
+
+Expected<std::vector<Service>> services_from_file_text(std::string_view text) {
+  static constexpr std::array<std::string_view, 1> kTop = {"services"};
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) {
+    return make_error(ErrorCode::kInvalid, "the file is empty",
+                      "write [[services]] tables, or `services = []` for none");
+  }
+  // "[" alone begins a JSON list; "[[" and "[name]" are TOML.
+  const std::size_t second = text.find_first_not_of(" \t\r\n", first + 1);
+  const bool is_list =
+      text[first] == '[' && second != std::string_view::npos &&
+      (text[second] == '{' || text[second] == ']' || (text[second] == '[' && second != first + 1));
+  if (text[first] != '{' && !is_list) {
+    AV_TRY(const TextTree tree, parse_toml_text(text));
+    if (!tree.root.contains("services") && tree.root.contains("host")) {
+      AV_TRY(Service service, read_service(tree, tree.root, {}));
+      return std::vector<Service>{std::move(service)};
+    }
+    AV_CHECK(check_members(tree, tree.root, {}, kTop));
+    if (tree.root.empty()) {
+      return make_error(ErrorCode::kInvalid, "the file names no services",
+                        "write [[services]] tables, or `services = []` for none");
+    }
+    return read_list(tree, tree.root["services"], TextTree::member({}, "services"));
+  }
+  AV_TRY(const TextTree tree, parse_json_text(text));
+  if (tree.root.is_array()) {
+    return read_list(tree, tree.root, {});
+  }
+  if (!tree.root.contains("services")) {
+    AV_TRY(Service service, read_service(tree, tree.root, {}));
+    return std::vector<Service>{std::move(service)};
+  }
+  AV_CHECK(check_members(tree, tree.root, {}, kTop));
+  return read_list(tree, tree.root["services"], TextTree::member({}, "services"));
+}
+
+}  // namespace av::vault

@@ -1,0 +1,337 @@
+#include "vault/service_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "core/ascii.h"
+#include "core/encoding.h"
+#include "vault/names.h"
+
+namespace av::vault {
+namespace {
+
+using Json = TextTree::Json;
+
+std::string joined(std::span<const std::string_view> names) {
+  std::string out;
+  for (const std::string_view name : names) {
+    out += (out.empty() ? "" : ", ") + std::string(name);
+  }
+  return out;
+}
+
+std::string suggestion(std::string_view word, std::span<const std::string_view> known,
+                       std::string_view what) {
+  const std::vector<std::string> candidates(known.begin(), known.end());
+  const std::string near = did_you_mean(word, candidates);
+  return near.empty() ? std::string(what) + ": " + joined(known) : "did you mean \"" + near + "\"?";
+}
+
+// One table of the text: typed access to its members, errors that point at them.
+class Fields {
+ public:
+  Fields(const TextTree& tree, const Json& node, std::string path)
+      : tree_(tree), node_(node), path_(std::move(path)) {}
+
+  [[nodiscard]] Status only(std::span<const std::string_view> known) const {
+    if (!node_.is_object()) {
+      return tree_.error_at(path_, "must be a table of fields");
+    }
+    return check_members(tree_, node_, path_, known);
+  }
+  [[nodiscard]] const Json* find(std::string_view key) const {
+    const auto it = node_.find(std::string(key));
+    return it == node_.end() ? nullptr : &*it;
+  }
+  [[nodiscard]] std::string path_of(std::string_view key) const {
+    return TextTree::member(path_, key);
+  }
+  [[nodiscard]] Error wrong(std::string_view key, std::string_view why,
+                            std::string hint = {}) const {
+    const std::string at = find(key) != nullptr ? path_of(key) : path_;
+    return tree_.error_at(at, "\"" + std::string(key) + "\" " + std::string(why), std::move(hint));
+  }
+
+  // Leaves `out` alone when the member is absent.
+  [[nodiscard]] Status text(std::string_view key, std::string& out) const {
+    if (const Json* value = find(key)) {
+      if (!value->is_string()) {
+        return wrong(key, "must be a string");
+      }
+      out = value->get<std::string>();
+    }
+    return {};
+  }
+  [[nodiscard]] Status required_text(std::string_view key, std::string& out) const {
+    if (find(key) == nullptr) {
+      return wrong(key, "is missing");
+    }
+    AV_CHECK(text(key, out));
+    return out.empty() ? Status(wrong(key, "is empty")) : Status();
+  }
+  [[nodiscard]] Status flag(std::string_view key, bool& out) const {
+    if (const Json* value = find(key)) {
+      if (!value->is_boolean()) {
+        return wrong(key, "must be true or false");
+      }
+      out = value->get<bool>();
+    }
+    return {};
+  }
+  [[nodiscard]] Status texts(std::string_view key, std::vector<std::string>& out) const {
+    const Json* value = find(key);
+    if (value == nullptr) {
+      return {};
+    }
+    if (!value->is_array()) {
+      return wrong(key, "must be a list of strings");
+    }
+    for (const Json& item : *value) {
+      if (!item.is_string()) {
+        return wrong(key, "must be a list of strings");
+      }
+      out.push_back(item.get<std::string>());
+    }
+    return {};
+  }
+
+ private:
+  const TextTree& tree_;
+  const Json& node_;
+  std::string path_;
+};
+
+Expected<AuthScheme> read_bearer(const Fields& fields) {
+  static constexpr std::array<std::string_view, 2> kKnown = {"type", "token"};
+  AV_CHECK(fields.only(kKnown));
+  BearerAuth auth;
+  AV_CHECK(fields.required_text("token", auth.token_key));
+  return AuthScheme(std::move(auth));
+}
+
+Expected<AuthScheme> read_basic(const Fields& fields) {
+  static constexpr std::array<std::string_view, 4> kKnown = {"type", "username", "user",
+                                                             "password"};
+  AV_CHECK(fields.only(kKnown));
+  BasicAuth auth;
+  AV_CHECK(fields.text("username", auth.username_key));
+  AV_CHECK(fields.text("user", auth.username_literal));
+  AV_CHECK(fields.text("password", auth.password_key));
+  return AuthScheme(std::move(auth));
+}
+
+Expected<AuthScheme> read_api_key(const Fields& fields) {
+  static constexpr std::array<std::string_view, 5> kKnown = {"type", "key", "header", "prefix",
+                                                             "query"};
+  AV_CHECK(fields.only(kKnown));
+  ApiKeyAuth auth;
+  AV_CHECK(fields.required_text("key", auth.key));
+  AV_CHECK(fields.text("header", auth.header));
+  AV_CHECK(fields.text("prefix", auth.prefix));
+  AV_CHECK(fields.text("query", auth.query));
+  if (fields.find("query") != nullptr && (auth.query.empty() || fields.find("header") != nullptr)) {
+    return auth.query.empty() ? fields.wrong("query", "is empty")
+                              : fields.wrong("query", "and \"header\" exclude one another");
+  }
+  return AuthScheme(std::move(auth));
+}
+
+Expected<AuthScheme> read_custom(const TextTree& tree, const Fields& fields) {
+  static constexpr std::array<std::string_view, 2> kKnown = {"type", "headers"};
+  AV_CHECK(fields.only(kKnown));
+  const Json* headers = fields.find("headers");
+  if (headers == nullptr || !headers->is_object() || headers->empty()) {
+    return fields.wrong("headers", "must be a table of header names and templates");
+  }
+  CustomAuth auth;
+  const std::string path = fields.path_of("headers");
+  for (const auto& [name, value] : headers->items()) {
+    const std::string at = TextTree::member(path, name);
+    if (!value.is_string()) {
+      return tree.error_at(at, "the template of a header must be a string");
+    }
+    auto header = parse_header_template(name, value.get<std::string>());
+    if (!header) {
+      return tree.error_at(at, header.error().message, header.error().hint);
+    }
+    auth.headers.push_back(std::move(*header));
+  }
+  return AuthScheme(std::move(auth));
+}
+
+Expected<AuthScheme> read_passthrough(const Fields& fields) {
+  static constexpr std::array<std::string_view, 1> kKnown = {"type"};
+  AV_CHECK(fields.only(kKnown));
+  return AuthScheme(PassthroughAuth{});
+}
+
+Expected<AuthScheme> read_auth(const TextTree& tree, const Json& node, const std::string& path) {
+  static constexpr std::array<std::string_view, 5> kTypes = {"bearer", "basic", "api-key", "custom",
+                                                             "passthrough"};
+  if (!node.is_object()) {
+    return tree.error_at(path, "\"auth\" must be a table with a \"type\"");
+  }
+  const Fields fields(tree, node, path);
+  std::string type;
+  AV_CHECK(fields.required_text("type", type));
+  if (type == "bearer") {
+    return read_bearer(fields);
+  }
+  if (type == "basic") {
+    return read_basic(fields);
+  }
+  if (type == "api-key") {
+    return read_api_key(fields);
+  }
+  if (type == "custom") {
+    return read_custom(tree, fields);
+  }
+  if (type == "passthrough") {
+    return read_passthrough(fields);
+  }
+  return fields.wrong("type", "names no way to authenticate",
+                      suggestion(type, kTypes, "the types are"));
+}
+
+Status read_surfaces(const Fields& fields, Substitution& out) {
+  std::vector<std::string> places;
+  AV_CHECK(fields.texts("in", places));
+  if (fields.find("in") == nullptr) {
+    return {};
+  }
+  out.surfaces = 0;
+  for (const std::string& place : places) {
+    const auto* known = std::find_if(kSurfaces.begin(), kSurfaces.end(),
+                                     [&](Surface s) { return to_string(s) == place; });
+    if (known == kSurfaces.end()) {
+      std::vector<std::string_view> names;
+      for (const Surface surface : kSurfaces) {
+        names.push_back(to_string(surface));
+      }
+      return fields.wrong("in", "names a place that there is not",
+                          suggestion(place, names, "the places are"));
+    }
+    out.surfaces = static_cast<std::uint8_t>(out.surfaces | static_cast<std::uint8_t>(*known));
+  }
+  return {};
+}
+
+Status read_substitutions(const TextTree& tree, const Fields& service, Service& out) {
+  static constexpr std::array<std::string_view, 4> kKnown = {"key", "placeholder", "in",
+                                                             "max_count"};
+  const Json* list = service.find("substitutions");
+  if (list == nullptr) {
+    return {};
+  }
+  if (!list->is_array()) {
+    return service.wrong("substitutions", "must be a list");
+  }
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const Fields fields(tree, (*list)[i], TextTree::element(service.path_of("substitutions"), i));
+    AV_CHECK(fields.only(kKnown));
+    Substitution substitution;
+    AV_CHECK(fields.required_text("key", substitution.credential_key));
+    AV_CHECK(fields.required_text("placeholder", substitution.placeholder));
+    AV_CHECK(read_surfaces(fields, substitution));
+    if (const Json* count = fields.find("max_count")) {
+      constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
+      const bool fits = count->is_number_integer() && *count >= 0 && *count <= kMost;
+      if (!fits) {
+        return fields.wrong("max_count", "must be a whole number, 0 for no limit");
+      }
+      substitution.max_count = count->get<std::uint32_t>();
+    }
+    out.substitutions.push_back(std::move(substitution));
+  }
+  return {};
+}
+
+Status read_env(const Fields& service, Service& out) {
+  const Json* env = service.find("env");
+  if (env == nullptr) {
+    return {};
+  }
+  if (!env->is_object()) {
+    return service.wrong("env", "must be a table of variables and credential names");
+  }
+  for (const auto& [variable, key] : env->items()) {
+    if (!key.is_string()) {
+      return service.wrong("env", "must be a table of variables and credential names");
+    }
+    out.env[variable] = key.get<std::string>();
+  }
+  return {};
+}
+
+// "*.example.com/v1/*" -> "example-com-v1"
+std::string derived_name(const Service& service) {
+  constexpr std::size_t kMax = 64;
+  std::string out;
+  for (const char c : service.matcher_text()) {
+    if (ascii::is_alpha(c) || ascii::is_digit(c)) {
+      out.push_back(ascii::lower(c));
+    } else if (!out.empty() && out.back() != '-') {
+      out.push_back('-');
+    }
+  }
+  out = out.substr(0, kMax);
+  while (!out.empty() && out.back() == '-') {
+    out.pop_back();
+  }
+  return out.size() < 3 ? "service-" + out : out;
+}
+
+}  // namespace
+
+Status check_members(const TextTree& tree, const Json& node, const std::string& path,
+                     std::span<const std::string_view> known) {
+  for (const auto& [name, value] : node.items()) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return tree.error_at(TextTree::member(path, name),
+                           "unknown field \"" + encoding::printable(name.substr(0, 80)) + "\"",
+                           suggestion(name, known, "the fields are"));
+    }
+  }
+  return {};
+}
+
+Expected<Service> read_service(const TextTree& tree, const Json& node, const std::string& path) {
+  static constexpr std::array<std::string_view, 9> kKnown = {
+      "name", "host",    "enabled",    "auth",       "substitutions",
+      "env",  "methods", "allow_http", "placeholder"};
+  const Fields fields(tree, node, path);
+  AV_CHECK(fields.only(kKnown));
+  Service service;
+  std::string host;
+  AV_CHECK(fields.required_text("host", host));
+  if (const Status split = set_matcher_text(service, host); !split) {
+    return tree.error_at(fields.path_of("host"), split.error().message, split.error().hint);
+  }
+  service.name = derived_name(service);
+  AV_CHECK(fields.text("name", service.name));
+  AV_CHECK(fields.flag("enabled", service.enabled));
+  AV_CHECK(fields.flag("allow_http", service.allow_http));
+  AV_CHECK(fields.text("placeholder", service.placeholder_shape));
+  AV_CHECK(fields.texts("methods", service.methods));
+  for (std::string& method : service.methods) {
+    for (char& c : method) {
+      c = ascii::upper(c);
+    }
+  }
+  const Json* auth = fields.find("auth");
+  if (auth == nullptr) {
+    return fields.wrong("auth", "is missing",
+                        "for a client that authenticates itself write {\"type\": \"passthrough\"}");
+  }
+  AV_TRY(service.auth, read_auth(tree, *auth, fields.path_of("auth")));
+  AV_CHECK(read_substitutions(tree, fields, service));
+  AV_CHECK(read_env(fields, service));
+  if (const Status checked = check_service(service); !checked) {
+    return tree.error_at(path, checked.error().message, checked.error().hint);
+  }
+  return service;
+}
+
+}  // namespace av::vault

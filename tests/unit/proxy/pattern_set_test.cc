@@ -1,0 +1,188 @@
+#include "proxy/pattern_set.h"
+
+#include <zlib.h>
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/encoding.h"
+#include "proxy/body_filter.h"
+
+using av::proxy::BodyFilter;
+using av::proxy::PatternSet;
+using av::proxy::Scrubber;
+
+namespace {
+
+const std::string kSecret = "sk-proj-A1b2/C3d4+E5f6\"G7h8=I9j0";
+
+PatternSet set_of(std::string_view value) {
+  PatternSet set;
+  set.add_value(value);
+  set.compile();
+  return set;
+}
+
+std::string scrub_in_pieces(const PatternSet& set, const std::string& text, std::size_t split) {
+  Scrubber scrubber(set);
+  std::string first = text.substr(0, split);
+  std::string second = text.substr(split);
+  std::string out(scrubber.feed(std::span(first.data(), first.size()), false));
+  out += scrubber.feed(std::span(second.data(), second.size()), true);
+  return out;
+}
+
+std::string as_hex(std::string_view s) {
+  return av::encoding::hex(
+      std::span(reinterpret_cast<const std::uint8_t*>(s.data()), s.size()));
+}
+
+std::string gzip(const std::string& text) {
+  z_stream stream{};
+  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string out(text.size() + 128, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("scrub: every form of a value is masked at every split and at equal length",
+          "[proxy][scrub]") {
+  const PatternSet set = set_of(kSecret);
+  std::string slashes;
+  for (const char c : av::encoding::json_escaped(kSecret)) {
+    slashes += c == '/' ? "\\/" : std::string(1, c);
+  }
+  const std::vector<std::string> forms = {
+      kSecret,
+      as_hex(kSecret),
+      av::encoding::percent(kSecret),
+      av::encoding::json_escaped(kSecret),
+      slashes,
+  };
+  for (const std::string& form : forms) {
+    const std::string text = "before " + form + " after";
+    for (std::size_t split = 0; split <= text.size(); ++split) {
+      INFO(form << " split at " << split);
+      const std::string out = scrub_in_pieces(set, text, split);
+      CHECK(out.size() == text.size());
+      CHECK(out.find(form) == std::string::npos);
+      CHECK(out.starts_with("before "));
+      CHECK(out.ends_with(" after"));
+    }
+  }
+}
+
+TEST_CASE("scrub: base64 is found at each alignment, in both alphabets", "[proxy][scrub]") {
+  const PatternSet set = set_of(kSecret);
+  for (const auto alphabet : {av::encoding::Base64::kStandard, av::encoding::Base64::kUrl}) {
+    for (const std::string prefix : {"", "u", "us", "use", "user:", "{\"key\":\""}) {
+      const std::string text = av::encoding::base64(prefix + kSecret + "tail", alphabet);
+      for (std::size_t split = 0; split <= text.size(); ++split) {
+        const std::string out = scrub_in_pieces(set, text, split);
+        // What is left decodes to nothing that holds eight bytes of the value.
+        std::vector<std::uint8_t> decoded(av::encoding::base64_decoded_bound(out.size()));
+        const auto size = av::encoding::from_base64(out, decoded, alphabet);
+        const std::string plain =
+            size ? std::string(decoded.begin(),
+                               decoded.begin() + static_cast<std::ptrdiff_t>(*size))
+                 : std::string();
+        CHECK(plain.find(kSecret.substr(4, 8)) == std::string::npos);
+        CHECK(out != text);
+      }
+    }
+  }
+}
+
+TEST_CASE("scrub: clean data passes unchanged and is not held back", "[proxy][scrub]") {
+  const PatternSet set = set_of(kSecret);
+  Scrubber scrubber(set);
+  std::string event = "data: {\"delta\":\"hello\"}\n\n";
+  const std::string copy = event;
+  CHECK(scrubber.feed(std::span(event.data(), event.size()), false) == copy);
+  CHECK(scrubber.hits() == 0);
+}
+
+TEST_CASE("scrub: a beginning that comes to nothing is delivered in the end", "[proxy][scrub]") {
+  const PatternSet set = set_of(kSecret);
+  const std::string text = "x" + kSecret.substr(0, kSecret.size() - 1) + "!";
+  for (std::size_t split = 0; split <= text.size(); ++split) {
+    CHECK(scrub_in_pieces(set, text, split) == text);
+  }
+  CHECK(scrub_in_pieces(set, kSecret.substr(0, 5), 3) == kSecret.substr(0, 5));
+}
+
+TEST_CASE("scrub: occurrences side by side and overlapping ones are all masked", "[proxy][scrub]") {
+  const PatternSet set = set_of("aaaaaaaaaa");
+  const std::string text(47, 'a');
+  for (std::size_t split = 0; split <= text.size(); ++split) {
+    CHECK(scrub_in_pieces(set, text, split).find(std::string(10, 'a')) == std::string::npos);
+  }
+}
+
+TEST_CASE("scrub: long values are found whole", "[proxy][scrub]") {
+  std::string value;
+  for (int i = 0; value.size() < 3000; ++i) {
+    value += std::to_string(i * 7919) + (i % 11 == 0 ? "\n" : "-");
+  }
+  const PatternSet set = set_of(value);
+  const std::string text = "<" + value + ">";
+  for (std::size_t split = 0; split <= text.size(); split += 37) {
+    const std::string out = scrub_in_pieces(set, text, split);
+    REQUIRE(out.size() == text.size());
+    for (std::size_t i = 0; i + 16 <= value.size(); i += 8) {
+      REQUIRE(out.find(value.substr(i, 16)) == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("scrub: values too short to be told from chance are left alone", "[proxy][scrub]") {
+  const PatternSet set = set_of("short");
+  CHECK(set.empty());
+}
+
+TEST_CASE("filter: gzip is taken off and searched, at every split", "[proxy][scrub]") {
+  const PatternSet set = set_of(kSecret);
+  const std::string text = "{\"echo\":\"" + kSecret + "\"}" + std::string(2000, 'z');
+  const std::string coded = gzip(text) + gzip("second member");
+  for (std::size_t split = 0; split <= coded.size(); ++split) {
+    BodyFilter filter(&set, /*decode=*/true);
+    std::string first = coded.substr(0, split);
+    std::string second = coded.substr(split);
+    std::string out;
+    filter.supply(std::span(first.data(), first.size()), false);
+    for (auto piece = filter.next(); !piece.empty(); piece = filter.next()) {
+      out += piece;
+    }
+    filter.supply(std::span(second.data(), second.size()), true);
+    for (auto piece = filter.next(); !piece.empty(); piece = filter.next()) {
+      out += piece;
+    }
+    CHECK_FALSE(filter.failed());
+    CHECK(out.size() == text.size() + 13);
+    CHECK(out.find(kSecret) == std::string::npos);
+    CHECK(out.ends_with("second member"));
+  }
+}
+
+TEST_CASE("filter: a damaged or cut coding is a failure, never a short success", "[proxy][scrub]") {
+  const PatternSet set = set_of(kSecret);
+  const std::string coded = gzip(std::string(500, 'q'));
+  for (std::string bad : {coded.substr(0, coded.size() - 3), std::string("not gzip at all") + coded,
+                          coded + "trailing garbage"}) {
+    BodyFilter filter(&set, /*decode=*/true);
+    filter.supply(std::span(bad.data(), bad.size()), true);
+    while (!filter.next().empty()) {
+    }
+    CHECK(filter.failed());
+  }
+}

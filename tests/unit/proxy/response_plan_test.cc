@@ -1,0 +1,116 @@
+#include "proxy/response_plan.h"
+
+#include <catch2/catch.hpp>
+
+#include "proxy/authenticator.h"
+#include "proxy/http1_parser.h"
+#include "proxy/tunnel.h"
+#include "core/encoding.h"
+
+using namespace av::proxy;
+
+namespace {
+
+ResponsePlan plan(const std::string& response_text, const std::string& request_text,
+                  const PatternSet* patterns) {
+  ResponseHead response;
+  RequestHead request;
+  REQUIRE_FALSE(parse_request_head(request_text, request));
+  REQUIRE_FALSE(check_request_head(request));
+  REQUIRE_FALSE(parse_response_head(response_text, response));
+  REQUIRE_FALSE(check_response_head(response, request.method));
+  return plan_response(response, request, patterns, /*draining=*/false);
+}
+
+const std::string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("response: fields keep order and spelling; hop-by-hop ones and Alt-Svc go",
+          "[proxy][response]") {
+  const auto p = plan("HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nAlt-Svc: h3\r\n"
+                      "Connection: X-Hop\r\nX-Hop: 1\r\nSet-Cookie: a\r\nContent-Length: 3\r\n\r\n",
+                      kGet, nullptr);
+  CHECK(p.head == "HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nSet-Cookie: a\r\n"
+                  "Content-Length: 3\r\n\r\n");
+  CHECK(p.client_keep_alive);
+  CHECK_FALSE(p.chunked);
+}
+
+TEST_CASE("response: injected values are masked in names, values and the reason",
+          "[proxy][response]") {
+  PatternSet set;
+  set.add_value("super-secret-value");
+  set.compile();
+  const auto p = plan("HTTP/1.1 401 super-secret-value\r\nX: a super-secret-value b\r\n"
+                      "Location: https://x/?k=super-secret-value\r\nContent-Length: 0\r\n\r\n",
+                      kGet, &set);
+  CHECK(p.head.find("super-secret-value") == std::string::npos);
+  CHECK(p.head.find("X: a ") != std::string::npos);
+}
+
+TEST_CASE("response: what cannot be searched is refused, only where something was injected",
+          "[proxy][response]") {
+  PatternSet set;
+  set.add_value("super-secret-value");
+  set.compile();
+  const auto coded = [&](const std::string& coding, const PatternSet* patterns, int status = 200) {
+    return plan("HTTP/1.1 " + std::to_string(status) + " OK\r\nContent-Encoding: " + coding +
+                    "\r\nContent-Length: 9\r\n\r\n",
+                kGet, patterns);
+  };
+  CHECK(coded("br", &set).refused);
+  CHECK(coded("gzip, gzip", &set).refused);
+  CHECK(coded("zstd", &set).refused);
+  CHECK(coded("gzip", &set, 206).refused);
+  CHECK_FALSE(coded("br", nullptr).refused);
+  const auto decoded = coded("gzip", &set);
+  CHECK(decoded.decode);
+  CHECK(decoded.chunked);
+  CHECK(decoded.head.find("Content-Encoding") == std::string::npos);
+  CHECK(decoded.head.find("Content-Length") == std::string::npos);
+  CHECK_FALSE(coded("gzip", nullptr).decode);
+}
+
+TEST_CASE("response: an HTTP/1.0 client gets no chunks", "[proxy][response]") {
+  const auto p = plan("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                      "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", nullptr);
+  CHECK_FALSE(p.chunked);
+  CHECK_FALSE(p.client_keep_alive);
+  CHECK(p.head == "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+}
+
+TEST_CASE("authenticator: the token in each form, and nothing else", "[proxy][auth]") {
+  SessionGrant grant;
+  grant.token_hash = av::crypto::sha256("av_sess_token");
+  const auto basic = [](std::string_view pair) { return "Basic " + av::encoding::base64(pair); };
+  CHECK(authenticate(grant, "Bearer av_sess_token"));
+  CHECK(authenticate(grant, "bearer av_sess_token"));
+  CHECK(authenticate(grant, basic("av_sess_token")));
+  CHECK(authenticate(grant, basic("av_sess_token:")));
+  CHECK(authenticate(grant, basic("av_sess_token:default")));
+  CHECK(authenticate(grant, basic("x:av_sess_token")));
+  for (const std::string& bad :
+       {std::string("Bearer av_sess_tokeN"), std::string("Bearer"), std::string(""),
+        basic("x:y"), basic(""), std::string("Basic !!!"), std::string("Digest av_sess_token"),
+        basic("a:b:av_sess_token"), std::string("Basic ") + std::string(5000, 'A')}) {
+    INFO(bad);
+    CHECK_FALSE(authenticate(grant, bad));
+  }
+}
+
+TEST_CASE("tunnel: message ends are found at every split", "[proxy][websocket]") {
+  const std::string big(300, 'x');
+  const std::string bytes = std::string("\x81\x02hi", 4) + std::string("\x01\x03", 2) + "abc" +
+                            std::string("\x80\x02", 2) + "de" + std::string("\x82\x7e\x01\x2c", 4) +
+                            big + std::string("\x81\x05par", 5);
+  const std::size_t complete = bytes.size() - 5;
+  for (std::size_t split = 0; split <= bytes.size(); ++split) {
+    FrameTracker tracker;
+    const std::size_t first = tracker.through_last_message(std::span(bytes.data(), split));
+    const std::size_t second =
+        tracker.through_last_message(std::span(bytes.data() + split, bytes.size() - split));
+    const std::size_t end = second != 0 ? split + second : first;
+    CHECK(end == complete);
+  }
+}

@@ -1,0 +1,245 @@
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "store/audit_journal.h"
+#include "store/audit_reader.h"
+#include "temp_home.h"
+
+using namespace av;
+using namespace av::test;
+
+namespace {
+
+vault::AuditRecord record(std::int64_t time_ms, std::string event = "request") {
+  vault::AuditRecord r;
+  r.time_ms = time_ms;
+  r.event = std::move(event);
+  return r;
+}
+
+std::filesystem::path only_file(const TempHome& home) {
+  return std::filesystem::directory_iterator(home.paths().audit())->path();
+}
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {(std::istreambuf_iterator<char>(file)), {}};
+}
+
+std::unique_ptr<store::AuditJournal> journal(const TempHome& home, const std::string& name) {
+  REQUIRE(fs::make_private_directory(home.paths().data));
+  auto created = store::AuditJournal::create(home.paths().audit(), name);
+  REQUIRE(created);
+  return std::move(*created);
+}
+
+// Files that are still warm may be in the middle of a line.
+void age(const std::filesystem::path& path) {
+  std::filesystem::last_write_time(
+      path, std::filesystem::file_time_type::clock::now() - std::chrono::seconds(60));
+}
+
+}  // namespace
+
+TEST_CASE("audit: a record is one line of JSON with what it has and nothing else",
+          "[store][audit]") {
+  vault::AuditRecord r = record(1'700'000'000'123, "request");
+  CHECK(store::audit_record_to_json(r) ==
+        R"({"time":"2023-11-14T22:13:20.123Z","event":"request"})");
+  r.vault = "default";
+  r.agent = "a\"b\\c\n\x1b";
+  r.run = "r1";
+  r.request = 7;
+  r.method = "POST";
+  r.scheme = "https";
+  r.host = "api.example.com";
+  r.port = 443;
+  r.path = "/v1/caf\xc3\xa9";
+  r.service = "svc";
+  r.credentials = {"ONE", "TWO"};
+  r.rule = "rule";
+  r.decision = "allow";
+  r.status = 200;
+  r.bytes_in = 1;
+  r.bytes_out = 18446744073709551615ULL;
+  r.latency_us = -5;
+  r.upstream = "192.0.2.1:443";
+  r.error = "dns";
+  r.detail = "text";
+  const auto json = nlohmann::json::parse(store::audit_record_to_json(r));
+  CHECK(json.size() == 22);
+  CHECK(json["agent"] == "a\"b\\c\n\x1b");
+  CHECK(json["path"] == "/v1/caf\xc3\xa9");
+  CHECK(json["credentials"] == nlohmann::json::array({"ONE", "TWO"}));
+  CHECK(json["bytes_out"] == 18446744073709551615ULL);
+  CHECK(json["latency_us"] == -5);
+}
+
+TEST_CASE("audit: what is appended is read back in the order of time", "[store][audit]") {
+  const TempHome home;
+  auto one = journal(home, "one");
+  auto two = journal(home, "two");
+  REQUIRE(one->append(record(1000, "first")));
+  REQUIRE(two->append(record(2000, "second")));
+  REQUIRE(one->append(record(3000, "third")));
+  REQUIRE(two->append(record(4000, "fourth")));
+  store::AuditReader reader(home.paths().audit());
+  const auto events = [](const std::vector<store::AuditEntry>& entries) {
+    std::vector<std::string> names;
+    for (const auto& entry : entries) {
+      names.push_back(entry.record.event);
+    }
+    return names;
+  };
+  auto all = reader.read(0, 0, {});
+  REQUIRE(all);
+  CHECK(events(*all) == std::vector<std::string>{"first", "second", "third", "fourth"});
+  CHECK(all->at(1).record.time_ms == 2000);
+  CHECK(reader.defects().empty());
+
+  // Only what is new, also from files that are new.
+  REQUIRE(two->append(record(5000, "fifth")));
+  REQUIRE(journal(home, "three")->append(record(6000, "sixth")));
+  CHECK(events(*reader.poll({})) == std::vector<std::string>{"fifth", "sixth"});
+  CHECK(reader.poll({})->empty());
+
+  store::AuditReader limited(home.paths().audit());
+  CHECK(events(*limited.read(2, 0, {})) == std::vector<std::string>{"fifth", "sixth"});
+  store::AuditReader filtered(home.paths().audit());
+  CHECK(events(*filtered.read(0, 4500, {})) == std::vector<std::string>{"fifth", "sixth"});
+  struct stat info {};
+  REQUIRE(::stat(only_file(home).c_str(), &info) == 0);
+  CHECK((info.st_mode & 0777U) == 0600);
+}
+
+TEST_CASE("audit: a log that is not there is empty", "[store][audit]") {
+  const TempHome home;
+  store::AuditReader reader(home.paths().audit());
+  const auto entries = reader.read(0, 0, {});
+  REQUIRE(entries);
+  CHECK(entries->empty());
+}
+
+TEST_CASE("audit: an edit, a deletion and a reordering break the chain", "[store][audit]") {
+  const TempHome home;
+  {
+    auto log = journal(home, "run");
+    for (int i = 1; i <= 5; ++i) {
+      REQUIRE(log->append(record(1000 * i, "event-" + std::to_string(i))));
+    }
+  }
+  const auto path = only_file(home);
+  const std::string whole = contents(path);
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < whole.size();) {
+    const std::size_t end = whole.find('\n', begin);
+    lines.push_back(whole.substr(begin, end - begin + 1));
+    begin = end + 1;
+  }
+  REQUIRE(lines.size() == 5);
+  const auto rewrite = [&](const std::vector<std::string>& changed) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    for (const auto& line : changed) {
+      file << line;
+    }
+  };
+  std::vector<std::string> changed = lines;
+  SECTION("untouched") {
+    store::AuditReader reader(home.paths().audit());
+    REQUIRE(reader.read(0, 0, {}));
+    CHECK(reader.defects().empty());
+    return;
+  }
+  SECTION("edited") {
+    changed[2].replace(changed[2].find("event-3"), 7, "event-X");
+  }
+  SECTION("deleted") {
+    changed.erase(changed.begin() + 2);
+  }
+  SECTION("reordered") {
+    std::swap(changed[2], changed[3]);
+  }
+  SECTION("the first deleted") {
+    changed.erase(changed.begin());
+  }
+  rewrite(changed);
+  store::AuditReader reader(home.paths().audit());
+  REQUIRE(reader.read(0, 0, {}));
+  REQUIRE_FALSE(reader.defects().empty());
+  CHECK(reader.defects().front().what == "hash chain broken");
+}
+
+TEST_CASE("audit: a torn last line is dropped and reported", "[store][audit]") {
+  const TempHome home;
+  {
+    auto log = journal(home, "run");
+    REQUIRE(log->append(record(1000, "whole")));
+    REQUIRE(log->append(record(2000, "torn")));
+  }
+  const auto path = only_file(home);
+  const std::string whole = contents(path);
+  const std::size_t first = whole.find('\n') + 1;
+  for (const std::size_t cut : {first + 1, first + 20, whole.size() - 30, whole.size() - 1}) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << whole.substr(0, cut);
+    age(path);
+    store::AuditReader reader(home.paths().audit());
+    const auto entries = reader.read(0, 0, {});
+    REQUIRE(entries);
+    REQUIRE(entries->size() == 1);
+    CHECK(entries->front().record.event == "whole");
+    REQUIRE(reader.defects().size() == 1);
+    CHECK(reader.defects().front().what == "torn last line");
+  }
+}
+
+TEST_CASE("audit: a line that is being written is waited for", "[store][audit]") {
+  const TempHome home;
+  {
+    auto log = journal(home, "run");
+    REQUIRE(log->append(record(1000, "first")));
+    REQUIRE(log->append(record(2000, "second")));
+  }
+  const auto path = only_file(home);
+  const std::string whole = contents(path);
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << whole.substr(0, whole.size() - 40);
+  store::AuditReader reader(home.paths().audit());
+  CHECK(reader.read(0, 0, {})->size() == 1);
+  CHECK(reader.defects().empty());
+  std::ofstream(path, std::ios::binary | std::ios::app) << whole.substr(whole.size() - 40);
+  CHECK(reader.poll({})->size() == 1);
+  CHECK(reader.defects().empty());
+}
+
+TEST_CASE("audit: a write that fails is an error, and the next one is whole", "[store][audit]") {
+  const TempHome home;
+  auto log = journal(home, "run");
+  REQUIRE(log->append(record(1000, "first")));
+  const auto path = only_file(home);
+  const auto size = std::filesystem::file_size(path);
+  // A file size limit makes the kernel write a part and then refuse: a full disk in small.
+  struct rlimit before {};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  auto* const old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  for (const std::size_t room : {std::size_t{10}, std::size_t{0}}) {
+    const struct rlimit small = {size + room, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const Status failed = log->append(record(2000, "does not fit"));
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+    CHECK_FALSE(failed);
+    CHECK(std::filesystem::file_size(path) == size);
+  }
+  std::signal(SIGXFSZ, old_handler);
+  REQUIRE(log->append(record(3000, "fits")));
+  store::AuditReader reader(home.paths().audit());
+  const auto entries = reader.read(0, 0, {});
+  REQUIRE(entries);
+  REQUIRE(entries->size() == 2);
+  CHECK(entries->back().record.event == "fits");
+  CHECK(reader.defects().empty());
+}
