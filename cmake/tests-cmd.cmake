@@ -1,2 +1,3 @@
 set(AV_TESTS_CMD
-  tests/unit/cmd/cli_test.cc tests/unit/cmd/env_file_test.cc tests/unit/cmd/term_test.cc)
+  tests/unit/cmd/ca_bundle_test.cc tests/unit/cmd/child_env_test.cc tests/unit/cmd/cli_test.cc
+  tests/unit/cmd/env_file_test.cc tests/unit/cmd/term_test.cc)

@@ -97,17 +97,19 @@ void keep_new_entries(const std::filesystem::path& stand_in, const std::filesyst
     std::error_code failed;
     const bool ours = entry.is_symlink(failed) || entry.path().filename() == "auth.json";
     if (!ours && !std::filesystem::exists(std::filesystem::symlink_status(target, failed))) {
-      std::filesystem::copy(entry.path(), target,
-                            std::filesystem::copy_options::recursive |
-                                std::filesystem::copy_options::copy_symlinks,
-                            failed);
+      std::filesystem::copy(
+          entry.path(), target,
+          std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks,
+          failed);
     }
   }
 }
 
 }  // namespace
 
-std::string_view skill_text() { return kSkill; }
+std::string_view skill_text() {
+  return kSkill;
+}
 
 Expected<AgentSetup> AgentSetup::create(const AgentRequest& request, EnvBlock& env) {
   AgentSetup setup;
@@ -190,8 +192,7 @@ void AgentSetup::install_skill(const std::filesystem::path& skills) {
   if (!present || (!present->empty() && present->find(kSkillMark) == std::string::npos)) {
     return;
   }
-  if (*present != kSkill &&
-      (::ftruncate(fd.get(), 0) != 0 || !fs::write_all(fd.get(), kSkill))) {
+  if (*present != kSkill && (::ftruncate(fd.get(), 0) != 0 || !fs::write_all(fd.get(), kSkill))) {
     return;
   }
   skill_file_ = file;

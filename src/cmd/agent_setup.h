@@ -1,6 +1,6 @@
 #pragma once
-// What known agents need beyond the environment, so that they work unattended and hold nothing real:
-// a stand-in login, and a skill file that explains the proxy.
+// What known agents need beyond the environment, so that they work unattended and hold nothing
+// real: a stand-in login, and a skill file that explains the proxy.
 
 #include <filesystem>
 #include <string>

@@ -65,8 +65,8 @@ std::string der_head(int tag, std::size_t length, int tag_class, bool constructe
   return out;
 }
 
-// What stands before `tail` bytes, written from the inside out: the contents, some hundred kilobytes,
-// are copied once.
+// What stands before `tail` bytes, written from the inside out: the contents, some hundred
+// kilobytes, are copied once.
 class Prefix {
  public:
   explicit Prefix(std::size_t tail) : tail_(tail) {}
@@ -127,7 +127,8 @@ Expected<std::string> combined_bundle(std::string_view ca_pem, const EnvLookup& 
   AV_TRY(std::string bundle, base_bundle(env));
   if (const char* path = set_value(env, "NODE_EXTRA_CA_CERTS")) {
     // Node itself only warns about a file that it cannot read.
-    if (const auto extra = fs::read_file(path)) {
+    const auto extra = fs::read_file(path);
+    if (extra && bundle.find(*extra) == std::string::npos) {
       append_block(bundle, *extra);
     }
   }

@@ -1,6 +1,6 @@
 #pragma once
-// The roots that the child trusts: those of the system (or of the user's own choosing) and the CA of
-// this run, as a PEM bundle and as a trust store for Java.
+// The roots that the child trusts: those of the system (or of the user's own choosing) and the CA
+// of this run, as a PEM bundle and as a trust store for Java.
 
 #include <functional>
 #include <string>
@@ -21,9 +21,9 @@ using EnvLookup = std::function<const char*(const char*)>;
 // The certificates of a PEM text, in DER. What is not a certificate is skipped.
 [[nodiscard]] std::vector<std::string> certificates_in(std::string_view pem);
 
-// A PKCS #12 trust store (RFC 7292) without password, encryption or MAC: it holds nothing secret, and
-// every Java since 8 reads it. Its entries carry Oracle's trustedKeyUsage attribute, without which
-// Java ignores a certificate that has no key.
+// A PKCS #12 trust store (RFC 7292) without password, encryption or MAC: it holds nothing secret,
+// and every Java since 8 reads it. Its entries carry Oracle's trustedKeyUsage attribute, without
+// which Java ignores a certificate that has no key.
 [[nodiscard]] std::string make_trust_store(const std::vector<std::string>& certificates);
 
 }  // namespace av::cmd

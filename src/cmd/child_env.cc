@@ -20,12 +20,19 @@ constexpr std::array kNeverRewritten{"HOME", "USER", "LOGNAME", "SHELL", "PATH",
 // Shorter values occur by chance.
 constexpr std::size_t kShortestSought = 8;
 
-constexpr std::array kBundleVariables{
-    "SSL_CERT_FILE",  "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",      "DENO_CERT",
-    "AWS_CA_BUNDLE",  "PIP_CERT",            "CARGO_HTTP_CAINFO",
-    "npm_config_cafile", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NIX_SSL_CERT_FILE",
-    "CODEX_CA_CERTIFICATE"};
+constexpr std::array kBundleVariables{"SSL_CERT_FILE",
+                                      "NODE_EXTRA_CA_CERTS",
+                                      "REQUESTS_CA_BUNDLE",
+                                      "CURL_CA_BUNDLE",
+                                      "GIT_SSL_CAINFO",
+                                      "DENO_CERT",
+                                      "AWS_CA_BUNDLE",
+                                      "PIP_CERT",
+                                      "CARGO_HTTP_CAINFO",
+                                      "npm_config_cafile",
+                                      "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+                                      "NIX_SSL_CERT_FILE",
+                                      "CODEX_CA_CERTIFICATE"};
 
 template <typename List>
 bool contains(const List& list, std::string_view name) {
@@ -65,8 +72,8 @@ void add_java(EnvBlock& env, const ProxyAccess& access) {
   std::string options(env.get("JAVA_TOOL_OPTIONS").value_or(""));
   const std::string port = std::to_string(access.port);
   for (const char* scheme : {"http", "https"}) {
-    options += std::string(options.empty() ? "" : " ") + "-D" + scheme +
-               ".proxyHost=127.0.0.1 -D" + scheme + ".proxyPort=" + port;
+    options += std::string(options.empty() ? "" : " ") + "-D" + scheme + ".proxyHost=127.0.0.1 -D" +
+               scheme + ".proxyPort=" + port;
   }
   options += " -Dhttp.nonProxyHosts=localhost|127.*|[::1]";
   // Java refuses Basic to a proxy for a tunnel unless told otherwise (JDK-8160838).
@@ -220,8 +227,8 @@ void add_proxy_access(EnvBlock& env, const ProxyAccess& access) {
   proxy.append("http://");
   proxy.append(access.token);
   proxy.append(":" + access.vault + "@127.0.0.1:" + std::to_string(access.port));
-  for (const char* name : {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy",
-                           "all_proxy"}) {
+  for (const char* name :
+       {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"}) {
     env.set(name, proxy.view());
   }
   const std::string no_proxy = merged_no_proxy(env);
@@ -247,8 +254,7 @@ void add_proxy_access(EnvBlock& env, const ProxyAccess& access) {
 bool is_on_path(std::string_view program, std::string_view path) {
   while (!path.empty()) {
     const std::size_t colon = path.find(':');
-    const std::string candidate =
-        std::string(path.substr(0, colon)) + "/" + std::string(program);
+    const std::string candidate = std::string(path.substr(0, colon)) + "/" + std::string(program);
     path.remove_prefix(colon == std::string_view::npos ? path.size() : colon + 1);
     if (candidate.front() == '/' && ::access(candidate.c_str(), X_OK) == 0) {
       return true;

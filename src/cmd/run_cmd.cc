@@ -200,11 +200,11 @@ Status Session::start_proxy() {
   proxy::SessionGrant grant;
   grant.token_hash = token_.reveal([](std::string_view token) { return crypto::sha256(token); });
   grant.principal = {options_.agent, run_id_};
-  AV_TRY(proxy_, proxy::ProxyServer::start(
-                     std::move(options),
-                     std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
-                     std::move(grant), snapshot_, context_.store->key_ring(), *journal_,
-                     *context_.clock));
+  AV_TRY(proxy_,
+         proxy::ProxyServer::start(
+             std::move(options),
+             std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
+             std::move(grant), snapshot_, context_.store->key_ring(), *journal_, *context_.clock));
   return {};
 }
 
@@ -223,12 +223,11 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
   AV_CHECK(replace_secrets(env, *snapshot_, *context_.store->key_ring(), placeholders));
   AV_TRY(const auto bundle_file, directory_.write("ca.pem", bundle_));
   AV_TRY(std::string trust_store, write_trust_store(env.get("PATH").value_or("")));
-  add_proxy_access(
-      env, {port_, token_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
-  AV_TRY(AgentSetup agent,
-         AgentSetup::create({command_.argv, launcher_.level(), options_.skill, *snapshot_,
-                             placeholders, directory_},
-                            env));
+  add_proxy_access(env,
+                   {port_, token_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
+  AV_TRY(AgentSetup agent, AgentSetup::create({command_.argv, launcher_.level(), options_.skill,
+                                               *snapshot_, placeholders, directory_},
+                                              env));
   agent_.emplace(std::move(agent));
 
   isolation::LaunchSpec spec;
@@ -248,10 +247,9 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
 
 Expected<Outcome> Session::launch_and_wait(const SignalGate& signals) {
   AV_TRY(isolation::LaunchSpec spec, make_spec());
-  AV_CHECK(audit("run.start", "command " +
-                                  std::filesystem::path(spec.argv.front()).filename().string() +
-                                  ", isolation " +
-                                  std::string(isolation::to_string(launcher_.level()))));
+  AV_CHECK(audit("run.start",
+                 "command " + std::filesystem::path(spec.argv.front()).filename().string() +
+                     ", isolation " + std::string(isolation::to_string(launcher_.level()))));
   // Before the command runs: a shell takes the terminal at once.
   RunSupervisor supervisor(launcher_, signals, [this] { follow_store(); });
   AV_TRY(exec_error_, launcher_.launch(spec));
@@ -321,10 +319,10 @@ Expected<Outcome> run_session(Context& context, const RunCommand& command,
 
 Expected<int> run(Context& context, const RunCommand& command) {
   if (command.argv.empty() || command.argv.front().starts_with('-')) {
-    return make_error(ErrorCode::kUsage,
-                      command.argv.empty() ? "no command to run"
-                                           : "unknown option " + command.argv.front(),
-                      "agent-vault run [options] -- COMMAND [ARGUMENT...]");
+    return make_error(
+        ErrorCode::kUsage,
+        command.argv.empty() ? "no command to run" : "unknown option " + command.argv.front(),
+        "agent-vault run [options] -- COMMAND [ARGUMENT...]");
   }
   auto options = resolve_options(command.words, context.paths.config_file());
   if (!options) {
@@ -372,6 +370,8 @@ constexpr std::array kCommands{
 
 }  // namespace
 
-std::span<const Command> run_commands() { return kCommands; }
+std::span<const Command> run_commands() {
+  return kCommands;
+}
 
 }  // namespace av::cmd

@@ -36,8 +36,7 @@ Status read_list(const toml::node& node, std::vector<std::string>& list,
   return {};
 }
 
-Status read_run_table(const toml::table& run, RunWords& words,
-                      const std::filesystem::path& file) {
+Status read_run_table(const toml::table& run, RunWords& words, const std::filesystem::path& file) {
   for (const auto& [name, node] : run) {
     const std::string key(name.str());
     std::vector<std::string>* const list = key == "upstream_ca" ? &words.upstream_ca

@@ -140,8 +140,8 @@ void RunSupervisor::stop_with_command(int signal_number) {
     // No shell of a terminal is waiting; whoever stopped the command will continue it.
     return;
   }
-  // SIGSTOP would also stop a broker that no shell watches; SIGTSTP is dropped then (POSIX: orphaned
-  // process groups).
+  // SIGSTOP would also stop a broker that no shell watches; SIGTSTP is dropped then (POSIX:
+  // orphaned process groups).
   const int own = signal_number == SIGSTOP ? SIGTSTP : signal_number;
   sigset_t one;
   sigemptyset(&one);

@@ -2,8 +2,8 @@
 // The broker's side of a running command: signals, job control and the terminal.
 //
 // The command shares the broker's process group and owns the terminal. What the terminal sends
-// reaches both, and the broker stands it; what somebody sends to the broker alone is passed on. When
-// the command stops, the broker stops too, so that the shell that waits for it takes over.
+// reaches both, and the broker stands it; what somebody sends to the broker alone is passed on.
+// When the command stops, the broker stops too, so that the shell that waits for it takes over.
 
 #include <csignal>
 #include <functional>
@@ -34,7 +34,8 @@ struct Outcome {
 
 class RunSupervisor {
  public:
-  // Make it before the command runs, to know who had the terminal. `tick` is called about four times a second while the command runs.
+  // Make it before the command runs, to know who had the terminal. `tick` is called about four
+  // times a second while the command runs.
   RunSupervisor(isolation::Launcher& launcher, const SignalGate& signals,
                 std::function<void()> tick);
   // Returns when the command has ended. An error: the launcher was lost.

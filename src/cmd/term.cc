@@ -1,6 +1,7 @@
 #include "cmd/term.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@ volatile std::sig_atomic_t caught_signal = 0;
 
 constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
 
-// While it lives a signal interrupts read(2); afterwards it is raised again for whoever handles it.
+// While it lives signals are held back except inside wait(), which they end; afterwards they are
+// raised again for whoever handles them.
 class SignalGuard {
  public:
   SignalGuard() {
@@ -26,6 +28,12 @@ class SignalGuard {
     struct sigaction action {};
     action.sa_handler = [](int number) { caught_signal = number; };
     sigemptyset(&action.sa_mask);
+    sigset_t held;
+    sigemptyset(&held);
+    for (const int number : kSignals) {
+      sigaddset(&held, number);
+    }
+    ::pthread_sigmask(SIG_BLOCK, &held, &mask_);
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
       ::sigaction(kSignals[i], &action, &saved_[i]);
     }
@@ -34,6 +42,7 @@ class SignalGuard {
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
       ::sigaction(kSignals[i], &saved_[i], nullptr);
     }
+    ::pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
     if (caught_signal != 0) {
       ::raise(caught_signal);
     }
@@ -41,7 +50,17 @@ class SignalGuard {
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
 
+  // Until there is something to read, or a signal.
+  void wait(int fd) const {
+    struct pollfd input {
+      fd, POLLIN, 0
+    };
+    while (caught_signal == 0 && ::ppoll(&input, 1, nullptr, &mask_) < 0 && errno == EINTR) {
+    }
+  }
+
  private:
+  sigset_t mask_{};
   std::array<struct sigaction, kSignals.size()> saved_{};
 };
 
@@ -76,13 +95,15 @@ class HiddenInput {
 
 enum class LineEnd { kDone, kSignal, kFailed };
 
-LineEnd read_line(int fd, const HiddenInput& input, SecretBuffer& line) {
+LineEnd read_line(int fd, const SignalGuard& signals, const HiddenInput& input,
+                  SecretBuffer& line) {
   for (;;) {
     char c = 0;
-    const ssize_t got = ::read(fd, &c, 1);
+    signals.wait(fd);
     if (caught_signal != 0) {
       return LineEnd::kSignal;
     }
+    const ssize_t got = ::read(fd, &c, 1);
     if (got < 0 && errno == EINTR) {
       continue;
     }
@@ -135,7 +156,7 @@ Expected<Secret> read_hidden(std::string_view prompt) {
         return no_terminal();
       }
       AV_CHECK(fs::write_all(tty.get(), prompt));
-      end = read_line(tty.get(), input, line);
+      end = read_line(tty.get(), signals, input, line);
       if (end == LineEnd::kDone) {
         ::ioctl(tty.get(), FIONREAD, &pending);
       }

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstdint>
 #include <cstring>
 #include <sstream>
 #include <string>
@@ -72,7 +72,8 @@ void wipe_start_up_memory() {
   if (name_end == std::string::npos) {
     return;
   }
-  // proc_pid_stat(5): field 3 follows the name; 48 to 51 are arg_start, arg_end, env_start, env_end.
+  // proc_pid_stat(5): field 3 follows the name; 48 to 51 are arg_start, arg_end, env_start,
+  // env_end.
   std::istringstream fields(text->substr(name_end + 1));
   std::string skipped;
   for (int field = 3; field < 48; ++field) {

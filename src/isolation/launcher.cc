@@ -31,8 +31,8 @@ pid_t fork_with(unsigned long namespaces) {
     return ::fork();
   }
   // fork() cannot make namespaces, and unshare() needs one more process to become PID 1.
-  return static_cast<pid_t>(::syscall(SYS_clone, namespaces | SIGCHLD, nullptr, nullptr, nullptr,
-                                      nullptr));
+  return static_cast<pid_t>(
+      ::syscall(SYS_clone, namespaces | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
 }
 
 Error protocol_error() {

@@ -23,7 +23,9 @@
 namespace av::isolation {
 namespace {
 
-Step failed(std::string step) { return Obstacle{std::move(step), errno}; }
+Step failed(std::string step) {
+  return Obstacle{std::move(step), errno};
+}
 
 bool write_file(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -159,11 +161,10 @@ Step find_places(const std::vector<std::filesystem::path>& paths, std::vector<Pl
 
 Step cover(const Place& place) {
   const char* path = place.path.c_str();
-  const int result =
-      place.directory
-          ? ::mount("agent-vault", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                    "mode=0,size=4k,nr_inodes=1")
-          : ::mount("/dev/null", path, nullptr, MS_BIND, nullptr);
+  const int result = place.directory ? ::mount("agent-vault", path, "tmpfs",
+                                               MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                                               "mode=0,size=4k,nr_inodes=1")
+                                     : ::mount("/dev/null", path, nullptr, MS_BIND, nullptr);
   return result == 0 ? std::nullopt : failed("cover " + place.path);
 }
 

@@ -26,8 +26,7 @@ std::optional<long> read_number(const char* path) {
 
 SystemFacts read_system_facts() {
   SystemFacts facts;
-  facts.apparmor_restrict =
-      read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+  facts.apparmor_restrict = read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
   facts.max_user_namespaces = read_number("/proc/sys/user/max_user_namespaces");
   facts.unprivileged_userns_clone = read_number("/proc/sys/kernel/unprivileged_userns_clone");
   facts.container = ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0;
@@ -50,10 +49,9 @@ Error explain_obstacle(std::string_view step, int error_number, const SystemFact
                       "end other sandboxes" + other_way);
   }
   if (refused && !facts.root && facts.unprivileged_userns_clone == 0L) {
-    return make_error(
-        ErrorCode::kUnsupported,
-        "user namespaces are kept for root (kernel.unprivileged_userns_clone is 0)",
-        "sudo sysctl kernel.unprivileged_userns_clone=1" + other_way);
+    return make_error(ErrorCode::kUnsupported,
+                      "user namespaces are kept for root (kernel.unprivileged_userns_clone is 0)",
+                      "sudo sysctl kernel.unprivileged_userns_clone=1" + other_way);
   }
   if (refused && !facts.root && facts.apparmor_restrict.value_or(0) != 0) {
     return make_error(ErrorCode::kUnsupported,
@@ -70,14 +68,13 @@ Error explain_obstacle(std::string_view step, int error_number, const SystemFact
                           other_way);
   }
   if (refused && facts.container) {
-    return make_error(ErrorCode::kUnsupported,
-                      "this container may not " + std::string(step),
+    return make_error(ErrorCode::kUnsupported, "this container may not " + std::string(step),
                       "start it with --security-opt seccomp=unconfined" + other_way);
   }
-  return make_error(ErrorCode::kUnsupported,
-                    "cannot " + std::string(step) + ": " +
-                        std::generic_category().message(error_number),
-                    "run as an ordinary user on a kernel with user namespaces" + other_way);
+  return make_error(
+      ErrorCode::kUnsupported,
+      "cannot " + std::string(step) + ": " + std::generic_category().message(error_number),
+      "run as an ordinary user on a kernel with user namespaces" + other_way);
 }
 
 }  // namespace av::isolation

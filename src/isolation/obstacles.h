@@ -10,8 +10,8 @@ namespace av::isolation {
 
 // What the kernel's settings say about user namespaces; nullopt: no such setting.
 struct SystemFacts {
-  std::optional<long> apparmor_restrict;         // kernel.apparmor_restrict_unprivileged_userns
-  std::optional<long> max_user_namespaces;       // user.max_user_namespaces
+  std::optional<long> apparmor_restrict;          // kernel.apparmor_restrict_unprivileged_userns
+  std::optional<long> max_user_namespaces;        // user.max_user_namespaces
   std::optional<long> unprivileged_userns_clone;  // kernel.unprivileged_userns_clone (Debian)
   bool container = false;
   bool root = false;

@@ -18,7 +18,7 @@ enum class MessageType : std::uint32_t {
   kContinue,  // value 1: hand over the terminal as well
   // to the broker
   kReady,
-  kFailed,      // value: errno; payload: what was tried
+  kFailed,  // value: errno; payload: what was tried
   kStarted,
   kExecFailed,  // value: errno
   kStopped,     // value: signal

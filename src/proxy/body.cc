@@ -107,7 +107,7 @@ Awaitable<BodyReader::Piece> BodyReader::next(Millis timeout) {
   Piece piece;
   while (!take(piece)) {
     const Io io = co_await fill(stream_, buffer_, timeout);
-    if (io == Io::kEof && kind_ == BodyKind::kUntilClose && !stream_.truncated()) {
+    if (io == Io::kEof && kind_ == BodyKind::kUntilClose) {
       ended_ = true;
     } else if (io != Io::kOk) {
       piece.state = State::kBroken;

@@ -361,6 +361,10 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request, Upstrea
     co_return false;
   }
   const bool complete = co_await relay_body(plan, patterns, *upstream);
+  if (!complete || upstream->stream.truncated()) {
+    // A cut body must not look complete: no orderly end for the client either.
+    client_.stream.close_truncated();
+  }
   const bool reusable = complete && response_.keep_alive && !pump_running_ &&
                         upstream->buffer.empty() && request_body_.ended();
   if (reusable) {

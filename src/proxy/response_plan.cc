@@ -68,7 +68,10 @@ ResponsePlan plan_response(const ResponseHead& response, const RequestHead& requ
     plan.refused = coding == Coding::kOpaque || (plan.decode && response.status == 206);
   }
   const bool length_known = response.body == BodyKind::kLength && !plan.decode;
-  plan.chunked = has_body && !length_known && request.minor_version == 1;
+  // A body that ends with the upstream's connection ends with the client's: whether that end is to
+  // be trusted (close_notify or not) stays the client's to judge (RFC 9112 section 9.8).
+  plan.chunked = has_body && !length_known && response.body != BodyKind::kUntilClose &&
+                 request.minor_version == 1;
   const bool close_delimited = has_body && !length_known && !plan.chunked;
   plan.client_keep_alive = request.keep_alive && !close_delimited && !draining;
 

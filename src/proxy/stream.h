@@ -62,6 +62,8 @@ class Stream final : private Deadline {
   // Says that nothing more will be sent, discards what still comes, closes. Without this a client
   // that is still sending would get a reset instead of the answer (RFC 9112 section 9.6).
   Awaitable<void> close_gently(Millis timeout);
+  // Ends TCP without TLS's close_notify: the peer sees a truncated stream.
+  void close_truncated() { close_now(); }
   // TLS close_notify (best effort) and close.
   void close() noexcept;
   [[nodiscard]] bool closed() const { return closed_; }

@@ -18,7 +18,7 @@ unshare -Urm sh -c "umount -l '$store' 2>/dev/null; [ -s '$store/vault.db' ]" 2>
 for p in /proc/[0-9]*; do
   [ -r "$p/cmdline" ] && tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "run --.*attack" &&
     [ "$(tr '\0' ' ' <"$p/cmdline" | cut -d' ' -f2)" = run ] && {
-    echo see-broker
+    [ "$p" = /proc/1 ] || echo see-broker # PID 1 is the run's own init, without a secret in it
     cat "$p/root$store/key" >/dev/null 2>&1 && echo broker-root
     cat "$p/environ" >/dev/null 2>&1 && echo broker-environ
     head -c 1 "$p/mem" >/dev/null 2>&1; dd if="$p/maps" of=/dev/null 2>/dev/null && echo broker-maps
@@ -26,12 +26,16 @@ for p in /proc/[0-9]*; do
 done
 grep -q '^NoNewPrivs:.*1' /proc/self/status || echo may-gain-privileges
 grep -q '^CapEff:.*0000000000000000' /proc/self/status || [ "$(id -u)" = 0 ] && grep -q '^CapBnd:.*[1-9a-f]' /proc/self/status && echo has-capabilities
-"$AV_BINARY" vault credential get TOKEN 2>/dev/null && echo own-cli
+for name in $(env | sed -n 's/^\(AGENT_VAULT_[A-Z]*\)=.*/\1/p' | grep -v HOME); do
+  unset "$name" # by which the program knows that it runs inside a run
+done
+AGENT_VAULT_HOME=$store "$AV_BINARY" vault credential get TOKEN 2>/dev/null && echo own-cli
 exit 0
 SH
 agent --isolation store -- bash attack.sh "$AGENT_VAULT_HOME"
 assert_eq '' "$(cat "$OUT/agent.out")" "attacks that worked at store"
 canary_check "$OUT/agent.out" "$OUT/agent.err"
+
 
 agent --isolation off -- bash attack.sh "$AGENT_VAULT_HOME"
 for attack in read-db list-store read-key own-cli; do

@@ -65,5 +65,6 @@ unset SECRET_ENCRYPTION_KEY
 expect_exit 4 av vault credential get KEY_9
 assert_error
 expect_exit 4 env SECRET_ENCRYPTION_KEY="$(head -c 32 /dev/urandom | base64)" "$AV_BINARY" vault credential get KEY_9
-expect_exit 2 env SECRET_ENCRYPTION_KEY=tooshort "$AV_BINARY" vault credential get KEY_9 || true
+expect_exit 1 env SECRET_ENCRYPTION_KEY=tooshort "$AV_BINARY" vault credential get KEY_9
+assert_error SECRET_ENCRYPTION_KEY
 SECRET_ENCRYPTION_KEY=$good av vault credential get KEY_9 >/dev/null

@@ -23,7 +23,8 @@ echo ready
 read -r line
 echo "line is $line"
 SH
-tty 'expect=\$ ' 'send="$AV_BINARY" run -- bash job.sh\n' expect=ready 'send=\x1a' expect=Stopped \
+export PS1='prompt> '
+tty expect=prompt 'send="$AV_BINARY" run -- bash job.sh\n' expect=ready 'send=\x1a' expect=Stopped \
   'send=echo mark$((1+1))\n' expect=mark2 'send=fg\n' 'expect=job.sh' 'send=typed\n' \
   'expect=line is typed' 'send=exit\n' -- bash --norc --noprofile -i || show "Ctrl-Z and fg"
 

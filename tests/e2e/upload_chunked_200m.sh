@@ -13,7 +13,7 @@ head -c 209715200 /dev/zero >"$OUT/big"
 start_run -- sh -c 'curl -sS -d warm https://echo.test/upload >warm.json
   touch ready
   until [ -e go ]; do sleep 0.02; done
-  curl -sS -X POST -H 'Transfer-Encoding: chunked' -T "$0" https://echo.test/upload >done.json
+  curl -sS -X POST -H "Transfer-Encoding: chunked" -T "$0" https://echo.test/upload >done.json
   touch finished
   until [ -e bye ]; do sleep 0.02; done' "$OUT/big"
 rss() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$RUN_PID/status"; }

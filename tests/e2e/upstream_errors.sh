@@ -38,7 +38,11 @@ for kind in ("two-lengths", "length-list", "length-and-chunked", "negative-lengt
     bad("bad/" + kind, "https://echo.test/bad/" + kind, 502)
 # What goes wrong after the head has been forwarded must at least not look complete.
 for kind in ("bad-chunk-size", "bad-chunk-end", "short-body", "cut-chunk"):
-    reply = p.request("https://echo.test/bad/" + kind)
+    try:
+        reply = p.request("https://echo.test/bad/" + kind)
+    except EOFError:
+        good()
+        continue
     assert reply.status == 502 and reply.code or not reply.complete, (kind, reply.head, reply.body)
     good()
 reply = p.request("https://echo.test/reset?after=1000")
@@ -46,7 +50,7 @@ assert not reply.complete or reply.code, reply.head
 good()
 for name, code in codes.items():
     print(name, code)
-transport = [codes[n] for n in ("dns", "refused", "stall", "reset")] + [codes["bad/not-http"]]
+transport = [codes[n] for n in ("dns", "refused", "stall", "reset")] + [codes["bad/two-lengths"]]
 assert len(set(transport)) == len(transport), transport
 assert codes["expired"] not in transport, codes
 PY

@@ -92,6 +92,16 @@ class Conn:
         except (OSError, ssl.SSLError):
             return True
 
+    def end(self):
+        """Ends our direction in order: close_notify under TLS, so that nothing looks cut off."""
+        if self.tls:
+            self.sock.settimeout(2)
+            try:
+                self.sock.unwrap()
+            except (OSError, ssl.SSLError, ValueError):
+                pass
+        raise Closed
+
     def reset(self):
         """Closes with a TCP RST instead of a FIN."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -572,6 +582,8 @@ class Echo:
     def do_close_delimited(self, request, response):
         response.head(200, [("Content-Type", "text/plain"), ("Connection", "close")])
         response.conn.send(b"until the end\n")
+        if request.query.get("cut") != "1":
+            response.conn.end()
         raise Closed
 
     def do_early_hints(self, request, response):

@@ -172,7 +172,8 @@ def request(url, method="GET", headers=(), body=None, auth="own"):
         sock.sendall(compose(method, url, parts.netloc, own + list(headers), body))
     else:
         try:
-            sock = connect(f"{parts.hostname}:{parts.port or 443}", auth)
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            sock = connect(f"{host}:{parts.port or 443}", auth)
         except Refused as refused:
             return refused.reply
         sock = tls(sock, parts.hostname)

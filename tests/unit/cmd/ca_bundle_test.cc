@@ -57,7 +57,8 @@ TEST_CASE("ca bundle: the trust store is a PKCS #12 file that OpenSSL reads", "[
   const SystemClock clock;
   const auto authority = proxy::CertificateAuthority::create("test", Millis{60'000}, clock);
   REQUIRE(authority);
-  const std::string pem = "words\n" + authority->certificate_pem() + "-----BEGIN CERTIFICATE-----\n";
+  const std::string pem =
+      "words\n" + authority->certificate_pem() + "-----BEGIN CERTIFICATE-----\n";
   const auto certificates = cmd::certificates_in(pem);
   REQUIRE(certificates.size() == 1);
   const std::string store = cmd::make_trust_store({certificates[0], certificates[0]});
@@ -71,8 +72,7 @@ TEST_CASE("ca bundle: the trust store is a PKCS #12 file that OpenSSL reads", "[
   STACK_OF(PKCS12_SAFEBAG)* const bags = PKCS12_unpack_p7data(sk_PKCS7_value(safes, 0));
   REQUIRE(bags != nullptr);
   CHECK(sk_PKCS12_SAFEBAG_num(bags) == 2);
-  const ossl::X509Cert certificate(
-      PKCS12_SAFEBAG_get1_cert(sk_PKCS12_SAFEBAG_value(bags, 0)));
+  const ossl::X509Cert certificate(PKCS12_SAFEBAG_get1_cert(sk_PKCS12_SAFEBAG_value(bags, 0)));
   REQUIRE(certificate);
   sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
   sk_PKCS7_pop_free(safes, PKCS7_free);

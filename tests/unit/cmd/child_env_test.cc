@@ -53,8 +53,7 @@ TEST_CASE("child env: a stored value is replaced wherever it sits", "[cmd][child
   REQUIRE(ring);
   const auto snapshot = snapshot_with(*ring);
   const auto placeholders = cmd::make_placeholders(snapshot);
-  cmd::EnvBlock env = block({"OPENAI_API_KEY=real-value-of-the-key",
-                             "COPY=real-value-of-the-key",
+  cmd::EnvBlock env = block({"OPENAI_API_KEY=real-value-of-the-key", "COPY=real-value-of-the-key",
                              "URL=https://u:real-value-of-the-key@h/real-value-of-the-key",
                              "OTHER_NAME=something real", "PLAIN=kept"});
   REQUIRE(cmd::replace_secrets(env, snapshot, *ring, placeholders));
@@ -90,11 +89,11 @@ TEST_CASE("child env: short values and the user's own place are left alone", "[c
 TEST_CASE("child env: the proxy, the bundle and the user's NO_PROXY", "[cmd][child_env]") {
   const auto token = Secret::copy_of(std::string_view("av_sess_x"));
   REQUIRE(token);
-  cmd::EnvBlock env = block({"NO_PROXY=a.example, localhost", "no_proxy=b.example,a.example",
-                             "https_proxy=http://stale:1", "SSL_CERT_DIR=/certs",
-                             "SECRET_ENCRYPTION_KEY=k", "AGENT_VAULT_MASTER_PASSWORD=p",
-                             "AGENT_VAULT_HOME=/h", "JAVA_TOOL_OPTIONS=-Dmine=1",
-                             "GIT_TERMINAL_PROMPT=1"});
+  cmd::EnvBlock env =
+      block({"NO_PROXY=a.example, localhost", "no_proxy=b.example,a.example",
+             "https_proxy=http://stale:1", "SSL_CERT_DIR=/certs", "SECRET_ENCRYPTION_KEY=k",
+             "AGENT_VAULT_MASTER_PASSWORD=p", "AGENT_VAULT_HOME=/h", "JAVA_TOOL_OPTIONS=-Dmine=1",
+             "GIT_TERMINAL_PROMPT=1"});
   cmd::add_proxy_access(env, {4711, *token, "work", "run_1", "/r/ca.pem", "/r/trust.p12"});
   for (const char* name :
        {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"}) {

@@ -66,7 +66,7 @@ TEST_CASE("term: a hidden value is read whole, edited, and never shown", "[cmd][
   struct Case {
     std::string keys, value;
   };
-  for (const Case& c : {Case{"canary\n", "canary"}, Case{"cana\x7f\x7fnary\r", "cannary"},
+  for (const Case& c : {Case{"canary\n", "canary"}, Case{"cana\x7f\x7fnary\r", "canary"},
                         Case{"wrong\x15"
                              "canary\n",
                              "canary"},

@@ -145,17 +145,16 @@ TEST_CASE("launcher: an inherited directory descriptor leads into the store at o
   const av::UniqueFd inside(::open((place.path / "store").c_str(), O_PATH | O_DIRECTORY));
   const av::UniqueFd file(::open((place.path / "store/key").c_str(), O_RDONLY));
   std::string script;
-  for (const std::string& path : {std::to_string(outside.get()) + "/store/key",
-                                 std::to_string(inside.get()) + "/key",
-                                 std::to_string(file.get())}) {
+  for (const std::string& path :
+       {std::to_string(outside.get()) + "/store/key", std::to_string(inside.get()) + "/key",
+        std::to_string(file.get())}) {
     script += "cat /proc/self/fd/" + path + " 2>/dev/null;";
   }
   CHECK(run(Level::kOff, place, spec_for(place, script)).output == "topsecrettopsecrettopsecret");
   if (have_store()) {
     CHECK(run(Level::kStore, place, spec_for(place, script)).output.empty());
     // A directory that hides nothing stays usable.
-    const std::string harmless =
-        "cat /proc/self/fd/" + std::to_string(outside.get()) + "/login";
+    const std::string harmless = "cat /proc/self/fd/" + std::to_string(outside.get()) + "/login";
     CHECK(run(Level::kStore, place, spec_for(place, harmless)).output == "real login");
   }
 }
@@ -205,8 +204,8 @@ TEST_CASE("launcher: the run ends when the broker is killed", "[isolation][launc
     if (broker == 0) {
       auto launcher = Launcher::start(level, {});
       if (launcher && launcher->prepared()) {
-        const auto running = launcher->launch(
-            spec_for(place, "trap '' TERM HUP; (setsid sleep 1000) & sleep 1000"));
+        const auto running =
+            launcher->launch(spec_for(place, "trap '' TERM HUP; (setsid sleep 1000) & sleep 1000"));
         if (running && *running == 0) {
           static_cast<void>(!::write(ends[1], "x", 1));
         }

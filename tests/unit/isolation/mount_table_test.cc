@@ -34,8 +34,7 @@ TEST_CASE("mount table: a directory is found at every mount that shows it",
           "[isolation][mount_table]") {
   const auto mounts = parse_mountinfo(kTable);
   CHECK(paths_to_same_place(mounts, "/home/ann/store") ==
-        std::vector<std::string>{"/home/ann/store", "/srv/my files/store",
-                                 "/mnt/all/ann/store"});
+        std::vector<std::string>{"/home/ann/store", "/srv/my files/store", "/mnt/all/ann/store"});
   CHECK(paths_to_same_place(mounts, "/srv/bob/x") ==
         std::vector<std::string>{"/srv/bob/x", "/home/bob/x", "/mnt/all/bob/x"});
   CHECK(paths_to_same_place(mounts, "/etc") == std::vector<std::string>{"/etc"});

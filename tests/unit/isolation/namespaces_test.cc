@@ -61,8 +61,7 @@ TEST_CASE("obstacles: each way of forbidding user namespaces has its own words",
         std::string::npos);
   facts = {};
   facts.container = true;
-  CHECK(explain_obstacle(kStepCreate, EPERM, facts).message.find("container") !=
-        std::string::npos);
+  CHECK(explain_obstacle(kStepCreate, EPERM, facts).message.find("container") != std::string::npos);
   CHECK(explain_obstacle(kStepProc, EPERM, facts).message.find("/proc") != std::string::npos);
   const auto error = explain_obstacle(kStepCreate, EINVAL, {});
   CHECK(error.code == av::ErrorCode::kUnsupported);
