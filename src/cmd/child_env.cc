@@ -34,6 +34,16 @@ constexpr std::array kBundleVariables{"SSL_CERT_FILE",
                                       "NIX_SSL_CERT_FILE",
                                       "CODEX_CA_CERTIFICATE"};
 
+// Where a service substitutes a fixed text, only that text works; elsewhere each run has its own.
+std::string placeholder_for(const vault::Service& service, std::string_view key) {
+  for (const vault::Substitution& substitution : service.substitutions) {
+    if (substitution.credential_key == key) {
+      return substitution.placeholder;
+    }
+  }
+  return vault::make_placeholder(service.placeholder_shape);
+}
+
 template <typename List>
 bool contains(const List& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -166,7 +176,7 @@ Placeholders make_placeholders(const vault::PolicySnapshot& snapshot) {
   for (const vault::Service& service : snapshot.matcher.services()) {
     for (const auto& [variable, key] : service.env) {
       if (service.enabled && snapshot.credentials.contains(key) && !placeholders.contains(key)) {
-        placeholders.emplace(key, vault::make_placeholder(service.placeholder_shape));
+        placeholders.emplace(key, placeholder_for(service, key));
       }
     }
   }

@@ -2,7 +2,7 @@
 
 #include <openssl/crypto.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <algorithm>
 #include <cstring>
 
@@ -159,37 +159,6 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
   return resolved;
 }
 
-// CLI11 quotes the words it did not like; a word may hold a value.
-Error from_parse_error(const CLI::App& app, const CLI::ParseError& e) {
-  const std::string hint = "see: " + app.get_name() + " --help";
-  if (dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr) {
-    const auto extras = app.remaining();
-    std::string word = extras.empty() ? "" : extras.front();
-    if (!word.starts_with("-")) {
-      return usage_error("too many arguments", hint);
-    }
-    word = word.substr(0, word.find('='));
-    std::vector<std::string> options;
-    for (const CLI::Option* option : app.get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        options.push_back("--" + name);
-      }
-    }
-    const std::string near = vault::did_you_mean(word, options);
-    return usage_error("unknown option '" + word.substr(0, 40) + "'",
-                       near.empty() ? hint : "did you mean " + near + "?");
-  }
-  std::string message = e.what();
-  if (!message.empty() && message[0] >= 'A' && message[0] <= 'Z' &&
-      (message.size() < 2 || message[1] < 'A' || message[1] > 'Z')) {
-    message[0] = static_cast<char>(message[0] - 'A' + 'a');
-  }
-  while (!message.empty() && (message.back() == '.' || message.back() == '\n')) {
-    message.pop_back();
-  }
-  return usage_error(message, hint);
-}
-
 bool takes_vault(std::string_view path) {
   for (const std::string_view prefix :
        {"vault credential ", "vault service ", "vault settings", "run"}) {
@@ -202,14 +171,10 @@ bool takes_vault(std::string_view path) {
 
 Expected<int> run_command(Context& context, const Resolved& resolved) {
   Parser parser = make_parser(*resolved.command);
-  std::vector<std::string> reversed(resolved.rest.rbegin(), resolved.rest.rend());
-  try {
-    parser.app->parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    print(context.out, parser.app->help());
+  AV_TRY(const OptionSet::Parsed parsed, parser.options->parse(resolved.rest));
+  if (parsed == OptionSet::Parsed::kHelpAsked) {
+    print(context.out, parser.options->help());
     return 0;
-  } catch (const CLI::ParseError& e) {
-    return from_parse_error(*parser.app, e);
   }
   context.json = context.json || *parser.json;
   if (!parser.vault->empty()) {
@@ -262,18 +227,17 @@ Error usage_error(std::string message, std::string hint) {
 
 Parser make_parser(const Command& command) {
   Parser parser;
-  parser.app =
-      std::make_unique<CLI::App>(std::string(command.summary), joined(kProgram, command.path));
+  parser.options =
+      std::make_unique<OptionSet>(std::string(command.summary), joined(kProgram, command.path));
+  OptionSet& options = *parser.options;
   parser.vault = std::make_shared<std::string>();
   parser.json = std::make_shared<bool>(false);
-  parser.app->set_help_flag("-h,--help", "show this help");
-  parser.run = command.setup(*parser.app);
-  if (takes_vault(command.path) && parser.app->get_option_no_throw("--vault") == nullptr) {
-    parser.app->add_option("--vault", *parser.vault, "vault to use")->type_name("NAME");
+  parser.run = command.setup(options);
+  if (takes_vault(command.path) && !options.has("--vault")) {
+    options.add_option("--vault", *parser.vault, "vault to use")->type_name("NAME");
   }
-  if (command.path != "run" && command.path != "completion" &&
-      parser.app->get_option_no_throw("--json") == nullptr) {
-    parser.app->add_flag("--json", *parser.json, "print JSON");
+  if (command.path != "run" && command.path != "completion" && !options.has("--json")) {
+    options.add_flag("--json", *parser.json, "print JSON");
   }
   return parser;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// From words to a command that ran: finds the row of the table, lets CLI11 parse the rest, prepares
+// From words to a command that ran: finds the row of the table, lets an OptionSet parse the rest, prepares
 // what the row needs, runs it, prints the error if there is one.
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cmd/command.h"
+#include "cmd/option_set.h"
 
 namespace av::cmd {
 
@@ -37,7 +38,7 @@ std::span<const Alias> command_aliases();
 
 // A parser with the options of one command, the common ones included, and what to run.
 struct Parser {
-  std::unique_ptr<CLI::App> app;
+  std::unique_ptr<OptionSet> options;
   Run run;
   // Where --vault and --json end up.
   std::shared_ptr<std::string> vault;

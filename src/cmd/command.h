@@ -1,6 +1,6 @@
 #pragma once
 // The commands of the program are rows of one table (command_table.cc). A row says what the command
-// is called, what it is for, what must be ready before it runs, and how to set it up: CLI11 parses,
+// is called, what it is for, what must be ready before it runs, and how to set it up: OptionSet parses,
 // help, completions and the man page check read the same table.
 
 #include <cstdio>
@@ -19,11 +19,9 @@
 #include "store/audit_journal.h"
 #include "store/store.h"
 
-namespace CLI {
-class App;
-}
-
 namespace av::cmd {
+
+class OptionSet;
 
 enum class Needs {
   kNothing,  // parse and go
@@ -40,7 +38,7 @@ struct Context {
   std::optional<std::string> vault;     // --vault, when given
   std::unique_ptr<store::Store> store;  // set for Needs::kStore
   // What followed "KEY=" on the command line of `credential set`, in order; argv and the words that
-  // CLI11 sees hold only "KEY=".
+  // the parser sees hold only "KEY=".
   std::vector<Secret> argv_values;
 
   // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
@@ -61,7 +59,7 @@ struct Context {
 using Run = std::function<Expected<int>(Context&)>;
 // Adds options to the subcommand and returns what to run after parsing. Options live in a
 // shared_ptr that the returned function keeps.
-using Setup = Run (*)(CLI::App&);
+using Setup = Run (*)(OptionSet&);
 
 struct Command {
   std::string_view path;     // "vault credential set"

@@ -1,4 +1,4 @@
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <algorithm>
 #include <array>
 #include <map>
@@ -61,10 +61,8 @@ Tree build_tree() {
     }
     const Parser parser = make_parser(command);
     Node& node = tree[path];
-    for (const CLI::Option* option : parser.app->get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        node.options.push_back({"--" + name, option->get_description()});
-      }
+    for (const OptionSet::Listed& option : parser.options->list()) {
+      node.options.push_back({option.name, option.help});
     }
   }
   for (const Alias& alias : command_aliases()) {
@@ -196,7 +194,7 @@ std::string fish_script(const Tree& tree) {
   return out;
 }
 
-Run setup_completion(CLI::App& app) {
+Run setup_completion(OptionSet& app) {
   const auto shell = std::make_shared<std::string>();
   app.add_option("SHELL", *shell, "bash, zsh or fish")->required();
   app.footer("bash: source <(agent-vault completion bash)");

@@ -117,7 +117,7 @@ Expected<std::string> Context::vault_name() {
   if (name.empty()) {
     name = vault::kDefaultVault;
   }
-  AV_CHECK(vault::check_slug("vault name", name));
+  AV_CHECK(vault::check_slug("vault", name));
   return name;
 }
 

@@ -1,6 +1,6 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -24,7 +24,7 @@ Status audit_keys(Context& context, std::string_view event, const std::string& v
   return context.audit(std::move(record));
 }
 
-Run setup_get(CLI::App& app) {
+Run setup_get(OptionSet& app) {
   const auto key = std::make_shared<std::string>();
   app.add_option("KEY", *key, "name of the credential")->required();
   app.footer("The value is printed byte for byte; a line feed follows on a terminal only.");
@@ -110,7 +110,7 @@ Status list_values(Context& context, const std::string& vault,
   return print_secret(context.out, out.view());
 }
 
-Run setup_list(CLI::App& app) {
+Run setup_list(OptionSet& app) {
   const auto reveal = std::make_shared<bool>(false);
   app.add_flag("--reveal", *reveal, "show the values too");
   return [reveal](Context& context) -> Expected<int> {
@@ -121,7 +121,7 @@ Run setup_list(CLI::App& app) {
   };
 }
 
-Run setup_delete(CLI::App& app) {
+Run setup_delete(OptionSet& app) {
   const auto keys = std::make_shared<std::vector<std::string>>();
   app.add_option("KEY", *keys, "names of the credentials")->required();
   return [keys](Context& context) -> Expected<int> {
@@ -137,7 +137,7 @@ Run setup_delete(CLI::App& app) {
   };
 }
 
-Run setup_history(CLI::App& app) {
+Run setup_history(OptionSet& app) {
   const auto key = std::make_shared<std::string>();
   app.add_option("KEY", *key, "name of the credential")->required();
   return [key](Context& context) -> Expected<int> {
@@ -162,13 +162,13 @@ Run setup_history(CLI::App& app) {
   };
 }
 
-Run setup_rollback(CLI::App& app) {
+Run setup_rollback(OptionSet& app) {
   const auto key = std::make_shared<std::string>();
   const auto to = std::make_shared<std::uint64_t>(0);
   app.add_option("KEY", *key, "name of the credential")->required();
   app.add_option("--to", *to, "version to go back to; the one before when not given")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->positive();
   return [key, to](Context& context) -> Expected<int> {
     AV_TRY(const std::string vault, context.vault_name());
     AV_CHECK(audit_keys(context, "credential.rollback", vault, {*key},

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -282,7 +282,7 @@ Expected<int> run_import(Context& context, const ImportOptions& options) {
 
 }  // namespace
 
-Run setup_credential_set(CLI::App& app) {
+Run setup_credential_set(OptionSet& app) {
   const auto options = std::make_shared<SetOptions>();
   app.add_option("KEY", options->entries, "KEY, or KEY=VALUE...")->required();
   app.add_flag("--stdin", options->from_stdin, "read the value from standard input");
@@ -293,7 +293,7 @@ Run setup_credential_set(CLI::App& app) {
   return [options](Context& context) { return run_set(context, *options); };
 }
 
-Run setup_credential_import(CLI::App& app) {
+Run setup_credential_import(OptionSet& app) {
   const auto options = std::make_shared<ImportOptions>();
   app.add_option("FILE", options->file, "a .env file, or - for standard input")->required();
   app.add_flag("--overwrite", options->overwrite, "replace credentials that are stored already");

@@ -5,9 +5,11 @@
 
 namespace av::cmd {
 
+class OptionSet;
+
 // Both open the store only once the value is there and well-formed, so that nothing is made or
 // unlocked for a mistyped command.
-Run setup_credential_set(CLI::App& app);
-Run setup_credential_import(CLI::App& app);
+Run setup_credential_set(OptionSet& app);
+Run setup_credential_import(OptionSet& app);
 
 }  // namespace av::cmd

@@ -1,6 +1,6 @@
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -45,7 +45,7 @@ Expected<int> print_status(Context& context) {
   return 0;
 }
 
-Run setup_status(CLI::App&) {
+Run setup_status(OptionSet&) {
   return print_status;
 }
 
@@ -92,14 +92,14 @@ Expected<int> set_passphrase(Context& context, const PassphraseOptions& options)
   return context.json ? print_status(context) : Expected<int>(0);
 }
 
-Run setup_set_passphrase(CLI::App& app) {
+Run setup_set_passphrase(OptionSet& app) {
   const auto options = std::make_shared<PassphraseOptions>();
   app.add_flag("--remove", options->remove, "go back to a key file");
   app.add_flag("--stdin", options->from_stdin, "read the new passphrase from standard input");
   return [options](Context& context) { return set_passphrase(context, *options); };
 }
 
-Run setup_rotate(CLI::App&) {
+Run setup_rotate(OptionSet&) {
   return [](Context& context) -> Expected<int> {
     AV_CHECK(audit_key(context, "key.rotate"));
     const bool show = ::isatty(STDERR_FILENO) == 1 && context.err == stderr;
@@ -129,11 +129,11 @@ std::string ca_name() {
   return name.substr(0, 64);  // ub-common-name, RFC 5280 appendix A.1
 }
 
-Expected<proxy::CertificateAuthority> make_ca(Context& context) {
+Expected<proxy::CertificateAuthority> make_ca(Context& context, std::string_view event) {
   AV_TRY(proxy::CertificateAuthority ca,
          proxy::CertificateAuthority::create(ca_name(), kCaLifetime, *context.clock));
   AV_TRY(Secret key, ca.key_pem());
-  AV_CHECK(audit_key(context, "ca.create", ca.fingerprint_sha256()));
+  AV_CHECK(audit_key(context, event, ca.fingerprint_sha256()));
   AV_CHECK(context.store->put_item(kCaItem, {ca.certificate_pem(), std::move(key)}));
   return ca;
 }
@@ -141,7 +141,7 @@ Expected<proxy::CertificateAuthority> make_ca(Context& context) {
 Expected<proxy::CertificateAuthority> load_or_make_ca(Context& context) {
   AV_TRY(const auto item, context.store->get_item(kCaItem));
   if (!item) {
-    return make_ca(context);
+    return make_ca(context, "ca.create");
   }
   return proxy::CertificateAuthority::from_pem(item->public_part, item->secret_part);
 }
@@ -157,7 +157,7 @@ void print_ca(const Context& context, const proxy::CertificateAuthority& ca, boo
   }
 }
 
-Run setup_ca_show(CLI::App& app) {
+Run setup_ca_show(OptionSet& app) {
   const auto fingerprint = std::make_shared<bool>(false);
   app.add_flag("--fingerprint", *fingerprint, "print the SHA-256 fingerprint instead");
   return [fingerprint](Context& context) -> Expected<int> {
@@ -167,9 +167,9 @@ Run setup_ca_show(CLI::App& app) {
   };
 }
 
-Run setup_ca_rotate(CLI::App&) {
+Run setup_ca_rotate(OptionSet&) {
   return [](Context& context) -> Expected<int> {
-    AV_TRY(const proxy::CertificateAuthority ca, make_ca(context));
+    AV_TRY(const proxy::CertificateAuthority ca, make_ca(context, "ca.rotate"));
     notice(context, "new certificate authority; remove the old one from trust stores");
     print_ca(context, ca, true);
     return 0;

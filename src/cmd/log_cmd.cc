@@ -1,4 +1,4 @@
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <array>
 #include <charconv>
 #include <ctime>
@@ -138,11 +138,11 @@ Expected<int> run_log(Context& context, const LogOptions& options) {
   return 0;
 }
 
-Run setup_log(CLI::App& app) {
+Run setup_log(OptionSet& app) {
   const auto o = std::make_shared<LogOptions>();
   app.add_flag("-f,--follow", o->follow, "go on printing what is added");
   app.add_option("-n,--limit", o->limit, "how many records at most, the newest; 0: all")
-      ->capture_default_str();
+      ->show_default();
   app.add_option("--host", o->host, "only requests to this host");
   app.add_option("--service", o->service, "only this service")->type_name("NAME");
   app.add_option("--agent", o->agent, "only this agent")->type_name("NAME");
@@ -151,7 +151,13 @@ Run setup_log(CLI::App& app) {
   app.add_option("--since", o->since, "90s, 10m, 2h, 3d, or a UTC time")->type_name("WHEN");
   app.add_flag("--errors", o->errors, "only what was refused or failed");
   app.add_flag("--all", o->all, "also the announcements of requests");
-  return [o](Context& context) { return run_log(context, *o); };
+  return [o](Context& context) -> Expected<int> {
+    if (!o->decision.empty() && o->decision != "allow" && o->decision != "deny" &&
+        o->decision != "error") {
+      return usage_error("--decision must be allow, deny or error");
+    }
+    return run_log(context, *o);
+  };
 }
 
 }  // namespace

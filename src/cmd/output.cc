@@ -89,7 +89,14 @@ void print_error(std::FILE* err, const Error& error, bool json) {
     print(err, object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     return;
   }
-  print(err, "agent-vault: error: " + encoding::printable(error.message) + "\n");
+  // Messages about files show the line and a caret below it: their line feeds are ours.
+  std::string message;
+  for (std::string_view rest = error.message; !rest.empty();) {
+    const std::size_t end = rest.find('\n');
+    message += encoding::printable(rest.substr(0, end)) + "\n";
+    rest = end == rest.npos ? std::string_view() : rest.substr(end + 1);
+  }
+  print(err, "agent-vault: error: " + message);
   if (!error.hint.empty()) {
     print(err, "agent-vault: hint: " + encoding::printable(error.hint) + "\n");
   }

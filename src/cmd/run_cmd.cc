@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <array>
 #include <csignal>
 #include <cstdlib>
@@ -72,7 +72,7 @@ Expected<isolation::Launcher> start_launcher(const Context& context,
   Status ready = launcher ? launcher->prepared() : Status(launcher.error());
   if (ready) {
     if (level == isolation::Level::kOff) {
-      warn(context, "isolation is off: the command can read the store and this process");
+      warn(context, "isolation is off: the command can read the store and its key file");
     }
     return launcher;
   }
@@ -80,7 +80,7 @@ Expected<isolation::Launcher> start_launcher(const Context& context,
     return ready.error();
   }
   warn(context, "no isolation: " + ready.error().message +
-                    "; the command can read the store and this process");
+                    "; the command can read the store and its key file");
   notice(context, "hint: " + ready.error().hint + " to silence this");
   AV_TRY(isolation::Launcher plain,
          isolation::Launcher::start(isolation::Level::kOff, wipe_env_secrets));
@@ -160,6 +160,10 @@ Expected<Outcome> Session::run() {
   // Before the threads of the journal and of the proxy: they must not take signals.
   AV_TRY(const SignalGate signals, SignalGate::create());
   AV_TRY(journal_, store::AuditJournal::create(context_.paths.audit(), run_id_));
+  // Before the proxy starts: from then on the journal is its worker's.
+  AV_CHECK(audit("run.start",
+                 "command " + std::filesystem::path(command_.argv.front()).filename().string() +
+                     ", isolation " + std::string(isolation::to_string(launcher_.level()))));
   AV_CHECK(start_proxy());
   Expected<Outcome> outcome = launch_and_wait(signals);
   proxy_->stop();
@@ -247,9 +251,6 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
 
 Expected<Outcome> Session::launch_and_wait(const SignalGate& signals) {
   AV_TRY(isolation::LaunchSpec spec, make_spec());
-  AV_CHECK(audit("run.start",
-                 "command " + std::filesystem::path(spec.argv.front()).filename().string() +
-                     ", isolation " + std::string(isolation::to_string(launcher_.level()))));
   // Before the command runs: a shell takes the terminal at once.
   RunSupervisor supervisor(launcher_, signals, [this] { follow_store(); });
   AV_TRY(exec_error_, launcher_.launch(spec));
@@ -348,14 +349,13 @@ Expected<int> run(Context& context, const RunCommand& command) {
   return outcome->exit_code;
 }
 
-Run set_up_run(CLI::App& app) {
+Run set_up_run(OptionSet& app) {
   auto command = std::make_shared<RunCommand>();
   add_run_options(app, command->words);
   // Everything from the first word that is not an option of ours belongs to the command.
-  app.prefix_command();
-  app.footer("agent-vault run [options] -- COMMAND [ARGUMENT...]");
+  app.take_rest("agent-vault run [options] -- COMMAND [ARGUMENT...]");
   return [command, &app](Context& context) {
-    command->argv = app.remaining();
+    command->argv = app.rest();
     if (!command->argv.empty() && command->argv.front() == "--") {
       command->argv.erase(command->argv.begin());
     }

@@ -3,7 +3,7 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 
 #include "core/fs.h"
 #include "vault/names.h"
@@ -71,6 +71,12 @@ Expected<RunWords> read_config(const std::filesystem::path& file) {
   }
   try {
     const toml::table table = toml::parse(*text);
+    for (const auto& [key, value] : table) {
+      if (key != "run" || !value.is_table()) {
+        return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
+                                      "\"; settings of run stand under [run]");
+      }
+    }
     if (const toml::table* const run = table["run"].as_table()) {
       AV_CHECK(read_run_table(*run, words, file));
     }
@@ -125,19 +131,22 @@ Status parse_net(const RunWords& words, RunOptions& options) {
 
 }  // namespace
 
-void add_run_options(CLI::App& app, RunWords& words) {
+void add_run_options(OptionSet& app, RunWords& words) {
   app.add_option("--agent", words.agent, "name of the agent, for the log")->type_name("NAME");
   app.add_option("--isolation", words.isolation,
-                 "what the command cannot do: off, store, network, strict (default: store)")
+                 "what the command cannot do: off or store (default: store)")
       ->type_name("LEVEL");
   app.add_option("--upstream-ca", words.upstream_ca,
                  "trust the roots in this PEM file as well as the system's")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->repeatable();
   app.add_option("--resolve", words.resolve, "connect to ADDR for HOST:PORT; repeatable")
-      ->type_name("HOST:PORT:ADDR[:PORT]");
+      ->type_name("HOST:PORT:ADDR[:PORT]")
+      ->repeatable();
   app.add_option("--allow-net", words.allow_net,
                  "let traffic go to these private addresses; repeatable")
-      ->type_name("CIDR");
+      ->type_name("CIDR")
+      ->repeatable();
   app.add_option("--unmatched", words.unmatched, "hosts without a service: passthrough or deny")
       ->type_name("POLICY");
   app.add_option("--header-timeout", words.header_timeout,

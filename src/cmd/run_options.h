@@ -12,11 +12,9 @@
 #include "proxy/net_guard.h"
 #include "vault/policy.h"
 
-namespace CLI {
-class App;
-}
-
 namespace av::cmd {
+
+class OptionSet;
 
 // As written, before anything is checked.
 struct RunWords {
@@ -29,7 +27,7 @@ struct RunWords {
   double header_timeout = 0;  // seconds; 0: not given
   bool no_skill = false;
 };
-void add_run_options(CLI::App& app, RunWords& words);
+void add_run_options(OptionSet& app, RunWords& words);
 
 struct RunOptions {
   std::string agent;

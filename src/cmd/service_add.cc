@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -251,6 +251,12 @@ Status warn_about_missing(Context& context, const std::string& vault, const Serv
   AV_TRY(const auto stored, context.store->list_credentials(vault));
   std::set<std::string> missing;
   for (const vault::Service& service : services) {
+    for (const vault::Substitution& substitution : service.substitutions) {
+      if (substitution.in(vault::Surface::kBody) || substitution.in(vault::Surface::kWebSocket)) {
+        warn(context, "service '" + service.name + "': substitution in body and websocket has no "
+                      "effect in this version");
+      }
+    }
     for (const std::string& key : service.credential_keys()) {
       const bool known = std::any_of(stored.begin(), stored.end(),
                                      [&](const auto& info) { return info.key == key; });
@@ -263,10 +269,11 @@ Status warn_about_missing(Context& context, const std::string& vault, const Serv
   return {};
 }
 
-Run setup_service_add(CLI::App& app) {
+Run setup_service_add(OptionSet& app) {
   const auto o = std::make_shared<AddOptions>();
   app.add_option("--preset", o->presets, "ready-made services, see `vault service catalog`")
-      ->type_name("ID");
+      ->type_name("ID")
+      ->repeatable();
   app.add_option("-f,--file", o->file, "services in TOML or JSON; - for standard input")
       ->type_name("FILE");
   app.add_option("--name", o->name, "name of the service; made from the host when not given");
@@ -286,19 +293,19 @@ Run setup_service_add(CLI::App& app) {
                  "api-key: header, Authorization by default");
   app.add_option("--api-key-prefix", o->api_key_prefix, "api-key: text before the key");
   app.add_option("--query", o->query, "api-key: query parameter instead of a header");
-  app.add_option("--header", o->headers, "custom: 'Name: text {{ KEY }}', repeatable");
-  app.add_option("--method", o->methods, "only these methods, repeatable");
-  app.add_option("--env", o->env, "VAR=KEY: the child finds the placeholder of KEY in VAR");
+  app.add_option("--header", o->headers, "custom: 'Name: text {{ KEY }}', repeatable")
+      ->repeatable();
+  app.add_option("--method", o->methods, "only these methods, repeatable")
+      ->repeatable();
+  app.add_option("--env", o->env, "VAR=KEY: the child finds the placeholder of KEY in VAR")
+      ->repeatable();
   app.add_option("--placeholder", o->placeholder, "shape of the placeholder: 'sk-{40}'");
   app.add_flag("--allow-http", o->allow_http, "also over cleartext http://");
   app.add_flag("--disabled", o->disabled, "add it disabled");
-  for (const char* many : {"--preset", "--header", "--method", "--env"}) {
-    app.get_option(many)->allow_extra_args(false)->take_all();
-  }
   return [o](Context& context) { return run_add(context, *o); };
 }
 
-Run setup_service_set(CLI::App& app) {
+Run setup_service_set(OptionSet& app) {
   const auto file = std::make_shared<std::string>();
   app.add_option("-f,--file", *file, "services in TOML or JSON; - for standard input")
       ->type_name("FILE")

@@ -5,8 +5,10 @@
 
 namespace av::cmd {
 
-Run setup_service_add(CLI::App& app);
-Run setup_service_set(CLI::App& app);
+class OptionSet;
+
+Run setup_service_add(OptionSet& app);
+Run setup_service_set(OptionSet& app);
 
 // Says on stderr which of the services' credentials are not stored, and how to store them.
 [[nodiscard]] Status warn_about_missing(Context& context, const std::string& vault,

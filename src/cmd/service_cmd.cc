@@ -1,4 +1,4 @@
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -40,7 +40,7 @@ Expected<const vault::Service*> find_service(const Services& services, const std
       near.empty() ? "see: agent-vault vault service list" : "did you mean '" + near + "'?");
 }
 
-Run setup_list(CLI::App& app) {
+Run setup_list(OptionSet& app) {
   const auto toml = std::make_shared<bool>(false);
   app.add_flag("--toml", *toml, "print a file for `vault service set -f`");
   return [toml](Context& context) -> Expected<int> {
@@ -70,7 +70,7 @@ Run setup_list(CLI::App& app) {
   };
 }
 
-Run setup_show(CLI::App& app) {
+Run setup_show(OptionSet& app) {
   const auto name = std::make_shared<std::string>();
   app.add_option("NAME", *name, "name of the service")->required();
   return [name](Context& context) -> Expected<int> {
@@ -83,7 +83,7 @@ Run setup_show(CLI::App& app) {
   };
 }
 
-Run setup_remove(CLI::App& app) {
+Run setup_remove(OptionSet& app) {
   const auto names = std::make_shared<std::vector<std::string>>();
   app.add_option("NAME", *names, "names of the services")->required();
   return [names](Context& context) -> Expected<int> {
@@ -107,7 +107,7 @@ Run setup_remove(CLI::App& app) {
   };
 }
 
-Run setup_switch(CLI::App& app, bool enabled) {
+Run setup_switch(OptionSet& app, bool enabled) {
   const auto name = std::make_shared<std::string>();
   app.add_option("NAME", *name, "name of the service")->required();
   return [name, enabled](Context& context) -> Expected<int> {
@@ -129,14 +129,14 @@ Run setup_switch(CLI::App& app, bool enabled) {
   };
 }
 
-Run setup_enable(CLI::App& app) {
+Run setup_enable(OptionSet& app) {
   return setup_switch(app, true);
 }
-Run setup_disable(CLI::App& app) {
+Run setup_disable(OptionSet& app) {
   return setup_switch(app, false);
 }
 
-Run setup_clear(CLI::App& app) {
+Run setup_clear(OptionSet& app) {
   const auto yes = std::make_shared<bool>(false);
   app.add_flag("-y,--yes", *yes, "do not ask");
   return [yes](Context& context) -> Expected<int> {
@@ -161,7 +161,7 @@ Run setup_clear(CLI::App& app) {
   };
 }
 
-Run setup_catalog(CLI::App&) {
+Run setup_catalog(OptionSet&) {
   return [](Context& context) -> Expected<int> {
     Json list = Json::array();
     Table table({"ID", "TITLE", "HOSTS", "CREDENTIALS"});

@@ -1,4 +1,4 @@
-#include <CLI/CLI.hpp>
+#include "cmd/option_set.h"
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -28,14 +28,14 @@ void done(const Context& context, const Json& json, std::string_view words) {
   }
 }
 
-std::shared_ptr<std::string> name_argument(CLI::App& app, const char* what = "NAME",
+std::shared_ptr<std::string> name_argument(OptionSet& app, const char* what = "NAME",
                                            const char* help = "name of the vault") {
   auto name = std::make_shared<std::string>();
   app.add_option(what, *name, help)->required();
   return name;
 }
 
-Run setup_create(CLI::App& app) {
+Run setup_create(OptionSet& app) {
   const auto name = name_argument(app);
   return [name](Context& context) -> Expected<int> {
     AV_CHECK(audit_vault(context, "vault.create", *name));
@@ -45,7 +45,7 @@ Run setup_create(CLI::App& app) {
   };
 }
 
-Run setup_list(CLI::App&) {
+Run setup_list(OptionSet&) {
   return [](Context& context) -> Expected<int> {
     AV_TRY(const auto vaults, context.store->list_vaults());
     AV_TRY(const std::string current, context.vault_name());
@@ -71,7 +71,7 @@ Run setup_list(CLI::App&) {
   };
 }
 
-Run setup_delete(CLI::App& app) {
+Run setup_delete(OptionSet& app) {
   const auto name = name_argument(app);
   const auto yes = std::make_shared<bool>(false);
   app.add_flag("-y,--yes", *yes, "do not ask");
@@ -93,7 +93,7 @@ Run setup_delete(CLI::App& app) {
   };
 }
 
-Run setup_rename(CLI::App& app) {
+Run setup_rename(OptionSet& app) {
   const auto from = name_argument(app, "FROM", "its name now");
   const auto to = name_argument(app, "TO", "its new name");
   return [from, to](Context& context) -> Expected<int> {
@@ -105,7 +105,7 @@ Run setup_rename(CLI::App& app) {
   };
 }
 
-Run setup_use(CLI::App& app) {
+Run setup_use(OptionSet& app) {
   const auto name = name_argument(app);
   return [name](Context& context) -> Expected<int> {
     AV_CHECK(context.store->get_vault(*name));
@@ -122,7 +122,7 @@ Run setup_use(CLI::App& app) {
   };
 }
 
-Run setup_current(CLI::App&) {
+Run setup_current(OptionSet&) {
   return [](Context& context) -> Expected<int> {
     AV_TRY(const std::string name, context.vault_name());
     AV_CHECK(context.store->get_vault(name));
@@ -131,7 +131,7 @@ Run setup_current(CLI::App&) {
   };
 }
 
-Run setup_settings(CLI::App& app) {
+Run setup_settings(OptionSet& app) {
   const auto unmatched = std::make_shared<std::string>();
   app.add_option(
          "--unmatched", *unmatched,

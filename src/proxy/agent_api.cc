@@ -68,6 +68,13 @@ std::string agent_api_response(const Worker& worker, const RequestHead& head, bo
   const bool head_only = head.method == "HEAD";
   const std::string_view path = head.target.substr(0, head.target.find('?'));
   Fault fault;
+  if (path == "/v1/proposals") {
+    fault.status = 501;
+    fault.code = "proposals_unavailable";
+    fault.message = "this version cannot take proposals";
+    fault.help = "ask the owner of the vault, in words, to add the service or the credential";
+    return fault_response(fault, close, head_only);
+  }
   if (head.method != "GET" && !head_only) {
     fault.status = 405;
     fault.code = "method_not_allowed";

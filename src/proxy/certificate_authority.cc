@@ -35,7 +35,7 @@ bool add_extension(X509* certificate, X509* issuer, int nid, const char* value) 
 }
 
 // Subject alternative name without OpenSSL's text syntax: a host must never be parsed as options.
-bool add_subject_alt_name(X509* certificate, std::string_view host) {
+bool add_subject_alt_name(X509* certificate, std::string_view host, bool critical) {
   std::unique_ptr<GENERAL_NAMES, ossl::Free<GENERAL_NAMES_free>> names(
       sk_GENERAL_NAME_new_null());
   std::unique_ptr<GENERAL_NAME, ossl::Free<GENERAL_NAME_free>> name(GENERAL_NAME_new());
@@ -63,7 +63,8 @@ bool add_subject_alt_name(X509* certificate, std::string_view host) {
     return false;
   }
   (void)name.release();
-  return X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), 0, 0) == 1;
+  return X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), critical ? 1 : 0, 0) ==
+         1;
 }
 
 Expected<ossl::X509Cert> new_certificate(std::int64_t not_before, std::int64_t not_after,
@@ -206,12 +207,13 @@ Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(std::string_view 
   AV_TRY(ossl::X509Cert leaf,
          new_certificate(now - kBackdateSeconds, now + kLeafSeconds, leaf_key_.get()));
   X509* const issuer = certificate_.get();
-  // Clients read the alternative name; a host longer than a common name may be has none.
-  const bool named =
-      host.size() > 64 || set_common_name(X509_get_subject_name(leaf.get()), host);
+  // Clients read the alternative name; a host longer than a common name may be leaves the subject
+  // empty, and then the alternative name must be critical (RFC 5280 section 4.1.2.6).
+  const bool nameless = host.size() > 64;
+  const bool named = nameless || set_common_name(X509_get_subject_name(leaf.get()), host);
   const bool ok =
       named && X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1 &&
-      add_subject_alt_name(leaf.get(), host) &&
+      add_subject_alt_name(leaf.get(), host, /*critical=*/nameless) &&
       add_extension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") &&
       add_extension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature") &&
       add_extension(leaf.get(), issuer, NID_ext_key_usage, "serverAuth") &&

@@ -60,7 +60,7 @@ Outcome<ResolvedPtr> CredentialResolver::open(const vault::AllowedRequest& reque
       fault.status = 502;
       fault.code = "credential_unreadable";
       fault.message = "the credential " + key + " cannot be opened: " + opened.error().message;
-      fault.help = "the owner of the vault can check it: agent-vault doctor";
+      fault.help = "the owner of the vault can set it again: agent-vault vault credential set " + key;
       return fault;
     }
     opened->reveal([&](std::string_view value) { resolved->patterns_.add_value(value); });

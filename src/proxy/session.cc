@@ -233,6 +233,11 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
     scheme = vault::Scheme::kHttps;
     auto context = worker_.leaves.context_for(authority.host);
     if (!context) {
+      Fault fault;
+      fault.status = 0;
+      fault.code = "internal";
+      head_.method = "CONNECT";
+      audit_refusal(fault);
       co_return;
     }
     const Io io = co_await stream_.accept_tls(*context, kHandshakeTimeout);

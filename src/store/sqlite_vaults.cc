@@ -91,7 +91,7 @@ Expected<VaultInfo> SqliteStore::get_vault(std::string_view name) {
 }
 
 Status SqliteStore::create_vault(std::string_view name) {
-  AV_CHECK(vault::check_slug("vault name", name));
+  AV_CHECK(vault::check_slug("vault", name));
   return database_.write("cannot create the vault", [&]() -> Status {
     if (find_vault(name)) {
       return make_error(ErrorCode::kExists, "there is a vault named '" + std::string(name) + "'",
@@ -110,7 +110,7 @@ Status SqliteStore::create_vault(std::string_view name) {
 
 Status SqliteStore::rename_vault(std::string_view from, std::string_view to) {
   AV_CHECK(refuse_default(from, "renamed"));
-  AV_CHECK(vault::check_slug("vault name", to));
+  AV_CHECK(vault::check_slug("vault", to));
   return database_.write("cannot rename the vault", [&]() -> Status {
     AV_TRY(const VaultRow row, find_vault(from));
     if (from == to) {

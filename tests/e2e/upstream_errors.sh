@@ -11,6 +11,7 @@ RUN_OPTIONS+=(--resolve "refused.test:443:127.0.0.1:$closed")
 bearer_service echo.test TOKEN "$(new_canary)"
 
 agent_python --header-timeout 2 <<'PY'
+import ssl
 import proxy_client as p
 def good():
     assert p.request("https://echo.test/echo").status == 200
@@ -47,6 +48,19 @@ for kind in ("bad-chunk-size", "bad-chunk-end", "short-body", "cut-chunk"):
     good()
 reply = p.request("https://echo.test/reset?after=1000")
 assert not reply.complete or reply.code, reply.head
+good()
+# A body that ends with the connection is as complete for the client as it was for us.
+for cut in (0, 1):
+    sock = p.tls(p.connect("echo.test:443"), "echo.test", strict_end=True)
+    sock.sendall(p.compose("GET", f"/close-delimited?cut={cut}", "echo.test"))
+    data, orderly = b"", True
+    try:
+        while part := sock.recv(4096):
+            data += part
+    except ssl.SSLError as error:
+        assert "EOF" in str(error), error
+        orderly = False
+    assert data.endswith(b"until the end\n") and orderly == (cut == 0), (cut, orderly, data)
 good()
 for name, code in codes.items():
     print(name, code)

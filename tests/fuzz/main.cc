@@ -1,6 +1,6 @@
-// Replays a corpus through a fuzz target's entry point, so that every input that once broke a parser
-// is an ordinary test under any compiler. Each input also runs at every prefix: an incremental
-// parser must survive a stream that ends anywhere.
+// Replays a corpus through a fuzz target's entry point, so that every input that once broke a
+// parser is an ordinary test under any compiler. Each input also runs at every prefix: an
+// incremental parser must survive a stream that ends anywhere.
 
 #include <algorithm>
 #include <cstddef>

@@ -148,9 +148,12 @@ def connect(authority, auth="own", extra=b""):
     return sock
 
 
-def tls(sock, name):
+def tls(sock, name, strict_end=False):
+    """`strict_end`: an end without close_notify raises ssl.SSLError instead of looking like one."""
     context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
-    return context.wrap_socket(sock, server_hostname=name)
+    if strict_end:
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return context.wrap_socket(sock, server_hostname=name, suppress_ragged_eofs=not strict_end)
 
 
 def compose(method, target, host, headers=(), body=None):

@@ -141,7 +141,9 @@ TEST_CASE("parser: a head may arrive at any split", "[proxy][http1]") {
     HeadScanner scanner;
     const auto first = scanner.scan(std::string_view(bytes).substr(0, split));
     CHECK((first == HeadScanner::State::kComplete) == (split >= head_size));
-    REQUIRE(scanner.scan(bytes) == HeadScanner::State::kComplete);
+    if (first != HeadScanner::State::kComplete) {
+      REQUIRE(scanner.scan(bytes) == HeadScanner::State::kComplete);
+    }
     CHECK(scanner.size() == head_size);
   }
 }

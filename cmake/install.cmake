@@ -1,0 +1,15 @@
+# Man pages, completions and documents; the program itself is installed by cmake/cmd.cmake.
+install(FILES man/agent-vault.1 man/agent-vault-run.1 man/agent-vault-vault.1 man/agent-vault-key.1
+              man/agent-vault-log.1
+        DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES man/agent-vault-services.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES man/agent-vault-errors.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
+
+install(FILES completions/agent-vault.bash
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME agent-vault)
+install(FILES completions/_agent-vault DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES completions/agent-vault.fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+install(FILES README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md LICENSE
+        DESTINATION ${CMAKE_INSTALL_DOCDIR})
