@@ -1,7 +1,6 @@
 #include "cmd/agent_setup.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,8 +42,13 @@ Answers of the proxy itself carry `X-Agent-Vault-Proxy-Error: true` and a JSON b
 
 Errors without that header come from the service itself.
 )";
+constexpr const char* kSkillDirectory = "agent-vault";
 // By this line a file is known to be ours.
 constexpr std::string_view kSkillMark = "<!-- installed by agent-vault for the time of a run -->";
+
+// Stands where a login would, so that there is something to cover. Codex reads it as no login.
+constexpr std::string_view kNoLogin =
+    "{\"OPENAI_API_KEY\":null,\"agent_vault\":\"in place for the time of a run\"}\n";
 
 std::filesystem::path home_of(const EnvBlock& env) {
   return std::filesystem::path(std::string(env.get("HOME").value_or("")));
@@ -75,34 +79,18 @@ Status link_entries(const std::filesystem::path& from, const std::filesystem::pa
   if (ec) {
     return errno_error(ec.value(), "cannot create " + to.string());
   }
-  for (const auto& entry : std::filesystem::directory_iterator(from, ec)) {
-    const auto name = entry.path().filename();
+  std::filesystem::directory_iterator entry(from, ec);
+  for (; !ec && entry != std::filesystem::directory_iterator(); entry.increment(ec)) {
+    const auto name = entry->path().filename();
     if (name != except) {
       std::error_code failed;
-      std::filesystem::create_symlink(entry.path(), to / name, failed);
+      std::filesystem::create_symlink(entry->path(), to / name, failed);
       if (failed) {
         return errno_error(failed.value(), "cannot link " + name.string());
       }
     }
   }
   return {};
-}
-
-// What the agent made new in its stand-in home goes where it would have gone.
-void keep_new_entries(const std::filesystem::path& stand_in, const std::filesystem::path& real) {
-  std::error_code ec;
-  std::filesystem::create_directory(real, ec);
-  for (const auto& entry : std::filesystem::directory_iterator(stand_in, ec)) {
-    const auto target = real / entry.path().filename();
-    std::error_code failed;
-    const bool ours = entry.is_symlink(failed) || entry.path().filename() == "auth.json";
-    if (!ours && !std::filesystem::exists(std::filesystem::symlink_status(target, failed))) {
-      std::filesystem::copy(
-          entry.path(), target,
-          std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks,
-          failed);
-    }
-  }
 }
 
 }  // namespace
@@ -143,25 +131,45 @@ Status AgentSetup::set_up_codex(const AgentRequest& request, EnvBlock& env) {
   }
   env.set("CODEX_API_KEY", *key);
   const auto own = env.get("CODEX_HOME");
-  const std::filesystem::path codex_home =
+  std::filesystem::path codex_home =
       own && !own->empty() ? std::filesystem::path(std::string(*own)) : home_of(env) / ".codex";
+  if (!codex_home.has_filename()) {
+    codex_home = codex_home.parent_path();
+  }
   const std::string login =
       nlohmann::json{{"auth_mode", "apikey"}, {"OPENAI_API_KEY", *key}}.dump();
-  if (file_exists(codex_home / "auth.json") && request.level != isolation::Level::kOff) {
-    AV_TRY(auto replacement, request.directory.write("codex-auth.json", login));
-    masked_.push_back({codex_home / "auth.json", std::move(replacement)});
-    return {};
+  if (request.level != isolation::Level::kOff) {
+    place_codex_login(codex_home);
+    if (file_exists(codex_home / "auth.json")) {
+      AV_TRY(auto replacement, request.directory.write("codex-auth.json", login));
+      masked_.push_back({codex_home / "auth.json", std::move(replacement)});
+      return {};
+    }
   }
   if (is_codex_exec(request.argv)) {
     return {};
   }
+  // What the agent makes new in this home ends with the run: to copy it would be to follow links
+  // that it made.
   const std::filesystem::path stand_in = request.directory.path() / "codex";
   AV_CHECK(link_entries(codex_home, stand_in, "auth.json"));
   AV_TRY(const auto written, request.directory.write("codex/auth.json", login));
   env.set("CODEX_HOME", stand_in.native());
-  stand_in_home_ = stand_in;
-  real_home_ = codex_home;
   return {};
+}
+
+// Only what exists can be masked.
+void AgentSetup::place_codex_login(const std::filesystem::path& codex_home) {
+  const UniqueFd above = open_own_directory(codex_home.parent_path());
+  UniqueFd directory = above.valid()
+                           ? open_own_directory_in(above, codex_home.filename().c_str(), 0700)
+                           : open_own_directory(codex_home);
+  if (directory.valid()) {
+    auto file = SharedFile::place(std::move(directory), "auth.json", {kNoLogin, kNoLogin, 0600});
+    if (file) {
+      codex_login_.emplace(std::move(*file));
+    }
+  }
 }
 
 Status AgentSetup::set_up_claude(const AgentRequest& request, EnvBlock& env) {
@@ -181,31 +189,24 @@ Status AgentSetup::set_up_claude(const AgentRequest& request, EnvBlock& env) {
 
 // A skill that cannot be installed is no reason not to run: the proxy serves the same text.
 void AgentSetup::install_skill(const std::filesystem::path& skills) {
-  const std::filesystem::path file = skills / "agent-vault" / "SKILL.md";
-  std::error_code ec;
-  std::filesystem::create_directory(file.parent_path(), ec);
-  UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!fd.valid() || ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0) {
+  skills_ = open_own_directory(skills);
+  if (!skills_.valid()) {
     return;
   }
-  const auto present = fs::read_file(file, std::size_t{1} << 20);
-  if (!present || (!present->empty() && present->find(kSkillMark) == std::string::npos)) {
-    return;
+  UniqueFd directory = open_own_directory_in(skills_, kSkillDirectory, 0755);
+  if (directory.valid()) {
+    auto file = SharedFile::place(std::move(directory), "SKILL.md", {kSkill, kSkillMark, 0644});
+    if (file) {
+      skill_.emplace(std::move(*file));
+    }
   }
-  if (*present != kSkill && (::ftruncate(fd.get(), 0) != 0 || !fs::write_all(fd.get(), kSkill))) {
-    return;
-  }
-  skill_file_ = file;
-  skill_lock_ = std::move(fd);
 }
 
 AgentSetup::~AgentSetup() {
-  if (skill_lock_.valid() && ::flock(skill_lock_.get(), LOCK_EX | LOCK_NB) == 0) {
-    ::unlink(skill_file_.c_str());
-    ::rmdir(skill_file_.parent_path().c_str());
-  }
-  if (!stand_in_home_.empty()) {
-    keep_new_entries(stand_in_home_, real_home_);
+  if (skill_) {
+    skill_.reset();
+    // Stays when something is in it.
+    ::unlinkat(skills_.get(), kSkillDirectory, AT_REMOVEDIR);
   }
 }
 

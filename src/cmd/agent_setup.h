@@ -3,14 +3,15 @@
 // real: a stand-in login, and a skill file that explains the proxy.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cmd/child_env.h"
 #include "cmd/run_directory.h"
+#include "cmd/shared_file.h"
 #include "core/expected.h"
-#include "core/fs.h"
 #include "isolation/launcher.h"
 
 namespace av::cmd {
@@ -33,7 +34,7 @@ class AgentSetup {
   static Expected<AgentSetup> create(const AgentRequest& request, EnvBlock& env);
   AgentSetup(AgentSetup&&) noexcept = default;
   AgentSetup& operator=(AgentSetup&&) = delete;
-  // Takes the skill away, keeps what the agent wrote beside its stand-in login.
+  // Takes away what it put among the user's files.
   ~AgentSetup();
 
   // Files of the user in whose place the child is to find a stand-in.
@@ -43,13 +44,13 @@ class AgentSetup {
   AgentSetup() = default;
   Status set_up_codex(const AgentRequest& request, EnvBlock& env);
   Status set_up_claude(const AgentRequest& request, EnvBlock& env);
+  void place_codex_login(const std::filesystem::path& codex_home);
   void install_skill(const std::filesystem::path& skills);
 
   std::vector<isolation::LaunchSpec::Mask> masked_;
-  std::filesystem::path stand_in_home_;  // ours, in the run's directory
-  std::filesystem::path real_home_;      // the user's, that it stands in for
-  std::filesystem::path skill_file_;
-  UniqueFd skill_lock_;  // shared by all runs that use the file
+  std::optional<SharedFile> codex_login_;
+  UniqueFd skills_;
+  std::optional<SharedFile> skill_;
 };
 
 }  // namespace av::cmd

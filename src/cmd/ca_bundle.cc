@@ -1,9 +1,16 @@
 #include "cmd/ca_bundle.h"
 
+#include <fcntl.h>
 #include <openssl/asn1.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <climits>
 #include <memory>
 
 #include "core/encoding.h"
@@ -35,25 +42,6 @@ void append_block(std::string& out, std::string_view pem) {
     out += '\n';
   }
   out += pem;
-}
-
-Expected<std::string> base_bundle(const EnvLookup& env) {
-  for (const char* name : kUserBundles) {
-    if (const char* path = set_value(env, name)) {
-      auto text = fs::read_file(path);
-      if (!text) {
-        return make_error(text.error().code, std::string(name) + ": " + text.error().message,
-                          "correct or unset " + std::string(name));
-      }
-      return text;
-    }
-  }
-  for (const char* path : kSystemBundles) {
-    if (auto text = fs::read_file(path)) {
-      return text;
-    }
-  }
-  return std::string();
 }
 
 // The head of an element of DER (X.690 section 8.1).
@@ -121,18 +109,102 @@ std::string decode_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace
+// Where only root installs things; the command of root could plant a link elsewhere.
+constexpr std::array<std::string_view, 5> kSystemDirectories{
+    "/etc/ssl/", "/etc/pki/", "/etc/ca-certificates/", "/usr/share/ca-certificates/",
+    "/nix/store/"};
 
-Expected<std::string> combined_bundle(std::string_view ca_pem, const EnvLookup& env) {
-  AV_TRY(std::string bundle, base_bundle(env));
-  if (const char* path = set_value(env, "NODE_EXTRA_CA_CERTS")) {
-    // Node itself only warns about a file that it cannot read.
-    const auto extra = fs::read_file(path);
-    if (extra && bundle.find(*extra) == std::string::npos) {
-      append_block(bundle, *extra);
+// Whether the command could not have had a part in what is open here, nor in the way to it: a file
+// of root's is none of the store's, unless the user is root.
+bool is_of_system(int fd, const struct stat& info) {
+  if (info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0 || info.st_nlink != 1) {
+    return false;
+  }
+  if (::geteuid() != 0) {
+    return true;
+  }
+  char target[PATH_MAX];
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
+  const std::string_view path(target, size > 0 ? static_cast<std::size_t>(size) : 0);
+  return std::any_of(kSystemDirectories.begin(), kSystemDirectories.end(),
+                     [&](std::string_view directory) { return path.starts_with(directory); });
+}
+
+// Certificates as OpenSSL writes them; whatever else is in `text` stays behind.
+std::string only_certificates(std::string_view text) {
+  const ossl::Bio out(BIO_new(BIO_s_mem()));
+  for (const std::string& der : certificates_in(text)) {
+    const auto* at = reinterpret_cast<const unsigned char*>(der.data());
+    const auto* const end = at + der.size();
+    const ossl::X509Cert certificate(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+    if (certificate && at == end) {
+      PEM_write_bio_X509(out.get(), certificate.get());
     }
   }
-  append_block(bundle, ca_pem);
+  static_cast<void>(ossl::drain_errors());
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &bytes);
+  return size > 0 ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
+}
+
+// Empty: there is no certificate in it.
+Expected<std::string> read_certificates(const char* path) {
+  // A pipe that nobody writes to must not stop the run.
+  const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat info {};
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) {
+    return errno_error(errno, "cannot open " + std::string(path));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return make_error(ErrorCode::kInvalid, std::string(path) + " is not a file");
+  }
+  // Through the descriptor: what was looked at is what is read.
+  AV_TRY(std::string text, fs::read_file("/proc/self/fd/" + std::to_string(fd.get())));
+  return is_of_system(fd.get(), info) ? std::move(text) : only_certificates(text);
+}
+
+std::string no_certificates(const char* variable) {
+  return std::string(variable) + " names a file without a certificate in it; it is passed over";
+}
+
+Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>& warnings) {
+  for (const char* name : kUserBundles) {
+    if (const char* path = set_value(env, name)) {
+      auto text = read_certificates(path);
+      if (!text) {
+        return make_error(text.error().code, std::string(name) + ": " + text.error().message,
+                          "correct or unset " + std::string(name));
+      }
+      if (!text->empty()) {
+        return text;
+      }
+      warnings.push_back(no_certificates(name));
+    }
+  }
+  for (const char* path : kSystemBundles) {
+    if (auto text = read_certificates(path); text && !text->empty()) {
+      return text;
+    }
+  }
+  return std::string();
+}
+
+}  // namespace
+
+Expected<Bundle> combined_bundle(std::string_view ca_pem, const EnvLookup& env) {
+  Bundle bundle;
+  AV_TRY(bundle.pem, base_bundle(env, bundle.warnings));
+  if (const char* path = set_value(env, "NODE_EXTRA_CA_CERTS")) {
+    // Node itself only warns about a file that it cannot read.
+    const auto extra = read_certificates(path);
+    if (extra && extra->empty()) {
+      bundle.warnings.push_back(no_certificates("NODE_EXTRA_CA_CERTS"));
+    } else if (extra && bundle.pem.find(*extra) == std::string::npos) {
+      append_block(bundle.pem, *extra);
+    }
+  }
+  append_block(bundle.pem, ca_pem);
   return bundle;
 }
 

@@ -14,9 +14,16 @@ namespace av::cmd {
 // nullptr when the variable is not set; getenv() but for tests.
 using EnvLookup = std::function<const char*(const char*)>;
 
+struct Bundle {
+  std::string pem;
+  std::vector<std::string> warnings;  // for the user
+};
+
 // The user's bundle (SSL_CERT_FILE and its kin) or the system's, NODE_EXTRA_CA_CERTS, `ca_pem`.
 // A bundle that the user names and that cannot be read is an error; a system without one is not.
-[[nodiscard]] Expected<std::string> combined_bundle(std::string_view ca_pem, const EnvLookup& env);
+// The command will read the result: of a file that it could have led elsewhere, a link to the store
+// for one, nothing but certificates is taken. One without any is warned of and passed over.
+[[nodiscard]] Expected<Bundle> combined_bundle(std::string_view ca_pem, const EnvLookup& env);
 
 // The certificates of a PEM text, in DER. What is not a certificate is skipped.
 [[nodiscard]] std::vector<std::string> certificates_in(std::string_view pem);

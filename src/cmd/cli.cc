@@ -107,7 +107,7 @@ Error unknown_command(std::string_view group, std::string_view word) {
   }
   const std::string near = vault::did_you_mean(word, candidates);
   // What stands where a command should may be anything, a pasted key too.
-  const std::string shown = word.size() <= 32 ? " '" + std::string(word) + "'" : "";
+  const std::string shown = word.size() <= 32 && word.find('=') == word.npos ? " '" + std::string(word) + "'" : "";
   return usage_error(
       "unknown command" + shown + (group.empty() ? "" : " of `" + std::string(group) + "`"),
       near.empty() ? "see: " + joined(kProgram, group) + " --help"
@@ -180,7 +180,9 @@ Expected<int> run_command(Context& context, const Resolved& resolved) {
   if (!parser.vault->empty()) {
     context.vault = *parser.vault;
   }
-  if (context.paths.data.empty() && resolved.command->path != "completion") {
+  // `run` looks for itself: its own failures have an exit code of their own.
+  if (context.paths.data.empty() && resolved.command->path != "completion" &&
+      resolved.command->path != "run") {
     AV_TRY(context.paths, fs::default_paths());
   }
   if (resolved.command->guarded) {

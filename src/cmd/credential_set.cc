@@ -69,7 +69,9 @@ Expected<std::vector<NewValue>> take_pairs(Context& context, const SetOptions& o
   std::size_t next = 0;
   for (const std::string& entry : options.entries) {
     if (!entry.ends_with('=')) {
-      return usage_error("'" + entry + "' has no value",
+      // It may be a value in the wrong place: not shown.
+      return usage_error("word " + std::to_string(&entry - options.entries.data() + 1) +
+                             " is not KEY=VALUE",
                          "name one KEY alone to be asked for it, or give every one as KEY=VALUE");
     }
     if (next >= context.argv_values.size()) {

@@ -28,6 +28,11 @@ Error from_parse_error(const CLI::App& app, const OptionSet& options, const CLI:
     return usage_error("unknown option '" + word.substr(0, 40) + "'",
                        near.empty() ? hint : "did you mean " + near + "?");
   }
+  if (dynamic_cast<const CLI::ConversionError*>(&e) != nullptr ||
+      dynamic_cast<const CLI::ArgumentMismatch*>(&e) != nullptr ||
+      dynamic_cast<const CLI::ValidationError*>(&e) != nullptr) {
+    return usage_error("an option has a value that it cannot take", hint);
+  }
   std::string message = e.what();
   if (!message.empty() && message[0] >= 'A' && message[0] <= 'Z' &&
       (message.size() < 2 || message[1] < 'A' || message[1] > 'Z')) {

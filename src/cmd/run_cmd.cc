@@ -14,6 +14,7 @@
 #include "cmd/child_env.h"
 #include "cmd/command.h"
 #include "cmd/env_secrets.h"
+#include "cmd/hidden_paths.h"
 #include "cmd/output.h"
 #include "cmd/run_directory.h"
 #include "cmd/run_options.h"
@@ -76,7 +77,8 @@ Expected<isolation::Launcher> start_launcher(const Context& context,
     }
     return launcher;
   }
-  if (asked) {
+  // What the command of an earlier run can bring about must not take the isolation off.
+  if (asked || ready.error().code != ErrorCode::kUnsupported) {
     return ready.error();
   }
   warn(context, "no isolation: " + ready.error().message +
@@ -86,29 +88,6 @@ Expected<isolation::Launcher> start_launcher(const Context& context,
          isolation::Launcher::start(isolation::Level::kOff, wipe_env_secrets));
   AV_CHECK(plain.prepared());
   return plain;
-}
-
-// Ours, and those that a command without our AGENT_VAULT_HOME would find.
-Expected<std::vector<std::filesystem::path>> hidden_paths(const fs::Paths& paths) {
-  // A directory that is not there cannot be covered, and could be made by the command.
-  AV_CHECK(fs::make_private_directory(paths.config));
-  std::vector<std::filesystem::path> hidden{paths.data, paths.config};
-  const char* const home = std::getenv("HOME");
-  const auto add_default = [&](const char* variable, const char* below_home) {
-    const char* const value = std::getenv(variable);
-    std::filesystem::path path = value != nullptr && value[0] == '/' ? value
-                                 : home != nullptr && home[0] == '/'
-                                     ? std::filesystem::path(home) / below_home
-                                     : std::filesystem::path();
-    path /= "agent-vault";
-    std::error_code ec;
-    if (path.is_absolute() && std::filesystem::is_directory(path, ec)) {
-      hidden.push_back(std::move(path));
-    }
-  };
-  add_default("XDG_DATA_HOME", ".local/share");
-  add_default("XDG_CONFIG_HOME", ".config");
-  return hidden;
 }
 
 // One run, from the open store to the end of the command.
@@ -136,6 +115,7 @@ class Session {
   Expected<Outcome> launch_and_wait(const SignalGate& signals);
   Status audit(std::string_view event, std::string detail);
   void follow_store();
+  bool follow_rename();
 
   Context& context_;
   const RunCommand& command_;
@@ -146,6 +126,7 @@ class Session {
   std::string run_id_;
   int exec_error_ = 0;
   std::string vault_;
+  std::string vault_uid_;
   vault::SnapshotPtr snapshot_;
   std::uint64_t change_counter_ = 0;
   std::unique_ptr<store::AuditJournal> journal_;
@@ -183,6 +164,7 @@ Status Session::load() {
   AV_TRY(vault_, context_.vault_name());
   AV_TRY(change_counter_, context_.store->change_counter());
   AV_TRY(snapshot_, context_.store->load_snapshot(vault_));
+  vault_uid_ = snapshot_->vault_uid;
   return {};
 }
 
@@ -244,7 +226,11 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
     if (ec) {
       return errno_error(ec.value(), "cannot tell the working directory", "cd to one that exists");
     }
-    AV_TRY(spec.hidden, hidden_paths(context_.paths));
+    AV_TRY(HiddenPaths hidden, hidden_paths(context_.paths));
+    for (const std::string& warning : hidden.warnings) {
+      warn(context_, warning);
+    }
+    spec.hidden = std::move(hidden.paths);
   }
   return spec;
 }
@@ -274,18 +260,46 @@ Status Session::audit(std::string_view event, std::string detail) {
   return journal_->append(record);
 }
 
-// What another process has changed takes effect here. On an error the old state stays.
+// What another process has changed takes effect here. A store that cannot be followed any more must
+// not go on granting what it once said: the run is left without services.
 void Session::follow_store() {
   const auto counter = context_.store->change_counter();
   if (!counter || *counter == change_counter_) {
     return;
   }
   auto snapshot = context_.store->load_snapshot(vault_);
-  if (snapshot) {
-    change_counter_ = *counter;
-    snapshot_ = std::move(*snapshot);
-    proxy_->publish(snapshot_, context_.store->key_ring());
+  if (!snapshot && snapshot.error().code == ErrorCode::kNotFound && follow_rename()) {
+    snapshot = context_.store->load_snapshot(vault_);
   }
+  if (!snapshot && snapshot.error().code == ErrorCode::kBusy) {
+    return;  // the next look will do
+  }
+  if (!snapshot) {
+    warn(context_, "this run has lost its vault and its credentials: " + snapshot.error().message);
+    auto nothing = std::make_shared<vault::PolicySnapshot>();
+    nothing->vault_name = vault_;
+    nothing->unmatched = vault::UnmatchedPolicy::kDeny;
+    nothing->generation = ~std::uint64_t{0};
+    snapshot = vault::SnapshotPtr(std::move(nothing));
+  }
+  change_counter_ = *counter;
+  snapshot_ = std::move(*snapshot);
+  proxy_->publish(snapshot_, context_.store->key_ring());
+}
+
+// A vault keeps its uid when it is renamed.
+bool Session::follow_rename() {
+  const auto vaults = context_.store->list_vaults();
+  if (!vaults || vault_uid_.empty()) {
+    return false;
+  }
+  for (const store::VaultInfo& info : *vaults) {
+    if (info.uid == vault_uid_) {
+      vault_ = info.name;
+      return true;
+    }
+  }
+  return false;
 }
 
 int fail(const Context& context, const Error& error, ExitCode code = ExitCode::kRunFailed) {
@@ -311,14 +325,24 @@ Expected<Outcome> run_session(Context& context, const RunCommand& command,
   // A peer that hangs up is an error of that connection, not the end of the broker.
   std::signal(SIGPIPE, SIG_IGN);
   AV_TRY(const RunDirectory directory, RunDirectory::create());
-  AV_TRY(std::string bundle, combined_bundle({}, std::getenv));
-  Session session(context, command, options, launcher, directory, std::move(bundle));
+  AV_TRY(Bundle bundle, combined_bundle({}, std::getenv));
+  for (const std::string& warning : bundle.warnings) {
+    warn(context, warning);
+  }
+  Session session(context, command, options, launcher, directory, std::move(bundle.pem));
   Expected<Outcome> outcome = session.run();
   exec_error = session.exec_error();
   return outcome;
 }
 
 Expected<int> run(Context& context, const RunCommand& command) {
+  if (context.paths.data.empty()) {
+    auto paths = fs::default_paths();
+    if (!paths) {
+      return fail(context, paths.error());
+    }
+    context.paths = std::move(*paths);
+  }
   if (command.argv.empty() || command.argv.front().starts_with('-')) {
     return make_error(
         ErrorCode::kUsage,

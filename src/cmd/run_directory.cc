@@ -45,9 +45,11 @@ bool is_abandoned(const std::filesystem::path& directory) {
 
 void prune_run_directories(const std::filesystem::path& parent) {
   std::error_code ec;
-  for (const auto& entry : std::filesystem::directory_iterator(parent, ec)) {
-    if (entry.path().filename().native().starts_with(kPrefix) && is_abandoned(entry.path())) {
-      std::filesystem::remove_all(entry.path(), ec);
+  std::filesystem::directory_iterator entry(parent, ec);
+  for (; !ec && entry != std::filesystem::directory_iterator(); entry.increment(ec)) {
+    if (entry->path().filename().native().starts_with(kPrefix) && is_abandoned(entry->path())) {
+      std::error_code failed;
+      std::filesystem::remove_all(entry->path(), failed);
     }
   }
 }

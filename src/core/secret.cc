@@ -100,7 +100,8 @@ SecretBuffer& SecretBuffer::operator=(SecretBuffer&& other) noexcept {
 
 SecretBuffer::~SecretBuffer() {
   if (data_ != nullptr) {
-    OPENSSL_cleanse(data_, size_);
+    // All of it: callers may have written behind size_ through data().
+    OPENSSL_cleanse(data_, capacity_);
     ::operator delete(data_);
   }
 }
@@ -123,7 +124,7 @@ void SecretBuffer::reserve(std::size_t capacity) {
   char* grown = static_cast<char*>(::operator new(capacity));
   if (data_ != nullptr) {
     std::memcpy(grown, data_, size_);
-    OPENSSL_cleanse(data_, size_);
+    OPENSSL_cleanse(data_, capacity_);
     ::operator delete(data_);
   }
   data_ = grown;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "isolation/namespaces.h"
+#include "isolation/syscall_filter.h"
 #include "isolation/wire.h"
 
 namespace av::isolation {
@@ -168,6 +169,9 @@ Step Init::shut_in(const LaunchSpec& spec) {
   if (!namespaces()) {
     return std::nullopt;
   }
+  if (Step obstacle = pin_ancestors(spec, options_.uid)) {
+    return obstacle;
+  }
   std::vector<Place> hidden;
   if (Step obstacle = find_places(spec.hidden, hidden)) {
     return obstacle;
@@ -191,7 +195,10 @@ Step Init::shut_in(const LaunchSpec& spec) {
   if (Step obstacle = enter_directory(spec.cwd, hidden)) {
     return obstacle;
   }
-  return clean_descriptors(hidden);
+  if (Step obstacle = clean_descriptors(hidden)) {
+    return obstacle;
+  }
+  return filter_system_calls();
 }
 
 pid_t Init::start_child(LaunchSpec spec) {

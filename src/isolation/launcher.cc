@@ -44,6 +44,20 @@ Error obstacle_error(const Message& failed) {
   return explain_obstacle(failed.payload.view(), failed.value, read_system_facts());
 }
 
+// After the namespaces are there.
+Error launch_error(const Message& failed) {
+  const std::string_view step = failed.payload.view();
+  std::string hint = "see the error, or choose --isolation off";
+  if (step.starts_with(kStepStartIn)) {
+    hint = "cd to another directory";
+  } else if (step.starts_with(kStepEnter)) {
+    hint = "cd to a directory that exists and that you may enter";
+  } else if (step.starts_with(kStepFind)) {
+    hint = "check that it exists and that you may enter the directories above it";
+  }
+  return errno_error(failed.value, "cannot " + std::string(step), std::move(hint));
+}
+
 }  // namespace
 
 Expected<Launcher> Launcher::start(Level level, const std::function<void()>& in_child) {
@@ -66,7 +80,8 @@ Expected<Launcher> Launcher::start(Level level, const std::function<void()>& in_
   const bool isolated = level != Level::kOff;
   const pid_t pid = fork_with(isolated ? CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID : 0UL);
   if (pid < 0) {
-    return explain_obstacle(kStepCreate, errno, read_system_facts());
+    const int error_number = errno;  // before the facts are read
+    return explain_obstacle(kStepCreate, error_number, read_system_facts());
   }
   if (pid == 0) {
     ours.reset();
@@ -108,7 +123,7 @@ Expected<int> Launcher::launch(const LaunchSpec& spec) {
     return protocol_error();
   }
   if (answer.type == MessageType::kFailed) {
-    return errno_error(answer.value, "cannot " + std::string(answer.payload.view()));
+    return launch_error(answer);
   }
   return answer.type == MessageType::kExecFailed ? answer.value : 0;
 }

@@ -14,6 +14,7 @@
 #include <climits>
 #include <cstdlib>
 #include <memory>
+#include <set>
 #include <sstream>
 
 #include "core/fs.h"
@@ -80,6 +81,34 @@ std::string descriptor_path(int fd) {
   return size > 0 ? std::string(target, static_cast<std::size_t>(size)) : std::string();
 }
 
+constexpr unsigned long kProcFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+Step protect_proc(const std::string& proc) {
+  for (const char* name : {"/sys", "/sysrq-trigger", "/irq", "/bus"}) {
+    const std::string path = proc + name;
+    if (::access(path.c_str(), F_OK) != 0) {
+      continue;
+    }
+    if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+        ::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kProcFlags,
+                nullptr) != 0) {
+      return failed("make " + path + " read-only");
+    }
+  }
+  return std::nullopt;
+}
+
+// Without the capabilities that this process still has and the command will not. Whoever owns a
+// directory can make it writable.
+bool can_rename_in(const std::filesystem::path& directory, uid_t uid) {
+  struct stat info {};
+  if (uid == 0 || ::stat(directory.c_str(), &info) != 0 || info.st_uid == uid) {
+    return true;
+  }
+  // access() goes by the real user, and so without capabilities.
+  return ::access(directory.c_str(), W_OK) == 0;
+}
+
 void replace_or_close(int fd, int replacement) {
   if (replacement < 0 || ::dup3(replacement, fd, 0) < 0) {
     ::close(fd);
@@ -128,9 +157,43 @@ Step take_over_mounts() {
     if (mount.type != "proc" || mount.root != "/") {
       continue;
     }
-    if (::mount("proc", mount.point.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) !=
-        0) {
+    if (::mount("proc", mount.point.c_str(), "proc", kProcFlags, nullptr) != 0) {
       return failed(std::string(kStepProc));
+    }
+    // Its files there let root in without a capability: core_pattern is a program that the kernel
+    // starts outside the run.
+    if (::geteuid() == 0) {
+      if (Step obstacle = protect_proc(mount.point)) {
+        return obstacle;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+Step pin_ancestors(const LaunchSpec& spec, uid_t uid) {
+  // In order of names, so outer ones come first.
+  std::set<std::string> directories;
+  const auto add = [&](const std::filesystem::path& path) {
+    auto directory = std::filesystem::path(real_path(path).value_or("/")).parent_path();
+    for (; directory != directory.root_path(); directory = directory.parent_path()) {
+      if (can_rename_in(directory.parent_path(), uid)) {
+        directories.insert(directory.native());
+      }
+    }
+  };
+  for (const auto& path : spec.hidden) {
+    add(path);
+  }
+  for (const LaunchSpec::Mask& each : spec.masked) {
+    add(each.target);
+  }
+  for (const Mount& mount : mount_table()) {
+    directories.erase(mount.point);
+  }
+  for (const std::string& directory : directories) {
+    if (::mount(directory.c_str(), directory.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) {
+      return failed("hold " + directory + " in its place");
     }
   }
   return std::nullopt;
@@ -146,7 +209,7 @@ Step find_places(const std::vector<std::filesystem::path>& paths, std::vector<Pl
     const auto real = real_path(path);
     struct stat wanted {};
     if (!real || ::stat(real->c_str(), &wanted) != 0) {
-      return failed("find " + path.string());
+      return failed(std::string(kStepFind) + path.string());
     }
     for (std::string& place : paths_to_same_place(mounts, *real)) {
       struct stat found {};
@@ -184,9 +247,10 @@ Step mask(const LaunchSpec::Mask& mask) {
 Step enter_directory(const std::string& directory, const std::vector<Place>& hidden) {
   if (within_any(directory, hidden)) {
     errno = EACCES;
-    return failed("start in " + directory + ", which is hidden from the command");
+    return failed(std::string(kStepStartIn) + directory + ", which is hidden from the command");
   }
-  return ::chdir(directory.c_str()) == 0 ? std::nullopt : failed("enter " + directory);
+  return ::chdir(directory.c_str()) == 0 ? std::nullopt
+                                         : failed(std::string(kStepEnter) + directory);
 }
 
 Step clean_descriptors(const std::vector<Place>& hidden) {

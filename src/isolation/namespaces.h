@@ -26,8 +26,14 @@ using Step = std::optional<Obstacle>;  // nullopt: done
 // By the launcher itself: maps only the user and group that it had in the parent namespace.
 [[nodiscard]] Step write_single_maps(uid_t uid, gid_t gid);
 
-// Cuts mount propagation and mounts a /proc of the new PID namespace over every visible one.
+// Cuts mount propagation and mounts a /proc of the new PID namespace over every visible one; where
+// the user is root, with the parts of it read-only that steer the machine.
 [[nodiscard]] Step take_over_mounts();
+
+// A cover lies on the last component of a path, and renaming one above it would lead the next run
+// past it. Makes each directory above what is hidden or masked a mount point, which cannot be
+// renamed or removed, where the user could rename it. Before the covers.
+[[nodiscard]] Step pin_ancestors(const LaunchSpec& spec, uid_t uid);
 
 // A path to hide, without symbolic links, as one mount shows it.
 struct Place {

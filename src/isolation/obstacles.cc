@@ -22,6 +22,11 @@ std::optional<long> read_number(const char* path) {
   return end == text->c_str() ? std::nullopt : std::optional<long>(value);
 }
 
+bool may_pass(int error_number) {
+  return error_number == ENOSPC || error_number == EAGAIN || error_number == ENOMEM ||
+         error_number == EMFILE || error_number == ENFILE || error_number == EINTR;
+}
+
 }  // namespace
 
 SystemFacts read_system_facts() {
@@ -43,10 +48,15 @@ Error explain_obstacle(std::string_view step, int error_number, const SystemFact
                       "sudo sysctl user.max_user_namespaces=10000" + other_way);
   }
   if (step == kStepCreate && error_number == ENOSPC) {
-    return make_error(ErrorCode::kUnsupported,
+    return make_error(ErrorCode::kNoSpace,
                       "no more user namespaces may be made (user.max_user_namespaces, or nested "
                       "too deeply)",
-                      "end other sandboxes" + other_way);
+                      "end other sandboxes and try again" + other_way);
+  }
+  if (may_pass(error_number)) {
+    Error error = errno_error(error_number, "cannot " + std::string(step));
+    error.hint = "end other programs and try again" + other_way;
+    return error;
   }
   if (refused && !facts.root && facts.unprivileged_userns_clone == 0L) {
     return make_error(ErrorCode::kUnsupported,

@@ -18,6 +18,9 @@ struct SystemFacts {
 };
 [[nodiscard]] SystemFacts read_system_facts();
 
+// What can pass: too many processes or namespaces, no memory. kNoSpace or kIo; the command of an
+// earlier run could bring it about, so it is never a reason to go on without isolation.
+// What stays: kUnsupported.
 // `step`: what was tried when `error_number` came back, as the launcher names it.
 [[nodiscard]] Error explain_obstacle(std::string_view step, int error_number,
                                      const SystemFacts& facts);
@@ -25,5 +28,9 @@ struct SystemFacts {
 // Steps that explain_obstacle() knows.
 inline constexpr std::string_view kStepCreate = "create a user namespace";
 inline constexpr std::string_view kStepProc = "mount /proc";
+// Beginnings of steps, a path follows.
+inline constexpr std::string_view kStepFind = "find ";
+inline constexpr std::string_view kStepStartIn = "start in ";
+inline constexpr std::string_view kStepEnter = "enter ";
 
 }  // namespace av::isolation

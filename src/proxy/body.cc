@@ -10,7 +10,7 @@ namespace av::proxy {
 void ReadBuffer::wipe() {
   if (data_ != nullptr) {
     // An upstream's answer may carry a value in a form that was about to be masked.
-    OPENSSL_cleanse(data_.get() + begin_, end_ - begin_);
+    OPENSSL_cleanse(data_.get(), capacity_);
   }
 }
 
@@ -45,6 +45,7 @@ std::span<char> ReadBuffer::space() {
 
 void ReadBuffer::release() {
   if (empty()) {
+    wipe();
     data_.reset();
     capacity_ = 0;
     begin_ = 0;

@@ -18,6 +18,10 @@ constexpr Millis kWriteStall{10 * 60'000};
 // How much of an unwanted request body is read to keep the connection.
 constexpr std::uint64_t kMaxDrain = std::uint64_t{256} << 10;
 constexpr Millis kDrainTimeout{2'000};
+// While an upstream is silent, the client is looked at this often: nobody pays for an answer that
+// nobody waits for.
+constexpr Millis kLookAtClient{2'000};
+constexpr int kMaxInterimResponses = 64;
 
 Fault upstream_fault(Io io, const vault::RequestIdentity& identity) {
   const std::string& host = identity.authority.host;
@@ -65,6 +69,13 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
       fault.help =
           "the owner of the vault can switch it on: agent-vault vault service enable " +
           deny.service;
+      break;
+    case vault::Deny::Reason::kAmbiguousPath:
+      fault.status = 400;
+      fault.proposal_host.clear();
+      fault.code = "ambiguous_path";
+      fault.message = "with \"//\" or \";\" the path could be read as one of another service";
+      fault.help = "send the path without them";
       break;
   }
   return fault;
@@ -123,7 +134,6 @@ Awaitable<bool> Exchange::run() {
   // Forward: a connection of this origin and credential, the head, the body.
   auto upstream = co_await send_request(*request);
   if (!upstream) {
-    co_await join_pump();
     co_return co_await refuse(upstream.error());
   }
   // Scrub and stream the response.
@@ -216,8 +226,7 @@ Awaitable<Outcome<UpstreamPtr>> Exchange::send_request(const OutboundRequest& re
     if (answered) {
       co_return std::move(upstream);
     }
-    upstream->stream.close();
-    co_await join_pump();
+    co_await stop_pump(*upstream, Millis{0});
     // RFC 9112 section 9.3.1: an idle connection may close just as it is used. Once more, when a
     // repetition cannot do anything twice.
     const bool stale = upstream->reused && response_.status == 0 && whole &&
@@ -245,8 +254,11 @@ Awaitable<void> Exchange::pump_request_body(UpstreamConnection& upstream) {
     const auto piece = co_await request_body_.next(kBodyStall);
     if (piece.state == BodyReader::State::kMalformed ||
         piece.state == BodyReader::State::kBroken) {
-      body_malformed_ = piece.state == BodyReader::State::kMalformed;
-      client_broke_ = !body_malformed_;
+      request_sent_ = false;
+      if (!pump_stopping_) {
+        body_malformed_ = piece.state == BodyReader::State::kMalformed;
+        client_broke_ = !body_malformed_;
+      }
       upstream.stream.close();
       break;
     }
@@ -260,6 +272,7 @@ Awaitable<void> Exchange::pump_request_body(UpstreamConnection& upstream) {
     }
     const Io io = co_await upstream.stream.write_all(bytes, kWriteStall);
     if (io != Io::kOk) {
+      request_sent_ = false;
       break;
     }
   }
@@ -267,13 +280,28 @@ Awaitable<void> Exchange::pump_request_body(UpstreamConnection& upstream) {
   pump_done_.cancel();
 }
 
-Awaitable<void> Exchange::join_pump() {
+// Ends the pump: its upstream is closed, and a client that goes on sending is read for `patience`
+// at most. Nothing of the exchange may go away before.
+Awaitable<void> Exchange::stop_pump(UpstreamConnection& upstream, Millis patience) {
+  upstream.stream.close();
+  const auto end = worker_.clock.steady() + patience;
   while (pump_running_) {
-    pump_done_.expires_after(std::chrono::hours(24));
+    if (worker_.clock.steady() >= end) {
+      // From here on a read that gives up is our doing. Every round anew: a client that dribbles
+      // bytes makes the pump wait again.
+      pump_stopping_ = true;
+      client_.stream.hurry_read(Millis{0});
+    }
+    pump_done_.expires_after(DeadlineList::kTick);
     error_code ignored;
     auto token = asio::redirect_error(use_awaitable, ignored);
     co_await pump_done_.async_wait(std::move(token));
   }
+}
+
+bool Exchange::client_gone() {
+  client_broke_ = client_broke_ || (!pump_running_ && client_.stream.peer_gone());
+  return client_broke_;
 }
 
 // The final response's head; 1xx responses on the way are passed on (RFC 9110 section 15.2).
@@ -281,17 +309,22 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamConnection& upstre
                                                       const PatternSet* patterns) {
   HeadScanner scanner;
   std::uint64_t seen = pumped_;
+  int interim_responses = 0;
+  auto give_up = worker_.clock.steady() + worker_.options.header_timeout;
   for (;;) {
     const HeadScanner::State state = scanner.scan(upstream.buffer.view());
     if (state == HeadScanner::State::kMore) {
-      const Io io =
-          co_await fill(upstream.stream, upstream.buffer, worker_.options.header_timeout);
-      if (io == Io::kTimeout && pump_running_ && pumped_ != seen) {
+      const Io io = co_await fill(upstream.stream, upstream.buffer, kLookAtClient);
+      const auto now = worker_.clock.steady();
+      if (pump_running_ && pumped_ != seen) {
         seen = pumped_;  // the upload is still going on: the server owes nothing yet
+        give_up = now + worker_.options.header_timeout;
+      }
+      if (io == Io::kTimeout && now < give_up && !client_gone()) {
         continue;
       }
-      if (io != Io::kOk) {
-        co_return upstream_fault(io, identity_);
+      if (io != Io::kOk || now >= give_up) {
+        co_return upstream_fault(io == Io::kOk ? Io::kTimeout : io, identity_);
       }
       continue;
     }
@@ -321,11 +354,15 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamConnection& upstre
     if (response_.status >= 200 || response_.status == 101) {
       co_return Outcome<void>();
     }
+    if (++interim_responses > kMaxInterimResponses) {
+      co_return upstream_fault(Io::kReset, identity_);
+    }
     if (client_.head.minor_version == 1) {
       const std::string interim = interim_response(response_, patterns);
       const Io io = co_await send_to_client(interim);
       if (io != Io::kOk) {
         client_broke_ = true;
+        co_return upstream_fault(Io::kClosed, identity_);
       }
     }
   }
@@ -341,13 +378,13 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request, Upstrea
   const PatternSet* const patterns = patterns_of(request);
   ResponsePlan plan = plan_response(response_, client_.head, patterns, worker_.draining);
   if (plan.refused) {
-    upstream->stream.close();
-    co_await join_pump();
+    co_await stop_pump(*upstream, Millis{0});
     Fault fault;
     fault.status = 502;
     fault.code = "response_uninspectable";
-    fault.message = identity_.authority.host + " answered with a content coding that cannot be "
-                    "searched for the credential";
+    fault.message = identity_.authority.host +
+                    " answered in a form (a coding, a range, an extension) that cannot be searched "
+                    "for the credential";
     co_return co_await refuse(fault);
   }
   if (response_.status == 101) {
@@ -361,21 +398,21 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request, Upstrea
     co_return false;
   }
   const bool complete = co_await relay_body(plan, patterns, *upstream);
+  if (complete && upstream->stream.truncated()) {
+    note_broken_body("upstream_truncated");
+  }
   if (!complete || upstream->stream.truncated()) {
     // A cut body must not look complete: no orderly end for the client either.
     client_.stream.close_truncated();
   }
-  const bool reusable = complete && response_.keep_alive && !pump_running_ &&
+  const bool reusable = complete && response_.keep_alive && !pump_running_ && request_sent_ &&
                         upstream->buffer.empty() && request_body_.ended();
   if (reusable) {
     worker_.pool.put(std::move(upstream), worker_.deadlines.now_ms());
-  } else {
-    upstream->stream.close();
   }
   if (pump_running_) {
     // The answer came before the request was read (413, say). Let the client finish reading it.
-    client_.stream.hurry_read(kDrainTimeout);
-    co_await join_pump();
+    co_await stop_pump(*upstream, kDrainTimeout);
     co_return false;
   }
   co_return complete && plan.client_keep_alive && request_body_.ended();
@@ -396,7 +433,7 @@ Awaitable<bool> Exchange::relay_body(ResponsePlan& plan, const PatternSet* patte
         co_return false;
       }
       out.clear();
-      piece = co_await body.next(kBodyStall);
+      piece = co_await next_piece(body);
     }
     const bool end = piece.state == BodyReader::State::kEnd;
     if (piece.state == BodyReader::State::kBroken ||
@@ -432,6 +469,18 @@ Awaitable<bool> Exchange::relay_body(ResponsePlan& plan, const PatternSet* patte
     if (end) {
       const Io io = co_await send_to_client(out);
       co_return io == Io::kOk;
+    }
+  }
+}
+
+// The next piece of the response, however long it takes, unless the client leaves.
+Awaitable<BodyReader::Piece> Exchange::next_piece(BodyReader& body) {
+  const auto give_up = worker_.clock.steady() + kBodyStall;
+  for (;;) {
+    BodyReader::Piece piece = co_await body.next(kLookAtClient);
+    const bool waiting = piece.state == BodyReader::State::kBroken && piece.io == Io::kTimeout;
+    if (!waiting || worker_.clock.steady() >= give_up || client_gone()) {
+      co_return piece;
     }
   }
 }

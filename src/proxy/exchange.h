@@ -47,7 +47,9 @@ class Exchange {
                              UpstreamConnection& upstream);
   Awaitable<bool> refuse(const Fault& fault);
   Awaitable<void> pump_request_body(UpstreamConnection& upstream);
-  Awaitable<void> join_pump();
+  Awaitable<void> stop_pump(UpstreamConnection& upstream, Millis patience);
+  [[nodiscard]] bool client_gone();
+  Awaitable<BodyReader::Piece> next_piece(BodyReader& body);
   Awaitable<Io> send_to_client(std::string_view bytes);
   Awaitable<bool> drain_request_body();
   void note_broken_body(const char* code);
@@ -64,6 +66,8 @@ class Exchange {
 
   // The request body is pumped beside the response when it does not fit one write.
   bool pump_running_ = false;
+  bool pump_stopping_ = false;  // by us: a read that gives up says nothing about the client
+  bool request_sent_ = true;    // nothing of the request was withheld from the upstream
   std::uint64_t pumped_ = 0;
   bool body_malformed_ = false;
   bool client_broke_ = false;

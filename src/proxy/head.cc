@@ -158,7 +158,21 @@ bool list_contains(std::string_view list, std::string_view token) {
   return false;
 }
 
-void Head::reset() {
+void RequestHead::reset() {
+  method = {};
+  target = {};
+  host = {};
+  expect_continue = false;
+  reset_common();
+}
+
+void ResponseHead::reset() {
+  status = 0;
+  reason = {};
+  reset_common();
+}
+
+void Head::reset_common() {
   storage.clear();
   fields.clear();
   minor_version = 1;
@@ -234,7 +248,7 @@ std::optional<HeadError> check_request_head(RequestHead& head) {
       head.expect_continue = head.minor_version == 1;
     }
   }
-  if (hosts > 1 || (hosts == 0 && head.minor_version == 1)) {
+  if (hosts > 1 || (hosts == 0 && head.minor_version == 1) || (hosts == 1 && head.host.empty())) {
     return HeadError{400, "bad_host", "exactly one Host field is required"};
   }
   head.websocket_upgrade = false;

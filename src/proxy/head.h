@@ -43,7 +43,10 @@ struct Head {
   [[nodiscard]] const Field* find(std::string_view name) const;
   // Named by a Connection field of this head, or hop-by-hop by nature (RFC 9110 section 7.6.1).
   [[nodiscard]] bool is_hop_by_hop(std::string_view name) const;
-  void reset();
+
+ protected:
+  // The derived heads have one that drops their views first: storage is about to be replaced.
+  void reset_common();
 };
 
 struct RequestHead : Head {
@@ -51,11 +54,15 @@ struct RequestHead : Head {
   std::string_view target;
   std::string_view host;  // the Host field's value; empty when there is none (HTTP/1.0)
   bool expect_continue = false;
+
+  void reset();
 };
 
 struct ResponseHead : Head {
   int status = 0;
   std::string_view reason;
+
+  void reset();
 };
 
 // Why a head was refused; text for the client and the log, never with bytes of the head.

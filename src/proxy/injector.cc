@@ -9,6 +9,9 @@
 namespace av::proxy {
 namespace {
 
+// With 1 MiB values percent-encoded, one of them still fits.
+constexpr std::size_t kMaxRenderedHead = std::size_t{4} << 20;
+
 // A field whose value comes from the vault.
 struct InjectedField {
   std::string name;
@@ -173,6 +176,16 @@ class Rendering {
 
   void substitute(SecretBuffer& out, const vault::Substitution& s, std::uint32_t& count,
                   vault::Surface surface) {
+    // A head of placeholders must not become gigabytes of values.
+    const std::size_t grown = out.size() + 3 * credential_->value(s.credential_key).size();
+    if (grown > kMaxRenderedHead) {
+      Fault fault;
+      fault.status = 431;
+      fault.code = "head_too_large";
+      fault.message = "the request head is too large with its placeholders replaced";
+      fault_ = std::move(fault);
+      return;
+    }
     if (s.max_count != 0 && ++count > s.max_count) {
       Fault fault;
       fault.status = 403;
@@ -195,13 +208,17 @@ class Rendering {
   static std::string without_parameter(std::string_view query, std::string_view name) {
     std::string kept;
     while (!query.empty()) {
-      const std::size_t end = query.find('&');
+      // Some servers split at ";" too.
+      const std::size_t end = query.find_first_of("&;");
       const std::string_view pair = query.substr(0, end);
       if (!same_parameter(pair.substr(0, pair.find('=')), name)) {
-        kept += kept.empty() ? "" : "&";
         kept += pair;
+        kept += end == std::string_view::npos ? "" : query.substr(end, 1);
       }
       query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    }
+    while (kept.ends_with('&')) {
+      kept.pop_back();
     }
     return kept;
   }
@@ -304,9 +321,12 @@ void append_client_field(SecretBuffer& out, const Field& field, const RequestHea
     return;
   }
   if (narrow_encoding && iequals(field.name, "accept-encoding")) {
-    // Part of a coded representation cannot be decoded (RFC 9110 section 14).
-    append_field(out, field.name,
-                 head.find("range") != nullptr ? "identity" : inspectable_codings(field.value));
+    append_field(out, field.name, inspectable_codings(field.value));
+    return;
+  }
+  if (narrow_encoding && (iequals(field.name, "range") || iequals(field.name, "if-range"))) {
+    // Asked for in slices, a value would never be seen whole. The full answer is always a legal one
+    // (RFC 9110 section 14.2).
     return;
   }
   if (narrow_encoding && websocket && iequals(field.name, "sec-websocket-extensions")) {

@@ -43,9 +43,20 @@ void append_hex(SecretBuffer& out, std::string_view value, std::string_view digi
   }
 }
 
-void append_lower_percent(SecretBuffer& out, std::string_view value) {
+// Encoders differ in what they leave alone besides RFC 3986's unreserved characters.
+void append_percent_keeping(SecretBuffer& out, std::string_view value, std::string_view keep) {
+  for (const char c : value) {
+    if (keep.find(c) != std::string_view::npos) {
+      out.push_back(c);
+    } else {
+      encoding::append_percent(out, std::string_view(&c, 1));
+    }
+  }
+}
+
+void append_lower_percent(SecretBuffer& out, std::string_view value, std::string_view keep) {
   SecretBuffer upper;
-  encoding::append_percent(upper, value);
+  append_percent_keeping(upper, value, keep);
   std::size_t in_escape = 0;
   for (const char c : upper.view()) {
     const bool lowered = in_escape != 0 && c >= 'A' && c <= 'F';
@@ -125,8 +136,11 @@ void PatternSet::add_segment(std::string_view value) {
   }
   add_form([&](SecretBuffer& out) { append_hex(out, value, "0123456789abcdef"); });
   add_form([&](SecretBuffer& out) { append_hex(out, value, "0123456789ABCDEF"); });
-  add_form([&](SecretBuffer& out) { encoding::append_percent(out, value); });
-  add_form([&](SecretBuffer& out) { append_lower_percent(out, value); });
+  // RFC 3986; Python's quote; encodeURIComponent; Go's PathEscape; encodeURI.
+  for (const std::string_view keep : {"", "/", "!*'()", "$&+=:@", "!*'();/?:@&=+$,#"}) {
+    add_form([&](SecretBuffer& out) { append_percent_keeping(out, value, keep); });
+    add_form([&](SecretBuffer& out) { append_lower_percent(out, value, keep); });
+  }
   add_form([&](SecretBuffer& out) { encoding::append_json_escaped(out, value); });
   add_form([&](SecretBuffer& out) { append_slash_escaped(out, value); });
   add_form([&](SecretBuffer& out) { append_html_safe_json(out, value); });
@@ -194,6 +208,7 @@ PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
     return result;
   }
   const std::string_view view(data.data(), data.size());
+  const std::size_t floor = data.size() >= longest_ ? data.size() - longest_ + 1 : 0;
   std::size_t masked_end = 0;
   std::size_t start = 0;
   while (start + shortest_ <= data.size()) {
@@ -208,11 +223,13 @@ PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
       ++start;
       continue;
     }
-    // A longer pattern may begin here and not be complete yet: leave it for the next piece, which
-    // will find either.
-    if (!last && could_begin(view.substr(start))) {
-      result.settled = start;
-      return result;
+    // A longer pattern that begins here or a little earlier may be incomplete yet: leave it all for
+    // the next piece, which will find either.
+    for (std::size_t i = std::max(masked_end, floor); !last && i <= start; ++i) {
+      if (could_begin(view.substr(i))) {
+        result.settled = i;
+        return result;
+      }
     }
     mask(data.subspan(start, size));
     ++result.hits;
@@ -222,9 +239,7 @@ PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
   if (last) {
     return result;
   }
-  const std::size_t first =
-      std::max(masked_end, data.size() >= longest_ ? data.size() - longest_ + 1 : 0);
-  for (std::size_t i = first; i < data.size(); ++i) {
+  for (std::size_t i = std::max(masked_end, floor); i < data.size(); ++i) {
     if (could_begin(view.substr(i))) {
       result.settled = i;
       break;

@@ -64,8 +64,12 @@ ResponsePlan plan_response(const ResponseHead& response, const RequestHead& requ
   if (search && has_body) {
     const Coding coding = content_coding(response);
     plan.decode = coding == Coding::kInflatable;
-    // Part of a coded body starts in the middle of it and cannot be decoded.
-    plan.refused = coding == Coding::kOpaque || (plan.decode && response.status == 206);
+    // A range was not asked for (injector): a part of a body may hold a part of a value.
+    plan.refused = coding == Coding::kOpaque || response.status == 206;
+  }
+  if (search && response.status == 101) {
+    // Extensions were not offered (injector): compressed frames could not be searched.
+    plan.refused = response.find("sec-websocket-extensions") != nullptr;
   }
   const bool length_known = response.body == BodyKind::kLength && !plan.decode;
   // A body that ends with the upstream's connection ends with the client's: whether that end is to
@@ -78,13 +82,14 @@ ResponsePlan plan_response(const ResponseHead& response, const RequestHead& requ
   plan.head.reserve(response.storage.size() + 64);
   append_status_line(plan.head, response, patterns);
   for (const Field& field : response.fields) {
-    const bool drop = response.is_hop_by_hop(field.name) ||
+    // Content-Length frames the body that follows, whatever Connection says about it.
+    const bool is_length = iequals(field.name, "content-length");
+    const bool drop = (!is_length && response.is_hop_by_hop(field.name)) ||
                       // Would lead the client around the proxy (RFC 7838).
                       iequals(field.name, "alt-svc") ||
                       (plan.decode && describes_coded_bytes(field.name)) ||
                       // RFC 9110 section 8.6: no length where there can be no body.
-                      ((response.status == 204 || response.status == 101) &&
-                       iequals(field.name, "content-length"));
+                      ((response.status == 204 || response.status == 101) && is_length);
     if (!drop) {
       append_field(plan.head, field, patterns);
     }
@@ -107,7 +112,8 @@ std::string interim_response(const ResponseHead& response, const PatternSet* pat
   std::string out;
   append_status_line(out, response, patterns);
   for (const Field& field : response.fields) {
-    if (!response.is_hop_by_hop(field.name) && !iequals(field.name, "content-length")) {
+    if (!response.is_hop_by_hop(field.name) && !iequals(field.name, "content-length") &&
+        !iequals(field.name, "alt-svc")) {
       append_field(out, field, patterns);
     }
   }

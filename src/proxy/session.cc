@@ -31,8 +31,20 @@ Fault misdirected(std::string message) {
   return fault;
 }
 
+Fault proxy_auth_required() {
+  Fault fault;
+  fault.status = 407;
+  fault.code = "proxy_authentication_required";
+  fault.message = "the proxy wants the token of this run";
+  fault.help = "use the HTTPS_PROXY that agent-vault run has set";
+  return fault;
+}
+
 Outcome<vault::Target> canonical(std::string_view target, std::string_view method) {
-  if (target == "*" && method == "OPTIONS") {
+  if (target == "*" && method != "OPTIONS") {
+    return bad_request("only OPTIONS may ask about *");
+  }
+  if (target == "*") {
     vault::Target star;
     star.path = "*";
     return star;
@@ -142,7 +154,6 @@ Awaitable<Session::Next> Session::read_head() {
       }
     } else {
       head_.reset();
-      head_.method = {};
       error = state == HeadScanner::State::kTooLong
                   ? HeadError{431, "head_too_large", "the request head is larger than 64 KiB"}
                   : HeadError{400, "bad_request", "line ending other than CR LF"};
@@ -175,12 +186,7 @@ Awaitable<bool> Session::serve_outer_request() {
     co_return io == Io::kOk && !close;
   }
   if (!authenticated()) {
-    Fault fault;
-    fault.status = 407;
-    fault.code = "proxy_authentication_required";
-    fault.message = "the proxy wants the token of this run";
-    fault.help = "use the HTTPS_PROXY that agent-vault run has set";
-    co_return co_await refuse(std::move(fault));
+    co_return co_await refuse(proxy_auth_required());
   }
   auto identity = identity_of_absolute_form();
   if (!identity) {
@@ -191,17 +197,18 @@ Awaitable<bool> Session::serve_outer_request() {
 
 Awaitable<bool> Session::open_tunnel() {
   if (!authenticated()) {
-    Fault fault;
-    fault.status = 407;
-    fault.code = "proxy_authentication_required";
-    fault.message = "the proxy wants the token of this run";
-    fault.help = "use the HTTPS_PROXY that agent-vault run has set";
-    (void)co_await refuse(std::move(fault));
+    (void)co_await refuse(proxy_auth_required());
     co_return false;
   }
   auto authority = vault::parse_authority(head_.target, 0);
   if (!authority) {
     (void)co_await refuse(bad_request("CONNECT wants host:port: " + authority.error().message));
+    co_return false;
+  }
+  if (!buffer_.empty()) {
+    // Read together with the body of an earlier request: the tunnel's first bytes would be in our
+    // buffer and not in the socket, where TLS looks for them.
+    (void)co_await refuse(bad_request("CONNECT must be the first request of a connection"));
     co_return false;
   }
   static constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
@@ -298,7 +305,7 @@ Outcome<vault::RequestIdentity> Session::identity_in_tunnel(
   identity.authority = authority;
   identity.method = head_.method;
   std::string_view target = head_.target;
-  if (!target.starts_with('/') && target != "*") {
+  if (head_.method == "CONNECT" || (!target.starts_with('/') && target != "*")) {
     return bad_request("inside a tunnel the request target must be a path");
   }
   if (!head_.host.empty()) {

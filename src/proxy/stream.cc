@@ -1,6 +1,7 @@
 #include "proxy/stream.h"
 
 #include <openssl/err.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -83,8 +84,24 @@ void Stream::expire(Side side) {
   socket_.cancel(ignored);  // wakes both sides; the one that is not late tries again
 }
 
+bool Stream::peer_gone() const {
+  if (closed_) {
+    return true;
+  }
+  pollfd poll_entry{};
+  // asio's accessor is not const; the descriptor is only looked at.
+  poll_entry.fd = const_cast<Socket&>(socket_).native_handle();
+  poll_entry.events = POLLRDHUP;
+  if (::poll(&poll_entry, 1, 0) <= 0) {
+    return false;
+  }
+  // In clear, a half-closed client may still be waiting for its answer; under TLS none does that.
+  const int gone = POLLHUP | POLLERR | (ssl_ != nullptr ? POLLRDHUP : 0);
+  return (poll_entry.revents & gone) != 0;
+}
+
 void Stream::close_now() {
-  // The descriptor stays open until the owner unwinds; the flag makes every further call fail.
+  // The owner unwinds later; the flag makes every further call fail.
   if (!closed_) {
     closed_ = true;
     error_code ignored;
@@ -129,7 +146,7 @@ Io Stream::tls_status(int result, Want& want) {
       return Io::kEof;
     case SSL_ERROR_SYSCALL:
       ERR_clear_error();
-      if (result == 0 || sys_errno == 0) {
+      if (sys_errno == 0) {
         truncated_ = true;
         return Io::kEof;
       }
@@ -330,7 +347,8 @@ Awaitable<Io> Stream::connect_tls(ossl::Ssl ssl, Millis timeout) {
 }
 
 bool Stream::idle_and_healthy() {
-  if (closed_) {
+  // Bytes that OpenSSL has decrypted already are not in the socket any more.
+  if (closed_ || (ssl_ != nullptr && SSL_pending(ssl_.get()) > 0)) {
     return false;
   }
   char byte = 0;

@@ -73,6 +73,8 @@ class Stream final : private Deadline {
   [[nodiscard]] bool truncated() const { return truncated_; }
   [[nodiscard]] const std::string& tls_error() const { return tls_error_; }
   [[nodiscard]] Socket& socket() { return socket_; }
+  // The peer has closed its end and cannot be waiting for anything. Costs one system call.
+  [[nodiscard]] bool peer_gone() const;
   // True when an idle connection has neither ended nor received stray bytes.
   [[nodiscard]] bool idle_and_healthy();
 

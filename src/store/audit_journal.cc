@@ -78,12 +78,12 @@ void AuditJournal::Impl::flush_loop() {
     dirty.store(false);
     lock.unlock();
     const int result = ::fdatasync(fd.get());
-    flush_error.store(result == 0 ? 0 : errno);
-    lock.lock();
-    if (result != 0 && !stop) {
-      dirty.store(true);
-      wake.wait_for(lock, kFlushAfter, [&] { return stop; });
+    if (result != 0) {
+      // For good: Linux reports a failed write-back once, and a later success says nothing about
+      // the pages that were lost.
+      flush_error.store(errno);
     }
+    lock.lock();
   }
 }
 

@@ -100,7 +100,8 @@ Expected<Secret> KeyStore::kek_from_files(const KeyRow& row) const {
 
 Expected<Secret> KeyStore::kek_from_passphrase(const KeyRow& row) {
   AV_CHECK(check_kdf(row));
-  if (asked_) {
+  // An open store never asks again: in a run the terminal is the command's, which could read along.
+  if (asked_ || (ring_ != nullptr && !sources_.passphrase_from_environment)) {
     return make_error(ErrorCode::kLocked, "another process changed the passphrase of the store",
                       "start this command again");
   }
@@ -271,7 +272,7 @@ Status KeyStore::remove_passphrase(Database& database) {
   const auto change = [&]() -> Status {
     AV_CHECK(refresh(database));
     AV_TRY(KeyRow row, load_key_row(database));
-    if (row.mode == KeyMode::kFile) {
+    if (row.mode != KeyMode::kPassphrase) {
       return make_error(ErrorCode::kInvalid, "the store has no passphrase",
                         "agent-vault key status");
     }

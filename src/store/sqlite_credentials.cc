@@ -200,7 +200,8 @@ Expected<std::uint64_t> SqliteStore::rollback_credential(std::string_view vault,
     AV_TRY(const VaultRow row, find_vault(vault));
     AV_TRY(const CredentialRow credential, find_credential(row, key));
     if (to == 0 && credential.version < 2) {
-      return make_error(ErrorCode::kNotFound, std::string(key) + " has only one version");
+      return make_error(ErrorCode::kNotFound, std::string(key) + " has only one version",
+                        "agent-vault vault credential history " + std::string(key));
     }
     if (to == credential.version) {
       return make_error(ErrorCode::kInvalid, "version " + std::to_string(to) + " of " +

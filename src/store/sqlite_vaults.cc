@@ -34,7 +34,8 @@ Expected<VaultInfo> info_of(SQLite::Statement& statement) {
 
 Status refuse_default(std::string_view name, std::string_view verb) {
   if (name == vault::kDefaultVault) {
-    return make_error(ErrorCode::kInvalid, "the vault 'default' cannot be " + std::string(verb));
+    return make_error(ErrorCode::kInvalid, "the vault 'default' cannot be " + std::string(verb),
+                      "make another one: agent-vault vault create NAME");
   }
   return {};
 }

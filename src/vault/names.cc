@@ -94,7 +94,8 @@ Status check_credential_key(std::string_view key) {
   const bool allowed = std::all_of(key.begin(), key.end(),
                                    [](char c) { return is_upper(c) || is_digit(c) || c == '_'; });
   if (!is_upper(key.front()) || !allowed) {
-    return fail("credential name " + quoted(key) + " is not of the form A-Z, 0-9 and _");
+    // Not shown: what stands where a name should may be a pasted value.
+    return fail("a credential name has only A-Z, 0-9 and _");
   }
   return {};
 }

@@ -1,6 +1,32 @@
 #include "vault/policy.h"
 
 namespace av::vault {
+namespace {
+
+// The path as a server reads it that merges slashes and ignores ";parameters" of segments.
+std::string collapsed(std::string_view path) {
+  std::string out;
+  bool in_parameter = false;
+  for (const char c : path) {
+    in_parameter = c != '/' && (in_parameter || c == ';');
+    if (!in_parameter && (c != '/' || !out.ends_with('/'))) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, const Service* found) {
+  const std::string& path = identity.target.path;
+  if (path.find("//") == std::string::npos && path.find(';') == std::string::npos) {
+    return false;
+  }
+  RequestIdentity other = identity;
+  other.target.path = collapsed(path);
+  return matcher.find(other) != found;
+}
+
+}  // namespace
 
 std::string_view to_string(UnmatchedPolicy policy) {
   switch (policy) {
@@ -38,6 +64,9 @@ std::variant<AllowedRequest, Deny> Policy::decide(SnapshotPtr snapshot,
                                                   RequestIdentity identity,
                                                   std::optional<UnmatchedPolicy> unmatched) {
   const Service* service = snapshot->matcher.find(identity);
+  if (is_ambiguous(snapshot->matcher, identity, service)) {
+    return Deny{Deny::Reason::kAmbiguousPath, {}};
+  }
   if (service == nullptr) {
     if (unmatched.value_or(snapshot->unmatched) == UnmatchedPolicy::kDeny) {
       return Deny{Deny::Reason::kUnmatchedHost, {}};

@@ -50,7 +50,12 @@ struct Principal {
 class AllowedRequest;
 
 struct Deny {
-  enum class Reason : std::uint8_t { kUnmatchedHost, kServiceDisabled };
+  enum class Reason : std::uint8_t {
+    kUnmatchedHost,
+    kServiceDisabled,
+    // Servers that merge "//" or drop ";parameters" would read a path of another service.
+    kAmbiguousPath,
+  };
   Reason reason = Reason::kUnmatchedHost;
   std::string service;  // when one matched
 };

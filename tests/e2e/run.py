@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end cases: tests/e2e/*.sh, each with its own temporary home and a hard time limit.
+"""Runs the end-to-end cases, tests/e2e/*.sh or those of --dir, each with its own temporary home and
+a hard time limit.
 
-    run.py [--binary build/agent-vault] [--jobs 2] [--repeat 1] [--keep] [NAME...]
+    run.py [--dir tests/e2e] [--binary build/agent-vault] [--jobs 2] [--repeat 1] [--keep] [NAME...]
 
 One line per case; the last line is exactly `N passed, N failed, N skipped`. A case passes with exit
 code 0 and is skipped with 77 (its last line then says why). A case that needs longer than the usual
@@ -82,7 +83,7 @@ def limit_of(script):
 
 
 def run_case(name, options):
-    script = os.path.join(HERE, name + ".sh")
+    script = os.path.join(options.dir, name + ".sh")
     case = tempfile.mkdtemp(prefix=f"av-{name}-")
     os.chmod(case, 0o755)
     for part in ("home", "tmp", "work"):
@@ -115,6 +116,7 @@ def report(name, status, elapsed, output):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", default=HERE, help="where the cases are")
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "agent-vault"))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=1)
@@ -128,10 +130,11 @@ def main():
         return supervise(options.supervise[1], int(options.supervise[0]))
 
     options.binary = os.path.abspath(options.binary)
+    options.dir = os.path.abspath(options.dir)
     if not os.access(options.binary, os.X_OK):
         print(f"run.py: no binary at {options.binary}", file=sys.stderr)
         return 1
-    known = sorted(file[:-3] for file in os.listdir(HERE) if file.endswith(".sh"))
+    known = sorted(file[:-3] for file in os.listdir(options.dir) if file.endswith(".sh"))
     names = [os.path.basename(name).removesuffix(".sh") for name in options.names] or known
     for name in names:
         if name not in known:
@@ -143,7 +146,7 @@ def main():
         return status
 
     # The slow ones first: the last minutes are then not one long case on one core.
-    names = sorted(names, key=lambda name: -limit_of(os.path.join(HERE, name + ".sh")))
+    names = sorted(names, key=lambda name: -limit_of(os.path.join(options.dir, name + ".sh")))
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         jobs = [pool.submit(run_case, name, options) for name in names * options.repeat]

@@ -1,6 +1,7 @@
 #include "cmd/ca_bundle.h"
 
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -15,15 +16,29 @@ using namespace av;  // NOLINT: a test
 
 namespace {
 
+std::string make_certificate(const char* name) {
+  const SystemClock clock;
+  const auto authority = proxy::CertificateAuthority::create(name, Millis{60'000}, clock);
+  REQUIRE(authority);
+  return authority->certificate_pem();
+}
+
 struct Files {
   Files() {
     std::string pattern = "/tmp/av-bundle-XXXXXX";
     path = ::mkdtemp(pattern.data());
-    std::ofstream(path / "own.pem") << "OWN";
-    std::ofstream(path / "extra.pem") << "EXTRA\n";
+    own = make_certificate("own");
+    extra = make_certificate("extra");
+    std::ofstream(path / "own.pem") << "words\n" << own << "more words";
+    std::ofstream(path / "extra.pem") << extra;
+    std::ofstream(path / "key") << "key of the store\n"
+                                << "-----BEGIN CERTIFICATE-----\nAAAA\n"
+                                << "-----END CERTIFICATE-----\n";
   }
   ~Files() { std::filesystem::remove_all(path); }
   std::filesystem::path path;
+  std::string own;
+  std::string extra;
 };
 
 cmd::EnvLookup lookup(const std::map<std::string, std::string>& variables) {
@@ -43,7 +58,33 @@ TEST_CASE("ca bundle: the user's bundle is the base, extra roots are kept, ours 
       {"NODE_EXTRA_CA_CERTS", (files.path / "extra.pem").string()}};
   const auto bundle = cmd::combined_bundle("CA\n", lookup(variables));
   REQUIRE(bundle);
-  CHECK(*bundle == "OWN\nEXTRA\nCA\n");
+  CHECK(bundle->pem == files.own + files.extra + "CA\n");
+  CHECK(bundle->warnings.empty());
+}
+
+TEST_CASE("ca bundle: of a file that is no bundle nothing is taken", "[cmd][ca_bundle]") {
+  const Files files;
+  // As the command of an earlier run would leave it.
+  std::filesystem::create_symlink(files.path / "key", files.path / "link.pem");
+  const std::string link = (files.path / "link.pem").string();
+  const std::map<std::string, std::string> variables{
+      {"SSL_CERT_FILE", link}, {"REQUESTS_CA_BUNDLE", link}, {"NODE_EXTRA_CA_CERTS", link}};
+  const auto bundle = cmd::combined_bundle("CA\n", lookup(variables));
+  REQUIRE(bundle);
+  CHECK(bundle->pem.find("key of the store") == std::string::npos);
+  CHECK(bundle->pem.find("AAAA\n-----END") == std::string::npos);
+  REQUIRE(bundle->warnings.size() == 3);
+  CHECK(bundle->warnings[0].find("SSL_CERT_FILE") == 0);
+  CHECK(bundle->warnings[1].find("REQUESTS_CA_BUNDLE") == 0);
+  CHECK(bundle->warnings[2].find("NODE_EXTRA_CA_CERTS") == 0);
+}
+
+TEST_CASE("ca bundle: a pipe in the place of a bundle is refused at once", "[cmd][ca_bundle]") {
+  const Files files;
+  REQUIRE(::mkfifo((files.path / "pipe").c_str(), 0600) == 0);
+  const std::map<std::string, std::string> variables{
+      {"SSL_CERT_FILE", (files.path / "pipe").string()}};
+  CHECK_FALSE(cmd::combined_bundle("CA\n", lookup(variables)));
 }
 
 TEST_CASE("ca bundle: a bundle that the user names must be readable", "[cmd][ca_bundle]") {

@@ -124,6 +124,25 @@ TEST_CASE("launcher: a hidden directory is readable at off and not at store",
   }
 }
 
+TEST_CASE("launcher: a directory above a hidden one can be renamed at off only",
+          "[isolation][launcher]") {
+  const Place place;
+  std::filesystem::create_directories(place.path / "a/b/hidden");
+  const auto moving = [&] {
+    const std::string base = place.path.string();
+    LaunchSpec spec =
+        spec_for(place, "for d in a a/b; do mv " + base + "/$d " + base + "/x 2>/dev/null && mv " +
+                            base + "/x " + base + "/$d && echo moved; done; echo new >" + base +
+                            "/a/b/file && cat " + base + "/a/b/file");
+    spec.hidden = {place.path / "a/b/hidden"};
+    return spec;
+  };
+  CHECK(run(Level::kOff, place, moving()).output == "moved\nmoved\nnew\n");
+  if (have_store()) {
+    CHECK(run(Level::kStore, place, moving()).output == "new\n");
+  }
+}
+
 TEST_CASE("launcher: a masked file shows its stand-in at store", "[isolation][launcher]") {
   const Place place;
   const auto masked = [&] {

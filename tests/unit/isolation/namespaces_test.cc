@@ -68,6 +68,18 @@ TEST_CASE("obstacles: each way of forbidding user namespaces has its own words",
   CHECK(error.hint.find("--isolation off") != std::string::npos);
 }
 
+TEST_CASE("obstacles: what can pass is no reason to go on without isolation",
+          "[isolation][obstacles]") {
+  for (const int error_number : {ENOSPC, EAGAIN, ENOMEM, EMFILE}) {
+    const auto error = explain_obstacle(kStepCreate, error_number, {});
+    CHECK(error.code != av::ErrorCode::kUnsupported);
+    CHECK(error.hint.find("try again") != std::string::npos);
+  }
+  SystemFacts never;
+  never.max_user_namespaces = 0;
+  CHECK(explain_obstacle(kStepCreate, ENOSPC, never).code == av::ErrorCode::kUnsupported);
+}
+
 TEST_CASE("level: names go both ways", "[isolation][level]") {
   CHECK(level_from_string("store") == Level::kStore);
   CHECK(level_from_string("strict") == Level::kStrict);

@@ -122,6 +122,7 @@ TEST_CASE("parser: request heads that two readers could read differently are ref
       {505, "GET / http/1.1\r\nHost: h\r\n\r\n"},
       {505, "GET / HTTP/1.10\r\nHost: h\r\n\r\n"},
       {400, "GET / HTTP/1.1\r\n\r\n"},
+      {400, "GET / HTTP/1.1\r\nHost:\r\n\r\n"},
       {400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"},
       {400, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
       {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
@@ -146,6 +147,15 @@ TEST_CASE("parser: a head may arrive at any split", "[proxy][http1]") {
     }
     CHECK(scanner.size() == head_size);
   }
+}
+
+TEST_CASE("parser: a refused head leaves no view into the one before it", "[proxy][http1]") {
+  RequestHead head;
+  REQUIRE(judge_request("GET / HTTP/1.1\r\nHost: h\r\n\r\n", head) == 0);
+  CHECK(judge_request(std::string(4000, 'A') + "\r\n\r\n", head) == 400);
+  CHECK(head.method.empty());
+  CHECK(head.target.empty());
+  CHECK(head.host.empty());
 }
 
 TEST_CASE("parser: endless heads and lines are cut off", "[proxy][http1]") {

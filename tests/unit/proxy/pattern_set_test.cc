@@ -145,6 +145,34 @@ TEST_CASE("scrub: long values are found whole", "[proxy][scrub]") {
   }
 }
 
+TEST_CASE("scrub: a short value inside a long one does not let the long one slip at a split",
+          "[proxy][scrub]") {
+  PatternSet set;
+  const std::string outer = "prefix-0123456789-suffix-SECRET";
+  set.add_value(outer);
+  set.add_value("0123456789");
+  set.compile();
+  const std::string text = "a " + outer + " b 0123456789 c";
+  for (std::size_t split = 0; split <= text.size(); ++split) {
+    INFO(split);
+    const std::string out = scrub_in_pieces(set, text, split);
+    CHECK(out.size() == text.size());
+    CHECK(out.find("SECRET") == std::string::npos);
+    CHECK(out.find("0123456789") == std::string::npos);
+  }
+}
+
+TEST_CASE("scrub: percent-encodings of other libraries are masked too", "[proxy][scrub]") {
+  const std::string value = "wJalr/K7+bPx(R)fi=CYz";
+  const PatternSet set = set_of(value);
+  for (const std::string form :
+       {"wJalr/K7%2BbPx%28R%29fi%3DCYz", "wJalr%2FK7%2BbPx(R)fi%3DCYz", "wJalr%2fK7+bPx%28R%29fi=CYz",
+        "wJalr/K7+bPx(R)fi=CYz"}) {
+    INFO(form);
+    CHECK(scrub_in_pieces(set, "x" + form + "y", 9).find("fi") == std::string::npos);
+  }
+}
+
 TEST_CASE("scrub: values too short to be told from chance are left alone", "[proxy][scrub]") {
   const PatternSet set = set_of("short");
   CHECK(set.empty());

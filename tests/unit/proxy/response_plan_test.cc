@@ -72,6 +72,12 @@ TEST_CASE("response: what cannot be searched is refused, only where something wa
   CHECK_FALSE(coded("gzip", nullptr).decode);
 }
 
+TEST_CASE("response: Connection cannot take the length of a body away", "[proxy][response]") {
+  const auto p = plan("HTTP/1.1 200 OK\r\nConnection: content-length\r\nContent-Length: 5\r\n\r\n",
+                      kGet, nullptr);
+  CHECK(p.head == "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+}
+
 TEST_CASE("response: an HTTP/1.0 client gets no chunks", "[proxy][response]") {
   const auto p = plan("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                       "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", nullptr);

@@ -99,3 +99,19 @@ TEST_CASE("policy: the words of the setting", "[vault][policy]") {
   CHECK_FALSE(unmatched_from_string("allow"));
   CHECK_FALSE(unmatched_from_string(""));
 }
+
+TEST_CASE("policy: a path that another reading gives to another service is refused", "[vault][policy]") {
+  const auto reason = [](std::string path) {
+    const auto result = Policy::decide(snapshot(UnmatchedPolicy::kPassthrough), {},
+                                       get("api.example.com", std::move(path)));
+    const auto* deny = std::get_if<Deny>(&result);
+    return deny != nullptr && deny->reason == Deny::Reason::kAmbiguousPath;
+  };
+  CHECK(reason("//off/x"));
+  CHECK(reason("/off;a=b/x"));
+  CHECK(reason("/v1;a/x"));
+  CHECK_FALSE(reason("/v1//x"));
+  CHECK_FALSE(reason("/v1/https://a.example/"));
+  CHECK_FALSE(reason("/v1/x;a=b"));
+  CHECK_FALSE(reason("/elsewhere//x"));
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Without a capability root still owns the settings of the kernel, and core_pattern is a program that
+# the kernel starts outside.
+set -eu
+. "$(dirname "$0")/attack.inc"
+[ "$(id -u)" = 0 ] || skip "needs root"
+[ -w /proc/sys/kernel/core_pattern ] || skip "/proc/sys is read-only here"
+attack_case <<'SH'
+for file in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe; do
+  value=$(cat $file) && echo "$value" >$file && echo "GOT to write $file"
+done
+(: >/proc/sysrq-trigger) && echo GOT sysrq
+SH
