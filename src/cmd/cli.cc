@@ -2,9 +2,9 @@
 
 #include <openssl/crypto.h>
 
-#include "cmd/option_set.h"
 #include <algorithm>
 #include <cstring>
+#include "cmd/option_set.h"
 
 #include "cmd/output.h"
 #include "core/exit_code.h"
@@ -107,7 +107,8 @@ Error unknown_command(std::string_view group, std::string_view word) {
   }
   const std::string near = vault::did_you_mean(word, candidates);
   // What stands where a command should may be anything, a pasted key too.
-  const std::string shown = word.size() <= 32 && word.find('=') == word.npos ? " '" + std::string(word) + "'" : "";
+  const std::string shown =
+      word.size() <= 32 && word.find('=') == word.npos ? " '" + std::string(word) + "'" : "";
   return usage_error(
       "unknown command" + shown + (group.empty() ? "" : " of `" + std::string(group) + "`"),
       near.empty() ? "see: " + joined(kProgram, group) + " --help"

@@ -1,6 +1,6 @@
 #pragma once
-// From words to a command that ran: finds the row of the table, lets an OptionSet parse the rest, prepares
-// what the row needs, runs it, prints the error if there is one.
+// From words to a command that ran: finds the row of the table, lets an OptionSet parse the rest,
+// prepares what the row needs, runs it, prints the error if there is one.
 
 #include <memory>
 #include <string>

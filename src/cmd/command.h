@@ -1,7 +1,7 @@
 #pragma once
 // The commands of the program are rows of one table (command_table.cc). A row says what the command
-// is called, what it is for, what must be ready before it runs, and how to set it up: OptionSet parses,
-// help, completions and the man page check read the same table.
+// is called, what it is for, what must be ready before it runs, and how to set it up: OptionSet
+// parses, help, completions and the man page check read the same table.
 
 #include <cstdio>
 #include <functional>

@@ -1,7 +1,7 @@
-#include "cmd/option_set.h"
 #include <algorithm>
 #include <array>
 #include <map>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/output.h"

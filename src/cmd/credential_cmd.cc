@@ -1,8 +1,8 @@
 #include <unistd.h>
 
-#include "cmd/option_set.h"
 #include <array>
 #include <nlohmann/json.hpp>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/credential_set.h"

@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include "cmd/option_set.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/env_file.h"
@@ -70,9 +70,9 @@ Expected<std::vector<NewValue>> take_pairs(Context& context, const SetOptions& o
   for (const std::string& entry : options.entries) {
     if (!entry.ends_with('=')) {
       // It may be a value in the wrong place: not shown.
-      return usage_error("word " + std::to_string(&entry - options.entries.data() + 1) +
-                             " is not KEY=VALUE",
-                         "name one KEY alone to be asked for it, or give every one as KEY=VALUE");
+      return usage_error(
+          "word " + std::to_string(&entry - options.entries.data() + 1) + " is not KEY=VALUE",
+          "name one KEY alone to be asked for it, or give every one as KEY=VALUE");
     }
     if (next >= context.argv_values.size()) {
       return usage_error("a value is missing");

@@ -1,8 +1,8 @@
-#include "cmd/option_set.h"
 #include <array>
 #include <charconv>
 #include <ctime>
 #include <thread>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/output.h"

@@ -8,7 +8,9 @@
 namespace av::cmd {
 namespace {
 
-CLI::Option* cli(void* option) { return static_cast<CLI::Option*>(option); }
+CLI::Option* cli(void* option) {
+  return static_cast<CLI::Option*>(option);
+}
 
 // CLI11 quotes the words it did not like; a word may hold a value.
 Error from_parse_error(const CLI::App& app, const OptionSet& options, const CLI::ParseError& e) {
@@ -94,8 +96,7 @@ OptionSet::Option* OptionSet::add_option(const std::string& names, std::string& 
   return keep(impl_->app.add_option(names, target, help));
 }
 
-OptionSet::Option* OptionSet::add_option(const std::string& names,
-                                         std::vector<std::string>& target,
+OptionSet::Option* OptionSet::add_option(const std::string& names, std::vector<std::string>& target,
                                          const std::string& help) {
   return keep(impl_->app.add_option(names, target, help));
 }
@@ -115,14 +116,18 @@ OptionSet::Option* OptionSet::add_flag(const std::string& names, bool& target,
   return keep(impl_->app.add_flag(names, target, help));
 }
 
-void OptionSet::footer(const std::string& text) { impl_->app.footer(text); }
+void OptionSet::footer(const std::string& text) {
+  impl_->app.footer(text);
+}
 
 void OptionSet::take_rest(const std::string& usage) {
   impl_->app.prefix_command();
   footer(usage);
 }
 
-std::vector<std::string> OptionSet::rest() const { return impl_->app.remaining(); }
+std::vector<std::string> OptionSet::rest() const {
+  return impl_->app.remaining();
+}
 
 bool OptionSet::has(const std::string& name) const {
   return impl_->app.get_option_no_throw(name) != nullptr;
@@ -138,7 +143,9 @@ std::vector<OptionSet::Listed> OptionSet::list() const {
   return all;
 }
 
-std::string OptionSet::help() const { return impl_->app.help(); }
+std::string OptionSet::help() const {
+  return impl_->app.help();
+}
 
 Expected<OptionSet::Parsed> OptionSet::parse(const std::vector<std::string>& words) {
   // CLI11 takes them from the back.

@@ -3,11 +3,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmd/option_set.h"
 #include <array>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include "cmd/option_set.h"
 
 #include "cmd/agent_setup.h"
 #include "cmd/ca_bundle.h"

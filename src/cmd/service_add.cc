@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include "cmd/option_set.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/output.h"
@@ -253,8 +253,9 @@ Status warn_about_missing(Context& context, const std::string& vault, const Serv
   for (const vault::Service& service : services) {
     for (const vault::Substitution& substitution : service.substitutions) {
       if (substitution.in(vault::Surface::kBody) || substitution.in(vault::Surface::kWebSocket)) {
-        warn(context, "service '" + service.name + "': substitution in body and websocket has no "
-                      "effect in this version");
+        warn(context, "service '" + service.name +
+                          "': substitution in body and websocket has no "
+                          "effect in this version");
       }
     }
     for (const std::string& key : service.credential_keys()) {
@@ -295,8 +296,7 @@ Run setup_service_add(OptionSet& app) {
   app.add_option("--query", o->query, "api-key: query parameter instead of a header");
   app.add_option("--header", o->headers, "custom: 'Name: text {{ KEY }}', repeatable")
       ->repeatable();
-  app.add_option("--method", o->methods, "only these methods, repeatable")
-      ->repeatable();
+  app.add_option("--method", o->methods, "only these methods, repeatable")->repeatable();
   app.add_option("--env", o->env, "VAR=KEY: the child finds the placeholder of KEY in VAR")
       ->repeatable();
   app.add_option("--placeholder", o->placeholder, "shape of the placeholder: 'sk-{40}'");

@@ -1,7 +1,7 @@
-#include "cmd/option_set.h"
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/output.h"

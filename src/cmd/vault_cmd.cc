@@ -1,6 +1,6 @@
-#include "cmd/option_set.h"
 #include <array>
 #include <nlohmann/json.hpp>
+#include "cmd/option_set.h"
 
 #include "cmd/cli.h"
 #include "cmd/output.h"

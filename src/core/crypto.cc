@@ -60,17 +60,16 @@ Expected<Bytes> seal(const Secret& key, std::string_view plaintext, std::string_
   ossl::CipherCtx ctx(EVP_CIPHER_CTX_new());
   int written = 0;
   int final_written = 0;
-  const bool ok =
-      ctx != nullptr && key.reveal([&](std::string_view k) {
-        return EVP_EncryptInit_ex2(ctx.get(), aes_256_gcm(), as_bytes(k), out.data(), nullptr) == 1;
-      }) &&
-      EVP_EncryptUpdate(ctx.get(), nullptr, &written, as_bytes(associated),
-                        static_cast<int>(associated.size())) == 1 &&
-      EVP_EncryptUpdate(ctx.get(), ciphertext, &written, as_bytes(plaintext),
-                        static_cast<int>(plaintext.size())) == 1 &&
-      EVP_EncryptFinal_ex(ctx.get(), ciphertext + written, &final_written) == 1 &&
-      EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_GET_TAG, static_cast<int>(kTagSize),
-                          ciphertext + plaintext.size()) == 1;
+  const bool ok = ctx != nullptr && key.reveal([&](std::string_view k) {
+    return EVP_EncryptInit_ex2(ctx.get(), aes_256_gcm(), as_bytes(k), out.data(), nullptr) == 1;
+  }) &&
+                  EVP_EncryptUpdate(ctx.get(), nullptr, &written, as_bytes(associated),
+                                    static_cast<int>(associated.size())) == 1 &&
+                  EVP_EncryptUpdate(ctx.get(), ciphertext, &written, as_bytes(plaintext),
+                                    static_cast<int>(plaintext.size())) == 1 &&
+                  EVP_EncryptFinal_ex(ctx.get(), ciphertext + written, &final_written) == 1 &&
+                  EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_GET_TAG, static_cast<int>(kTagSize),
+                                      ciphertext + plaintext.size()) == 1;
   if (!ok) {
     return ossl::error("cannot encrypt");
   }
@@ -91,18 +90,16 @@ Expected<Secret> open(const Secret& key, std::span<const std::uint8_t> sealed,
   ossl::CipherCtx ctx(EVP_CIPHER_CTX_new());
   int written = 0;
   int final_written = 0;
-  const bool ok =
-      ctx != nullptr && key.reveal([&](std::string_view k) {
-        return EVP_DecryptInit_ex2(ctx.get(), aes_256_gcm(), as_bytes(k), sealed.data(),
-                                   nullptr) == 1;
-      }) &&
-      EVP_DecryptUpdate(ctx.get(), nullptr, &written, as_bytes(associated),
-                        static_cast<int>(associated.size())) == 1 &&
-      EVP_DecryptUpdate(ctx.get(), out, &written, ciphertext.data(),
-                        static_cast<int>(ciphertext.size())) == 1 &&
-      EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_SET_TAG, static_cast<int>(kTagSize),
-                          tag.data()) == 1 &&
-      EVP_DecryptFinal_ex(ctx.get(), out + written, &final_written) == 1;
+  const bool ok = ctx != nullptr && key.reveal([&](std::string_view k) {
+    return EVP_DecryptInit_ex2(ctx.get(), aes_256_gcm(), as_bytes(k), sealed.data(), nullptr) == 1;
+  }) &&
+                  EVP_DecryptUpdate(ctx.get(), nullptr, &written, as_bytes(associated),
+                                    static_cast<int>(associated.size())) == 1 &&
+                  EVP_DecryptUpdate(ctx.get(), out, &written, ciphertext.data(),
+                                    static_cast<int>(ciphertext.size())) == 1 &&
+                  EVP_CIPHER_CTX_ctrl(ctx.get(), EVP_CTRL_GCM_SET_TAG, static_cast<int>(kTagSize),
+                                      tag.data()) == 1 &&
+                  EVP_DecryptFinal_ex(ctx.get(), out + written, &final_written) == 1;
   if (!ok) {
     (void)ossl::drain_errors();
     return make_error(ErrorCode::kCrypto, "sealed value does not authenticate");
@@ -110,7 +107,9 @@ Expected<Secret> open(const Secret& key, std::span<const std::uint8_t> sealed,
   return plain;
 }
 
-Digest sha256(std::string_view bytes) { return sha256(bytes, {}); }
+Digest sha256(std::string_view bytes) {
+  return sha256(bytes, {});
+}
 
 Digest sha256(std::string_view a, std::string_view b) {
   Digest digest{};

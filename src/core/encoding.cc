@@ -32,8 +32,12 @@ bool is_unreserved(unsigned char c) {
          c == '.' || c == '_' || c == '~';
 }
 
-void put(std::string& out, char c) { out.push_back(c); }
-void put(SecretBuffer& out, char c) { out.push_back(c); }
+void put(std::string& out, char c) {
+  out.push_back(c);
+}
+void put(SecretBuffer& out, char c) {
+  out.push_back(c);
+}
 
 template <typename Out>
 void base64_to(Out& out, std::string_view bytes, Base64 kind) {
@@ -197,7 +201,9 @@ std::optional<std::size_t> from_base64(std::string_view text, std::span<std::uin
   return written;
 }
 
-void append_percent(SecretBuffer& out, std::string_view bytes) { percent_to(out, bytes); }
+void append_percent(SecretBuffer& out, std::string_view bytes) {
+  percent_to(out, bytes);
+}
 
 std::string percent(std::string_view bytes) {
   std::string out;
@@ -205,7 +211,9 @@ std::string percent(std::string_view bytes) {
   return out;
 }
 
-void append_json_escaped(SecretBuffer& out, std::string_view bytes) { json_to(out, bytes); }
+void append_json_escaped(SecretBuffer& out, std::string_view bytes) {
+  json_to(out, bytes);
+}
 
 std::string json_escaped(std::string_view text) {
   std::string out;
@@ -253,11 +261,10 @@ std::string printable(std::string_view text) {
       ++i;
       continue;
     }
-    const bool deceptive = code < 0xa0 || code == 0xad || code == 0x61c ||
-                           (code >= 0x200b && code <= 0x200f) ||
-                           (code >= 0x2028 && code <= 0x202e) ||
-                           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
-                           (code >= 0xe0000 && code <= 0xe0fff);
+    const bool deceptive =
+        code < 0xa0 || code == 0xad || code == 0x61c || (code >= 0x200b && code <= 0x200f) ||
+        (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+        code == 0xfeff || (code >= 0xe0000 && code <= 0xe0fff);
     if (deceptive) {
       out += "\\u{";
       bool started = false;

@@ -20,8 +20,7 @@ namespace av::encoding {
 
 enum class Base64 { kStandard, kUrl };  // RFC 4648 section 4 (padded) and 5 (unpadded)
 [[nodiscard]] std::string base64(std::string_view bytes, Base64 alphabet = Base64::kStandard);
-void append_base64(SecretBuffer& out, std::string_view bytes,
-                   Base64 alphabet = Base64::kStandard);
+void append_base64(SecretBuffer& out, std::string_view bytes, Base64 alphabet = Base64::kStandard);
 
 // Strict: right alphabet, right padding or none, no white space, no stray bits. Returns the number
 // of bytes written, or nullopt. `out` must hold base64_decoded_bound(text.size()) bytes.

@@ -40,7 +40,8 @@ struct [[nodiscard]] Error {
 // The stable machine-readable name of a code, as `--json` prints it ("not_found").
 [[nodiscard]] std::string_view to_string(ErrorCode code);
 
-// "No such file or directory" for an errno value; chooses kNoSpace, kNotFound, kNotPermitted or kIo.
+// "No such file or directory" for an errno value; chooses kNoSpace, kNotFound, kNotPermitted or
+// kIo.
 [[nodiscard]] Error errno_error(int error_number, std::string what, std::string hint = {});
 
 }  // namespace av

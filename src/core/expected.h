@@ -1,6 +1,7 @@
 #pragma once
-// Expected<T, E = Error>: a value or an error. The subset of C++23 std::expected that we use; it becomes an
-// alias when both compilers ship that header. Reading the wrong side is a bug and aborts.
+// Expected<T, E = Error>: a value or an error. The subset of C++23 std::expected that we use; it
+// becomes an alias when both compilers ship that header. Reading the wrong side is a bug and
+// aborts.
 
 #include <cstdlib>
 #include <type_traits>
@@ -110,8 +111,8 @@ using Status = Expected<void>;
     leave ::av::unexpected(std::move(result.error()));      \
   }                                                         \
   declaration = std::move(*result)
-#define AV_CHECK_IMPL(result, leave, expression)         \
-  auto result = (expression);                            \
-  if (!result) {                                         \
-    leave ::av::unexpected(std::move(result.error()));   \
+#define AV_CHECK_IMPL(result, leave, expression)       \
+  auto result = (expression);                          \
+  if (!result) {                                       \
+    leave ::av::unexpected(std::move(result.error())); \
   }

@@ -179,8 +179,8 @@ Expected<std::string> read_file(const std::filesystem::path& path, std::size_t l
     }
     text.append(chunk, 0, static_cast<std::size_t>(got));
     if (text.size() > limit) {
-      return make_error(ErrorCode::kInvalid, path.string() + " is larger than " +
-                                                 std::to_string(limit) + " bytes");
+      return make_error(ErrorCode::kInvalid,
+                        path.string() + " is larger than " + std::to_string(limit) + " bytes");
     }
   }
 }

@@ -39,8 +39,9 @@ namespace fs {
 
 // Where the user's data and settings live. AGENT_VAULT_HOME wins; else XDG, else $HOME.
 struct Paths {
-  std::filesystem::path data;    // $AGENT_VAULT_HOME or $XDG_DATA_HOME/agent-vault
-  std::filesystem::path config;  // $XDG_CONFIG_HOME/agent-vault (with AGENT_VAULT_HOME: data/config)
+  std::filesystem::path data;  // $AGENT_VAULT_HOME or $XDG_DATA_HOME/agent-vault
+  std::filesystem::path
+      config;  // $XDG_CONFIG_HOME/agent-vault (with AGENT_VAULT_HOME: data/config)
   [[nodiscard]] std::filesystem::path database() const { return data / "vault.db"; }
   [[nodiscard]] std::filesystem::path key_file() const { return data / "key"; }
   [[nodiscard]] std::filesystem::path audit() const { return data / "audit"; }
@@ -52,7 +53,8 @@ struct Paths {
 // that belongs to somebody else.
 [[nodiscard]] Status make_private_directory(const std::filesystem::path& path);
 
-// Writes to a temporary file beside `path`, fsyncs it, renames it over `path`, fsyncs the directory.
+// Writes to a temporary file beside `path`, fsyncs it, renames it over `path`, fsyncs the
+// directory.
 [[nodiscard]] Status replace_file(const std::filesystem::path& path, std::string_view contents,
                                   unsigned mode = 0600);
 

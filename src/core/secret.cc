@@ -131,7 +131,9 @@ void SecretBuffer::reserve(std::size_t capacity) {
   capacity_ = capacity;
 }
 
-void SecretBuffer::clear() noexcept { truncate(0); }
+void SecretBuffer::clear() noexcept {
+  truncate(0);
+}
 
 void SecretBuffer::truncate(std::size_t size) noexcept {
   assert(size <= size_);

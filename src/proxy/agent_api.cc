@@ -25,7 +25,9 @@ std::string respond(int status, std::string_view type, std::string_view body, bo
   return out;
 }
 
-std::string json_string(std::string_view text) { return '"' + encoding::json_escaped(text) + '"'; }
+std::string json_string(std::string_view text) {
+  return '"' + encoding::json_escaped(text) + '"';
+}
 
 std::string discover(const Worker& worker) {
   const vault::PolicySnapshot& snapshot = *worker.snapshot;
@@ -34,7 +36,8 @@ std::string discover(const Worker& worker) {
   for (const vault::Service& service : snapshot.matcher.services()) {
     if (service.enabled) {
       json += first ? "" : ",";
-      json += "{\"name\":" + json_string(service.name) + ",\"host\":" + json_string(service.matcher_text()) +
+      json += "{\"name\":" + json_string(service.name) +
+              ",\"host\":" + json_string(service.matcher_text()) +
               ",\"auth_type\":" + json_string(vault::auth_type_name(service.auth)) + '}';
       first = false;
     }

@@ -1,6 +1,6 @@
 #pragma once
-// Who is asking: the token of Proxy-Authorization (or Authorization, on the API) against the hash of
-// the session's. Constant time in the token.
+// Who is asking: the token of Proxy-Authorization (or Authorization, on the API) against the hash
+// of the session's. Constant time in the token.
 
 #include <optional>
 #include <string_view>

@@ -1,7 +1,7 @@
 #pragma once
 // Reading what follows a head: a buffer that is handed back when idle, and a puller that takes the
-// framing off. Memory is bounded by one buffer per direction, whatever the body's size; back-pressure
-// is the puller not being called.
+// framing off. Memory is bounded by one buffer per direction, whatever the body's size;
+// back-pressure is the puller not being called.
 
 #include <cstdint>
 #include <memory>

@@ -36,8 +36,7 @@ bool add_extension(X509* certificate, X509* issuer, int nid, const char* value) 
 
 // Subject alternative name without OpenSSL's text syntax: a host must never be parsed as options.
 bool add_subject_alt_name(X509* certificate, std::string_view host, bool critical) {
-  std::unique_ptr<GENERAL_NAMES, ossl::Free<GENERAL_NAMES_free>> names(
-      sk_GENERAL_NAME_new_null());
+  std::unique_ptr<GENERAL_NAMES, ossl::Free<GENERAL_NAMES_free>> names(sk_GENERAL_NAME_new_null());
   std::unique_ptr<GENERAL_NAME, ossl::Free<GENERAL_NAME_free>> name(GENERAL_NAME_new());
   if (names == nullptr || name == nullptr) {
     return false;
@@ -52,8 +51,7 @@ bool add_subject_alt_name(X509* certificate, std::string_view host, bool critica
   } else {
     (void)ossl::drain_errors();
     ASN1_IA5STRING* const dns = ASN1_IA5STRING_new();
-    if (dns == nullptr ||
-        ASN1_STRING_set(dns, bare.data(), static_cast<int>(bare.size())) != 1) {
+    if (dns == nullptr || ASN1_STRING_set(dns, bare.data(), static_cast<int>(bare.size())) != 1) {
       ASN1_IA5STRING_free(dns);
       return false;
     }
@@ -75,13 +73,13 @@ Expected<ossl::X509Cert> new_certificate(std::int64_t not_before, std::int64_t n
   serial[0] = static_cast<std::uint8_t>((serial[0] & 0x7fU) | 0x40U);  // positive, full length
   const std::unique_ptr<BIGNUM, ossl::Free<BN_free>> number(
       BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr));
-  const bool ok = certificate != nullptr && number != nullptr &&
-                  X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
-                  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) !=
-                      nullptr &&
-                  ASN1_TIME_set(X509_getm_notBefore(certificate.get()), not_before) != nullptr &&
-                  ASN1_TIME_set(X509_getm_notAfter(certificate.get()), not_after) != nullptr &&
-                  X509_set_pubkey(certificate.get(), public_key) == 1;
+  const bool ok =
+      certificate != nullptr && number != nullptr &&
+      X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
+      BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
+      ASN1_TIME_set(X509_getm_notBefore(certificate.get()), not_before) != nullptr &&
+      ASN1_TIME_set(X509_getm_notAfter(certificate.get()), not_after) != nullptr &&
+      X509_set_pubkey(certificate.get(), public_key) == 1;
   if (!ok) {
     return ossl::error("cannot make a certificate");
   }
@@ -151,8 +149,7 @@ Expected<CertificateAuthority> CertificateAuthority::from_pem(std::string_view c
   if (X509_check_private_key(certificate.get(), key.get()) != 1 ||
       X509_check_ca(certificate.get()) != 1) {
     (void)ossl::drain_errors();
-    return make_error(ErrorCode::kInvalid,
-                      "the stored certificate authority does not fit its key",
+    return make_error(ErrorCode::kInvalid, "the stored certificate authority does not fit its key",
                       "agent-vault ca rotate");
   }
   CertificateAuthority authority;
@@ -211,15 +208,14 @@ Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(std::string_view 
   // empty, and then the alternative name must be critical (RFC 5280 section 4.1.2.6).
   const bool nameless = host.size() > 64;
   const bool named = nameless || set_common_name(X509_get_subject_name(leaf.get()), host);
-  const bool ok =
-      named && X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1 &&
-      add_subject_alt_name(leaf.get(), host, /*critical=*/nameless) &&
-      add_extension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") &&
-      add_extension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature") &&
-      add_extension(leaf.get(), issuer, NID_ext_key_usage, "serverAuth") &&
-      add_extension(leaf.get(), issuer, NID_subject_key_identifier, "hash") &&
-      add_extension(leaf.get(), issuer, NID_authority_key_identifier, "keyid:always") &&
-      X509_sign(leaf.get(), key_.get(), EVP_sha256()) != 0;
+  const bool ok = named && X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1 &&
+                  add_subject_alt_name(leaf.get(), host, /*critical=*/nameless) &&
+                  add_extension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+                  add_extension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature") &&
+                  add_extension(leaf.get(), issuer, NID_ext_key_usage, "serverAuth") &&
+                  add_extension(leaf.get(), issuer, NID_subject_key_identifier, "hash") &&
+                  add_extension(leaf.get(), issuer, NID_authority_key_identifier, "keyid:always") &&
+                  X509_sign(leaf.get(), key_.get(), EVP_sha256()) != 0;
   if (!ok) {
     return ossl::error("cannot make a certificate for " + std::string(host));
   }

@@ -52,15 +52,16 @@ Outcome<ResolvedPtr> CredentialResolver::open(const vault::AllowedRequest& reque
       fault.proposal_host = request.identity().authority.host;
       return fault;
     }
-    auto opened = key_ring.open(vault::SealContext{snapshot.vault_uid, "credential", key,
-                                                   sealed->second.version},
-                                sealed->second.sealed);
+    auto opened = key_ring.open(
+        vault::SealContext{snapshot.vault_uid, "credential", key, sealed->second.version},
+        sealed->second.sealed);
     if (!opened) {
       Fault fault;
       fault.status = 502;
       fault.code = "credential_unreadable";
       fault.message = "the credential " + key + " cannot be opened: " + opened.error().message;
-      fault.help = "the owner of the vault can set it again: agent-vault vault credential set " + key;
+      fault.help =
+          "the owner of the vault can set it again: agent-vault vault credential set " + key;
       return fault;
     }
     opened->reveal([&](std::string_view value) { resolved->patterns_.add_value(value); });
@@ -82,9 +83,8 @@ Outcome<ResolvedPtr> CredentialResolver::open(const vault::AllowedRequest& reque
 }
 
 void CredentialResolver::sweep(std::int64_t now_ms) {
-  std::erase_if(cache_, [&](const auto& item) {
-    return now_ms - item.second.opened_ms >= kKeep.count();
-  });
+  std::erase_if(cache_,
+                [&](const auto& item) { return now_ms - item.second.opened_ms >= kKeep.count(); });
 }
 
 }  // namespace av::proxy

@@ -58,17 +58,16 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
   switch (deny.reason) {
     case vault::Deny::Reason::kUnmatchedHost:
       fault.code = "forbidden";
-      fault.message = "no service of this vault covers " + identity.method + ' ' + host +
-                      identity.target.path;
-      fault.help = "the owner of the vault can add one: agent-vault vault service add --host " +
-                   host;
+      fault.message =
+          "no service of this vault covers " + identity.method + ' ' + host + identity.target.path;
+      fault.help =
+          "the owner of the vault can add one: agent-vault vault service add --host " + host;
       break;
     case vault::Deny::Reason::kServiceDisabled:
       fault.code = "service_disabled";
       fault.message = "the service " + deny.service + " is switched off";
-      fault.help =
-          "the owner of the vault can switch it on: agent-vault vault service enable " +
-          deny.service;
+      fault.help = "the owner of the vault can switch it on: agent-vault vault service enable " +
+                   deny.service;
       break;
     case vault::Deny::Reason::kAmbiguousPath:
       fault.status = 400;
@@ -117,9 +116,9 @@ Exchange::Exchange(Worker& worker, ClientSide client, vault::RequestIdentity ide
 
 Exchange::~Exchange() {
   record_.event = "request";
-  record_.latency_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                           worker_.clock.steady() - started_)
-                           .count();
+  record_.latency_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(worker_.clock.steady() - started_)
+          .count();
   record_.bytes_in = pumped_;
   // The use of a credential is on record already (audit_use); nothing is left to refuse here.
   (void)worker_.audit.append(record_);
@@ -181,9 +180,9 @@ Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
 
 Awaitable<Outcome<UpstreamPtr>> Exchange::acquire(const OutboundRequest& request, bool fresh) {
   const vault::RequestIdentity& identity = request.identity();
-  std::string key = UpstreamPool::key(
-      identity.scheme, identity.authority,
-      request.credential() == nullptr ? "" : request.credential()->identity());
+  std::string key =
+      UpstreamPool::key(identity.scheme, identity.authority,
+                        request.credential() == nullptr ? "" : request.credential()->identity());
   if (!fresh && !request.websocket()) {
     if (UpstreamPtr pooled = worker_.pool.take(key)) {
       co_return std::move(pooled);
@@ -252,8 +251,7 @@ Awaitable<void> Exchange::pump_request_body(UpstreamConnection& upstream) {
   SecretBuffer out;
   for (bool more = true; more;) {
     const auto piece = co_await request_body_.next(kBodyStall);
-    if (piece.state == BodyReader::State::kMalformed ||
-        piece.state == BodyReader::State::kBroken) {
+    if (piece.state == BodyReader::State::kMalformed || piece.state == BodyReader::State::kBroken) {
       request_sent_ = false;
       if (!pump_stopping_) {
         body_malformed_ = piece.state == BodyReader::State::kMalformed;
@@ -415,7 +413,7 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request, Upstrea
     co_await stop_pump(*upstream, kDrainTimeout);
     co_return false;
   }
-  co_return complete && plan.client_keep_alive && request_body_.ended();
+  co_return complete&& plan.client_keep_alive&& request_body_.ended();
 }
 
 // Streams the body: framing off, coding off where it must be searched, scrub, framing on.
@@ -436,8 +434,7 @@ Awaitable<bool> Exchange::relay_body(ResponsePlan& plan, const PatternSet* patte
       piece = co_await next_piece(body);
     }
     const bool end = piece.state == BodyReader::State::kEnd;
-    if (piece.state == BodyReader::State::kBroken ||
-        piece.state == BodyReader::State::kMalformed) {
+    if (piece.state == BodyReader::State::kBroken || piece.state == BodyReader::State::kMalformed) {
       // The client sees a cut body, never one that looks complete.
       note_broken_body(piece.state == BodyReader::State::kMalformed ? "upstream_protocol"
                                                                     : "upstream_truncated");
@@ -499,12 +496,13 @@ Awaitable<bool> Exchange::refuse(const Fault& fault) {
   if (client_broke_) {
     co_return false;
   }
-  const bool readable = !body_malformed_ && (request_body_.ended() || !client_.head.expect_continue);
+  const bool readable =
+      !body_malformed_ && (request_body_.ended() || !client_.head.expect_continue);
   const bool drained = readable && co_await drain_request_body();
   const bool keep = drained && client_.head.keep_alive && !worker_.draining;
   const std::string response = fault_response(fault, !keep, identity_.method == "HEAD");
   const Io io = co_await send_to_client(response);
-  co_return io == Io::kOk && keep;
+  co_return io == Io::kOk&& keep;
 }
 
 // Reads a small rest of the request's body, so that the connection can go on.
@@ -514,8 +512,8 @@ Awaitable<bool> Exchange::drain_request_body() {
     const auto piece = co_await request_body_.next(kDrainTimeout);
     drained += piece.data.size();
     pumped_ += piece.data.size();
-    if (piece.state == BodyReader::State::kMalformed ||
-        piece.state == BodyReader::State::kBroken || drained > kMaxDrain) {
+    if (piece.state == BodyReader::State::kMalformed || piece.state == BodyReader::State::kBroken ||
+        drained > kMaxDrain) {
       co_return false;
     }
   }

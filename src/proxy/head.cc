@@ -6,7 +6,9 @@
 namespace av::proxy {
 namespace {
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 constexpr auto kTokenChars = [] {
   std::array<bool, 256> table{};

@@ -72,8 +72,8 @@ struct HeadError {
   const char* message = "";
 };
 
-// Interprets the fields of a parsed head: framing, connection options, Host. Refuses everything that
-// two readers could read differently (RFC 9112 sections 6.1, 6.3, 11.2).
+// Interprets the fields of a parsed head: framing, connection options, Host. Refuses everything
+// that two readers could read differently (RFC 9112 sections 6.1, 6.3, 11.2).
 [[nodiscard]] std::optional<HeadError> check_request_head(RequestHead& head);
 // `request_method` decides whether there is a body (HEAD) and what a 1xx/204/304 means.
 [[nodiscard]] std::optional<HeadError> check_response_head(ResponseHead& head,

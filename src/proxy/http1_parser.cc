@@ -9,7 +9,9 @@ namespace {
 constexpr std::size_t kMaxTrailerSize = std::size_t{16} << 10;
 constexpr unsigned kMaxExtension = 256;
 
-constexpr HeadError bad(const char* message) { return HeadError{400, "bad_request", message}; }
+constexpr HeadError bad(const char* message) {
+  return HeadError{400, "bad_request", message};
+}
 
 bool is_value_char(char c) {
   const auto u = static_cast<unsigned char>(c);
@@ -39,7 +41,8 @@ int hex_digit(char c) {
   return -1;
 }
 
-// Removes one CRLF-terminated line from the front; the scanner has made sure that every LF has its CR.
+// Removes one CRLF-terminated line from the front; the scanner has made sure that every LF has its
+// CR.
 std::string_view take_line(std::string_view& rest) {
   const std::size_t end = rest.find('\n');
   const std::string_view line = rest.substr(0, end - 1);
@@ -274,11 +277,26 @@ ChunkDecoder::Result ChunkDecoder::decode(char* data, std::size_t size) {
 }
 
 bool parse_trailers(std::string_view section, std::vector<Field>& fields) {
-  static constexpr std::string_view kForbidden[] = {
-      "transfer-encoding", "content-length",   "host",          "authorization", "cookie",
-      "set-cookie",        "content-encoding", "content-type",  "content-range", "trailer",
-      "connection",        "te",               "upgrade",       "keep-alive",    "cache-control",
-      "expect",            "max-forwards",     "range",         "location",      "alt-svc"};
+  static constexpr std::string_view kForbidden[] = {"transfer-encoding",
+                                                    "content-length",
+                                                    "host",
+                                                    "authorization",
+                                                    "cookie",
+                                                    "set-cookie",
+                                                    "content-encoding",
+                                                    "content-type",
+                                                    "content-range",
+                                                    "trailer",
+                                                    "connection",
+                                                    "te",
+                                                    "upgrade",
+                                                    "keep-alive",
+                                                    "cache-control",
+                                                    "expect",
+                                                    "max-forwards",
+                                                    "range",
+                                                    "location",
+                                                    "alt-svc"};
   while (!section.empty()) {
     const std::string_view line = take_line(section);
     Field field;

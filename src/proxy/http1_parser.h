@@ -55,7 +55,15 @@ class ChunkDecoder {
 
  private:
   enum class Step : std::uint8_t {
-    kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kDone, kBad
+    kSize,
+    kExtension,
+    kSizeLf,
+    kData,
+    kDataCr,
+    kDataLf,
+    kTrailer,
+    kDone,
+    kBad
   };
   bool take_size_byte(char c);
   bool take_trailer_byte(char c);

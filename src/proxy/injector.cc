@@ -25,12 +25,14 @@ Fault credential_invalid(std::string_view key) {
   fault.code = "credential_invalid";
   fault.message = "the value of " + std::string(key) +
                   " has a line break or another control character and cannot go into a header";
-  fault.help = "the owner of the vault can set it again without: agent-vault vault credential set " +
-               std::string(key);
+  fault.help =
+      "the owner of the vault can set it again without: agent-vault vault credential set " +
+      std::string(key);
   return fault;
 }
 
-// RFC 9110 section 5.5: CR, LF and NUL in a field value are an injection; other controls are invalid.
+// RFC 9110 section 5.5: CR, LF and NUL in a field value are an injection; other controls are
+// invalid.
 bool fits_header(std::string_view value) {
   for (const char c : value) {
     const auto u = static_cast<unsigned char>(c);
@@ -97,9 +99,7 @@ class Rendering {
   }
 
  private:
-  void plan(const vault::BearerAuth& auth) {
-    add("Authorization", "Bearer ", auth.token_key);
-  }
+  void plan(const vault::BearerAuth& auth) { add("Authorization", "Bearer ", auth.token_key); }
   void plan(const vault::BasicAuth& auth) {
     SecretBuffer pair;
     pair.append(auth.username_literal);
@@ -271,8 +271,8 @@ std::string inspectable_codings(std::string_view accept_encoding) {
       kept += kept.empty() ? "" : ", ";
       kept += item;
     }
-    accept_encoding = comma == std::string_view::npos ? std::string_view()
-                                                      : accept_encoding.substr(comma + 1);
+    accept_encoding =
+        comma == std::string_view::npos ? std::string_view() : accept_encoding.substr(comma + 1);
   }
   return kept.empty() ? "identity" : kept;
 }

@@ -15,8 +15,8 @@
 namespace av::proxy {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 using Executor = asio::io_context::executor_type;
 template <typename T = void>

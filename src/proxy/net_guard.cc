@@ -27,13 +27,13 @@ IpAddress mapped(std::span<const std::uint8_t> v4) {
 
 // IANA special-purpose registries (RFC 6890 and successors): nothing here is the public internet.
 constexpr std::string_view kPrivateRanges[] = {
-    "0.0.0.0/8",       "10.0.0.0/8",      "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
-    "172.16.0.0/12",   "192.0.0.0/24",    "192.0.2.0/24",   "192.31.196.0/24", "192.52.193.0/24",
-    "192.88.99.0/24",  "192.168.0.0/16",  "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24",
-    "203.0.113.0/24",  "224.0.0.0/4",     "240.0.0.0/4",    "::/128",         "::1/128",
-    "::/96",           "100::/64",        "2001::/23",      "2001:db8::/32",  "2002::/16",
-    "3fff::/20",       "5f00::/16",       "fc00::/7",       "fe80::/10",      "fec0::/10",
-    "ff00::/8",        "64:ff9b:1::/48"};
+    "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
+    "172.16.0.0/12",  "192.0.0.0/24",   "192.0.2.0/24",    "192.31.196.0/24", "192.52.193.0/24",
+    "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
+    "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",     "::/128",          "::1/128",
+    "::/96",          "100::/64",       "2001::/23",       "2001:db8::/32",   "2002::/16",
+    "3fff::/20",      "5f00::/16",      "fc00::/7",        "fe80::/10",       "fec0::/10",
+    "ff00::/8",       "64:ff9b:1::/48"};
 constexpr std::string_view kMetadata[] = {"169.254.169.254", "169.254.170.2",   "169.254.170.23",
                                           "168.63.129.16",   "100.100.100.200", "fd00:ec2::254",
                                           "fd00:ec2::23",    "192.0.0.192"};
@@ -71,7 +71,9 @@ std::optional<unsigned> parse_number(std::string_view text, unsigned limit) {
 
 }  // namespace
 
-bool IpAddress::is_v4() const { return has_prefix(*this, kV4Mapped); }
+bool IpAddress::is_v4() const {
+  return has_prefix(*this, kV4Mapped);
+}
 
 std::string IpAddress::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -125,9 +127,8 @@ Expected<Cidr> parse_cidr(std::string_view text) {
   if (slash != std::string_view::npos) {
     const auto number = parse_number(text.substr(slash + 1), width);
     if (!number) {
-      return make_error(ErrorCode::kInvalid,
-                        "the prefix length is not between 0 and " + std::to_string(width) + ": " +
-                            std::string(text));
+      return make_error(ErrorCode::kInvalid, "the prefix length is not between 0 and " +
+                                                 std::to_string(width) + ": " + std::string(text));
     }
     prefix = *number;
   }
@@ -206,10 +207,9 @@ bool NetGuard::allows(const IpAddress& address) const {
       return std::any_of(options_.allow_net.begin(), options_.allow_net.end(),
                          [&](const Cidr& range) { return range.contains(address); });
     case AddressClass::kMetadata:
-      return std::any_of(options_.allow_net.begin(), options_.allow_net.end(),
-                         [&](const Cidr& range) {
-                           return range.prefix == 128 && range.contains(address);
-                         });
+      return std::any_of(
+          options_.allow_net.begin(), options_.allow_net.end(),
+          [&](const Cidr& range) { return range.prefix == 128 && range.contains(address); });
   }
   return false;
 }

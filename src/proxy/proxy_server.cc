@@ -27,8 +27,8 @@ int select_http1(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_siz
                  const unsigned char* offered, unsigned offered_size, void* /*unused*/) {
   static constexpr unsigned char kHttp1[] = "\x08http/1.1";
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kHttp1, sizeof kHttp1 - 1, offered,
-                            offered_size) != OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&chosen, out_size, kHttp1, sizeof kHttp1 - 1, offered, offered_size) !=
+      OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   *out = chosen;
@@ -82,14 +82,12 @@ Awaitable<void> drain(Worker& worker, std::vector<Acceptor>& acceptors, Millis g
   }
   Timer timer(worker.io.get_executor());
   const auto wait_until = [&](Millis limit) { return worker.clock.steady() + limit; };
-  for (const auto end = wait_until(grace);
-       worker.sessions != 0 && worker.clock.steady() < end;) {
+  for (const auto end = wait_until(grace); worker.sessions != 0 && worker.clock.steady() < end;) {
     co_await sleep_for(timer, Millis{5});
   }
   worker.deadlines.close_all();
   worker.pool.clear();
-  for (const auto end = wait_until(kUnwind);
-       worker.sessions != 0 && worker.clock.steady() < end;) {
+  for (const auto end = wait_until(kUnwind); worker.sessions != 0 && worker.clock.steady() < end;) {
     co_await sleep_for(timer, Millis{1});
   }
   worker.io.stop();
@@ -123,12 +121,14 @@ struct ProxyServer::Impl {
 
 ProxyServer::ProxyServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-ProxyServer::~ProxyServer() { stop(); }
+ProxyServer::~ProxyServer() {
+  stop();
+}
 
 Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
-    ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
-    SessionGrant grant, vault::SnapshotPtr snapshot,
-    std::shared_ptr<const vault::KeyRing> key_ring, vault::AuditLog& audit, const Clock& clock) {
+    ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority, SessionGrant grant,
+    vault::SnapshotPtr snapshot, std::shared_ptr<const vault::KeyRing> key_ring,
+    vault::AuditLog& audit, const Clock& clock) {
   auto impl = std::make_unique<Impl>();
   std::vector<UniqueFd> listeners = std::move(options.listeners);
   impl->worker = std::make_unique<Worker>(*impl->io, std::move(options), std::move(authority),
@@ -172,12 +172,12 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
 void ProxyServer::publish(vault::SnapshotPtr snapshot,
                           std::shared_ptr<const vault::KeyRing> key_ring) {
   Worker& worker = *impl_->worker;
-  asio::post(*impl_->io, [&worker, snapshot = std::move(snapshot),
-                          key_ring = std::move(key_ring)]() mutable {
-    worker.snapshot = std::move(snapshot);
-    worker.key_ring = std::move(key_ring);
-    worker.resolver.clear();
-  });
+  asio::post(*impl_->io,
+             [&worker, snapshot = std::move(snapshot), key_ring = std::move(key_ring)]() mutable {
+               worker.snapshot = std::move(snapshot);
+               worker.key_ring = std::move(key_ring);
+               worker.resolver.clear();
+             });
 }
 
 void ProxyServer::stop(Millis grace) {

@@ -50,8 +50,7 @@ Coding content_coding(const ResponseHead& response) {
 // Fields that describe the bytes before they were decoded.
 bool describes_coded_bytes(std::string_view name) {
   return iequals(name, "content-encoding") || iequals(name, "content-length") ||
-         iequals(name, "content-md5") || iequals(name, "digest") ||
-         iequals(name, "content-digest");
+         iequals(name, "content-md5") || iequals(name, "digest") || iequals(name, "content-digest");
 }
 
 }  // namespace

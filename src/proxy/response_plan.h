@@ -11,7 +11,7 @@
 namespace av::proxy {
 
 struct ResponsePlan {
-  std::string head;  // complete, the empty line included
+  std::string head;      // complete, the empty line included
   bool refused = false;  // the body cannot be searched: nothing of this response may pass
   bool decode = false;   // gzip or deflate comes off
   bool chunked = false;  // towards the client

@@ -68,7 +68,9 @@ Session::Session(Worker& worker, Socket socket)
   ++worker_.sessions;
 }
 
-Session::~Session() { --worker_.sessions; }
+Session::~Session() {
+  --worker_.sessions;
+}
 
 Awaitable<void> Session::run() {
   for (bool more = true; more;) {

@@ -17,7 +17,9 @@ Stream::Stream(Socket socket, DeadlineList& deadlines)
   }
 }
 
-Stream::~Stream() { close(); }
+Stream::~Stream() {
+  close();
+}
 
 void Stream::close() noexcept {
   if (closed_) {

@@ -113,8 +113,7 @@ std::size_t FrameTracker::through_last_message(std::span<const char> data) {
 
 Awaitable<std::uint64_t> tunnel_websocket(Executor executor, Stream& client,
                                           ReadBuffer& client_buffer, Stream& upstream,
-                                          ReadBuffer& upstream_buffer,
-                                          const PatternSet* patterns) {
+                                          ReadBuffer& upstream_buffer, const PatternSet* patterns) {
   bool done = false;
   Timer signal(executor);
   const Direction up{client, client_buffer, upstream};

@@ -19,8 +19,8 @@ class FrameTracker {
   std::size_t through_last_message(std::span<const char> data);
 
  private:
-  std::uint64_t payload_ = 0;      // bytes of the current frame's payload still to come
-  unsigned header_needed_ = 2;     // bytes of the current header still to come
+  std::uint64_t payload_ = 0;   // bytes of the current frame's payload still to come
+  unsigned header_needed_ = 2;  // bytes of the current header still to come
   unsigned header_seen_ = 0;
   unsigned length_bytes_ = 0;
   bool final_ = false;
@@ -30,7 +30,6 @@ class FrameTracker {
 // Returns the number of bytes sent to the client. Both streams are closed when it returns.
 Awaitable<std::uint64_t> tunnel_websocket(Executor executor, Stream& client,
                                           ReadBuffer& client_buffer, Stream& upstream,
-                                          ReadBuffer& upstream_buffer,
-                                          const PatternSet* patterns);
+                                          ReadBuffer& upstream_buffer, const PatternSet* patterns);
 
 }  // namespace av::proxy

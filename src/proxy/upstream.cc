@@ -13,8 +13,7 @@ namespace {
 
 using Resolver = asio::ip::basic_resolver<tcp, Executor>;
 
-Fault gateway_fault(std::string_view code, std::string message, std::string help,
-                    bool transient) {
+Fault gateway_fault(std::string_view code, std::string message, std::string help, bool transient) {
   Fault fault;
   fault.status = code.ends_with("timeout") ? 504 : 502;
   fault.code = code;
@@ -148,10 +147,10 @@ Awaitable<Outcome<std::vector<Connector::Endpoint>>> Connector::resolve(
     fault.status = 403;
     fault.code = "address_not_allowed";
     const bool metadata = !found.empty() && classify(found.front()) == AddressClass::kMetadata;
-    fault.message = authority.host + " is at " +
-                    (found.empty() ? std::string("no address") : found.front().to_string()) +
-                    (metadata ? ", a cloud metadata service"
-                              : ", which is not on the public internet");
+    fault.message =
+        authority.host + " is at " +
+        (found.empty() ? std::string("no address") : found.front().to_string()) +
+        (metadata ? ", a cloud metadata service" : ", which is not on the public internet");
     fault.help = "the owner of the vault can permit it: agent-vault run --allow-net " +
                  (found.empty() ? std::string("CIDR") : found.front().to_string());
     co_return fault;
@@ -169,15 +168,15 @@ Awaitable<Outcome<UpstreamPtr>> Connector::open(const std::vector<Endpoint>& end
     const std::string where = endpoint.address.to_string() + ' ' + std::to_string(endpoint.port);
     if (io == Io::kOk) {
       const std::string ip = endpoint.address.to_string();
-      connection->address = (endpoint.address.is_v4() ? ip : '[' + ip + ']') + ':' +
-                            std::to_string(endpoint.port);
+      connection->address =
+          (endpoint.address.is_v4() ? ip : '[' + ip + ']') + ':' + std::to_string(endpoint.port);
       co_return connection;
     }
     const int number = connection->stream.connect_errno();
     if (io == Io::kTimeout || number == ETIMEDOUT) {
-      last = gateway_fault("connect_timeout",
-                           "connecting to " + authority.host + " (" + where + ") timed out", {},
-                           true);
+      last =
+          gateway_fault("connect_timeout",
+                        "connecting to " + authority.host + " (" + where + ") timed out", {}, true);
     } else if (number == ECONNREFUSED) {
       last = gateway_fault("connect_refused",
                            authority.host + " (" + where + ") refused the connection",

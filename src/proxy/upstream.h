@@ -64,7 +64,7 @@ class Connector {
 class UpstreamPool {
  public:
   static constexpr std::size_t kMaxIdlePerKey = 32;
-  static constexpr std::size_t kMaxIdle = 256;  // of all keys together
+  static constexpr std::size_t kMaxIdle = 256;   // of all keys together
   static constexpr Millis kMaxIdleTime{55'000};  // under the usual 60 s of load balancers
 
   // A healthy idle connection, or null.

@@ -62,8 +62,9 @@ std::string request_with(const std::string& fields) {
 
 TEST_CASE("parser: a plain request head is taken apart", "[proxy][http1]") {
   RequestHead head;
-  REQUIRE(judge_request("GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nX-A:  v v \t\r\nEmpty:\r\n\r\n",
-                        head) == 0);
+  REQUIRE(judge_request(
+              "GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nX-A:  v v \t\r\nEmpty:\r\n\r\n", head) ==
+          0);
   CHECK(head.method == "GET");
   CHECK(head.target == "/a?b=c");
   CHECK(head.host == "example.com");
@@ -175,22 +176,25 @@ TEST_CASE("parser: only a proper WebSocket handshake upgrades", "[proxy][http1]"
     REQUIRE(judge_request(bytes, head) == 0);
     return head.websocket_upgrade;
   };
-  CHECK(upgrades("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\n"
-                 "Upgrade: WebSocket\r\n\r\n"));
+  CHECK(
+      upgrades("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\n"
+               "Upgrade: WebSocket\r\n\r\n"));
   CHECK_FALSE(upgrades("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n"));
   CHECK_FALSE(upgrades("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"));
-  CHECK_FALSE(upgrades("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                       "Upgrade: h2c\r\n\r\n"));
-  CHECK_FALSE(upgrades("POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                       "Content-Length: 2\r\n\r\n"));
+  CHECK_FALSE(
+      upgrades("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               "Upgrade: h2c\r\n\r\n"));
+  CHECK_FALSE(
+      upgrades("POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               "Content-Length: 2\r\n\r\n"));
 }
 
 TEST_CASE("parser: the body of a response follows from its head and the request's method",
           "[proxy][http1]") {
   const auto kind = [](const std::string& fields, int status, std::string_view method) {
     ResponseHead head;
-    REQUIRE(judge_response("HTTP/1.1 " + std::to_string(status) + " X\r\n" + fields + "\r\n", method,
-                           head) == 0);
+    REQUIRE(judge_response("HTTP/1.1 " + std::to_string(status) + " X\r\n" + fields + "\r\n",
+                           method, head) == 0);
     return head.body;
   };
   CHECK(kind("Content-Length: 3\r\n", 200, "GET") == BodyKind::kLength);

@@ -99,10 +99,10 @@ TEST_CASE("injector: hop-by-hop fields and what Connection names do not pass",
   Fixture f;
   f.credential("KEY", "real-secret-value");
   f.service = service_for(vault::BearerAuth{"KEY"});
-  const std::string out =
-      f.inject("GET / HTTP/1.1\r\nHost: api.test\r\nConnection: keep-alive, X-Secret, Authorization\r\n"
-               "X-Secret: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: Bearer token\r\n"
-               "Proxy-Connection: keep-alive\r\nTE: gzip\r\nUpgrade: h2c\r\nTrailer: X\r\n\r\n");
+  const std::string out = f.inject(
+      "GET / HTTP/1.1\r\nHost: api.test\r\nConnection: keep-alive, X-Secret, Authorization\r\n"
+      "X-Secret: 1\r\nKeep-Alive: 5\r\nProxy-Authorization: Bearer token\r\n"
+      "Proxy-Connection: keep-alive\r\nTE: gzip\r\nUpgrade: h2c\r\nTrailer: X\r\n\r\n");
   CHECK(out ==
         "GET / HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer real-secret-value\r\n\r\n");
 }
@@ -132,8 +132,8 @@ TEST_CASE("injector: all auth schemes", "[proxy][injector]") {
   }
   SECTION("custom header templates") {
     vault::CustomAuth custom;
-    custom.headers.push_back({"Authorization", "Token token={{ KEY }}",
-                              {{"Token token=", ""}, {"", "KEY"}}});
+    custom.headers.push_back(
+        {"Authorization", "Token token={{ KEY }}", {{"Token token=", ""}, {"", "KEY"}}});
     custom.headers.push_back({"X-User", "{{ USERNAME }}!", {{"", "USERNAME"}, {"!", ""}}});
     f.service = service_for(custom);
     const std::string out = f.inject(request);
@@ -167,7 +167,7 @@ TEST_CASE("injector: a value that cannot stand in a header is refused when it is
   Fixture f;
   f.service = service_for(vault::BearerAuth{"KEY"});
   for (const std::string& bad : {std::string("line\r\nX-Evil: 1"), std::string("line\nbreak here"),
-                               std::string("nul\0byte..", 10)}) {
+                                 std::string("nul\0byte..", 10)}) {
     f.credential("KEY", bad);
     CHECK(f.inject("GET / HTTP/1.1\r\nHost: api.test\r\n\r\n") == "fault: credential_invalid");
   }

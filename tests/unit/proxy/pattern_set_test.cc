@@ -35,8 +35,7 @@ std::string scrub_in_pieces(const PatternSet& set, const std::string& text, std:
 }
 
 std::string as_hex(std::string_view s) {
-  return av::encoding::hex(
-      std::span(reinterpret_cast<const std::uint8_t*>(s.data()), s.size()));
+  return av::encoding::hex(std::span(reinterpret_cast<const std::uint8_t*>(s.data()), s.size()));
 }
 
 std::string gzip(const std::string& text) {
@@ -63,10 +62,7 @@ TEST_CASE("scrub: every form of a value is masked at every split and at equal le
     slashes += c == '/' ? "\\/" : std::string(1, c);
   }
   const std::vector<std::string> forms = {
-      kSecret,
-      as_hex(kSecret),
-      av::encoding::percent(kSecret),
-      av::encoding::json_escaped(kSecret),
+      kSecret, as_hex(kSecret), av::encoding::percent(kSecret), av::encoding::json_escaped(kSecret),
       slashes,
   };
   for (const std::string& form : forms) {
@@ -93,9 +89,9 @@ TEST_CASE("scrub: base64 is found at each alignment, in both alphabets", "[proxy
         std::vector<std::uint8_t> decoded(av::encoding::base64_decoded_bound(out.size()));
         const auto size = av::encoding::from_base64(out, decoded, alphabet);
         const std::string plain =
-            size ? std::string(decoded.begin(),
-                               decoded.begin() + static_cast<std::ptrdiff_t>(*size))
-                 : std::string();
+            size
+                ? std::string(decoded.begin(), decoded.begin() + static_cast<std::ptrdiff_t>(*size))
+                : std::string();
         CHECK(plain.find(kSecret.substr(4, 8)) == std::string::npos);
         CHECK(out != text);
       }
@@ -165,9 +161,8 @@ TEST_CASE("scrub: a short value inside a long one does not let the long one slip
 TEST_CASE("scrub: percent-encodings of other libraries are masked too", "[proxy][scrub]") {
   const std::string value = "wJalr/K7+bPx(R)fi=CYz";
   const PatternSet set = set_of(value);
-  for (const std::string form :
-       {"wJalr/K7%2BbPx%28R%29fi%3DCYz", "wJalr%2FK7%2BbPx(R)fi%3DCYz", "wJalr%2fK7+bPx%28R%29fi=CYz",
-        "wJalr/K7+bPx(R)fi=CYz"}) {
+  for (const std::string form : {"wJalr/K7%2BbPx%28R%29fi%3DCYz", "wJalr%2FK7%2BbPx(R)fi%3DCYz",
+                                 "wJalr%2fK7+bPx%28R%29fi=CYz", "wJalr/K7+bPx(R)fi=CYz"}) {
     INFO(form);
     CHECK(scrub_in_pieces(set, "x" + form + "y", 9).find("fi") == std::string::npos);
   }

@@ -2,10 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/encoding.h"
 #include "proxy/authenticator.h"
 #include "proxy/http1_parser.h"
 #include "proxy/tunnel.h"
-#include "core/encoding.h"
 
 using namespace av::proxy;
 
@@ -28,11 +28,13 @@ const std::string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
 TEST_CASE("response: fields keep order and spelling; hop-by-hop ones and Alt-Svc go",
           "[proxy][response]") {
-  const auto p = plan("HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nAlt-Svc: h3\r\n"
-                      "Connection: X-Hop\r\nX-Hop: 1\r\nSet-Cookie: a\r\nContent-Length: 3\r\n\r\n",
-                      kGet, nullptr);
-  CHECK(p.head == "HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nSet-Cookie: a\r\n"
-                  "Content-Length: 3\r\n\r\n");
+  const auto p = plan(
+      "HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nAlt-Svc: h3\r\n"
+      "Connection: X-Hop\r\nX-Hop: 1\r\nSet-Cookie: a\r\nContent-Length: 3\r\n\r\n",
+      kGet, nullptr);
+  CHECK(p.head ==
+        "HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nSet-Cookie: a\r\n"
+        "Content-Length: 3\r\n\r\n");
   CHECK(p.client_keep_alive);
   CHECK_FALSE(p.chunked);
 }
@@ -42,9 +44,10 @@ TEST_CASE("response: injected values are masked in names, values and the reason"
   PatternSet set;
   set.add_value("super-secret-value");
   set.compile();
-  const auto p = plan("HTTP/1.1 401 super-secret-value\r\nX: a super-secret-value b\r\n"
-                      "Location: https://x/?k=super-secret-value\r\nContent-Length: 0\r\n\r\n",
-                      kGet, &set);
+  const auto p = plan(
+      "HTTP/1.1 401 super-secret-value\r\nX: a super-secret-value b\r\n"
+      "Location: https://x/?k=super-secret-value\r\nContent-Length: 0\r\n\r\n",
+      kGet, &set);
   CHECK(p.head.find("super-secret-value") == std::string::npos);
   CHECK(p.head.find("X: a ") != std::string::npos);
 }
@@ -97,8 +100,8 @@ TEST_CASE("authenticator: the token in each form, and nothing else", "[proxy][au
   CHECK(authenticate(grant, basic("av_sess_token:default")));
   CHECK(authenticate(grant, basic("x:av_sess_token")));
   for (const std::string& bad :
-       {std::string("Bearer av_sess_tokeN"), std::string("Bearer"), std::string(""),
-        basic("x:y"), basic(""), std::string("Basic !!!"), std::string("Digest av_sess_token"),
+       {std::string("Bearer av_sess_tokeN"), std::string("Bearer"), std::string(""), basic("x:y"),
+        basic(""), std::string("Basic !!!"), std::string("Digest av_sess_token"),
         basic("a:b:av_sess_token"), std::string("Basic ") + std::string(5000, 'A')}) {
     INFO(bad);
     CHECK_FALSE(authenticate(grant, bad));

@@ -100,7 +100,8 @@ TEST_CASE("policy: the words of the setting", "[vault][policy]") {
   CHECK_FALSE(unmatched_from_string(""));
 }
 
-TEST_CASE("policy: a path that another reading gives to another service is refused", "[vault][policy]") {
+TEST_CASE("policy: a path that another reading gives to another service is refused",
+          "[vault][policy]") {
   const auto reason = [](std::string path) {
     const auto result = Policy::decide(snapshot(UnmatchedPolicy::kPassthrough), {},
                                        get("api.example.com", std::move(path)));
