@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "proxy/body_filter.h"
+#include "proxy/refusals.h"
 #include "proxy/response_plan.h"
 #include "proxy/tunnel.h"
 
@@ -22,63 +23,6 @@ constexpr Millis kDrainTimeout{2'000};
 // nobody waits for.
 constexpr Millis kLookAtClient{2'000};
 constexpr int kMaxInterimResponses = 64;
-
-Fault upstream_fault(Io io, const vault::RequestIdentity& identity) {
-  const std::string& host = identity.authority.host;
-  Fault fault;
-  fault.status = 502;
-  fault.transient = true;
-  switch (io) {
-    case Io::kTimeout:
-      fault.status = 504;
-      fault.code = "upstream_timeout";
-      fault.message = host + " did not answer in time";
-      fault.help = "the limit is set by agent-vault run --header-timeout SECONDS";
-      break;
-    case Io::kTls:
-      fault.code = "upstream_tls_failed";
-      fault.message = "TLS with " + host + " broke off";
-      break;
-    case Io::kOk:
-    case Io::kEof:
-    case Io::kClosed:
-    case Io::kReset:
-      fault.code = "upstream_closed";
-      fault.message = host + " closed the connection without an answer";
-      break;
-  }
-  return fault;
-}
-
-Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity) {
-  const std::string& host = identity.authority.host;
-  Fault fault;
-  fault.status = 403;
-  fault.proposal_host = host;
-  switch (deny.reason) {
-    case vault::Deny::Reason::kUnmatchedHost:
-      fault.code = "forbidden";
-      fault.message =
-          "no service of this vault covers " + identity.method + ' ' + host + identity.target.path;
-      fault.help =
-          "the owner of the vault can add one: agent-vault vault service add --host " + host;
-      break;
-    case vault::Deny::Reason::kServiceDisabled:
-      fault.code = "service_disabled";
-      fault.message = "the service " + deny.service + " is switched off";
-      fault.help = "the owner of the vault can switch it on: agent-vault vault service enable " +
-                   deny.service;
-      break;
-    case vault::Deny::Reason::kAmbiguousPath:
-      fault.status = 400;
-      fault.proposal_host.clear();
-      fault.code = "ambiguous_path";
-      fault.message = "with \"//\" or \";\" the path could be read as one of another service";
-      fault.help = "send the path without them";
-      break;
-  }
-  return fault;
-}
 
 const PatternSet* patterns_of(const OutboundRequest& request) {
   return request.credential() == nullptr ? nullptr : &request.credential()->patterns();

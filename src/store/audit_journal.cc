@@ -50,6 +50,7 @@ Error cannot_write(int error_number, const std::filesystem::path& path) {
 struct AuditJournal::Impl {
   std::filesystem::path path;
   UniqueFd fd;
+  UniqueFd parent;    // the directory, until its entry for the file is durable; the flusher's
   off_t size = 0;     // of the whole lines
   bool torn = false;  // the file may hold a part of a line after `size`
   crypto::Digest last{};
@@ -77,8 +78,12 @@ void AuditJournal::Impl::flush_loop() {
     }
     dirty.store(false);
     lock.unlock();
-    const int result = ::fdatasync(fd.get());
-    if (result != 0) {
+    // The file's entry in its directory first, once: a disk's flush is not waited for at start-up.
+    const bool entry_safe = !parent.valid() || ::fsync(parent.get()) == 0;
+    if (entry_safe && parent.valid()) {
+      parent.reset();
+    }
+    if (!entry_safe || ::fdatasync(fd.get()) != 0) {
       // For good: Linux reports a failed write-back once, and a later success says nothing about
       // the pages that were lost.
       flush_error.store(errno);
@@ -140,8 +145,8 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
   if (::fchmod(impl->fd.get(), 0600) != 0) {
     return cannot_write(errno, impl->path);
   }
-  const UniqueFd parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent.valid() || ::fsync(parent.get()) != 0) {
+  impl->parent = UniqueFd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!impl->parent.valid()) {
     return cannot_write(errno, directory);
   }
   impl->last = crypto::sha256(impl->path.filename().string());

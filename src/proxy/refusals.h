@@ -1,0 +1,15 @@
+#pragma once
+// The words for what policy refuses and for what upstreams do wrong.
+
+#include "proxy/fault.h"
+#include "proxy/stream.h"
+#include "vault/canonical.h"
+#include "vault/policy.h"
+
+namespace av::proxy {
+
+// An upstream that ended (`io`) before it answered.
+[[nodiscard]] Fault upstream_fault(Io io, const vault::RequestIdentity& identity);
+[[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity);
+
+}  // namespace av::proxy
