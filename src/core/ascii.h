@@ -49,6 +49,17 @@ namespace av::ascii {
   return out;
 }
 
+// Without spaces and tabs at both ends: the optional white space of RFC 9110 section 5.6.3.
+[[nodiscard]] constexpr std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
+    text.remove_prefix(1);
+  }
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
 // 0 to 15, or -1.
 [[nodiscard]] constexpr int hex_value(char c) {
   if (is_digit(c)) {

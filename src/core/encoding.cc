@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/ascii.h"
 #include "core/secret.h"
 
 namespace av::encoding {
@@ -13,24 +14,6 @@ constexpr std::string_view kStandardAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kUrlAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  if (c >= 'a' && c <= 'f') {
-    return c - 'a' + 10;
-  }
-  if (c >= 'A' && c <= 'F') {
-    return c - 'A' + 10;
-  }
-  return -1;
-}
-
-bool is_unreserved(unsigned char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
-}
 
 void put(std::string& out, char c) {
   out.push_back(c);
@@ -62,7 +45,7 @@ template <typename Out>
 void percent_to(Out& out, std::string_view bytes) {
   for (const char c : bytes) {
     const auto u = static_cast<unsigned char>(c);
-    if (is_unreserved(u)) {
+    if (ascii::is_unreserved(c)) {
       put(out, c);
     } else {
       put(out, '%');
@@ -135,8 +118,8 @@ std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text) {
   std::vector<std::uint8_t> out;
   out.reserve(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = hex_value(text[i]);
-    const int low = hex_value(text[i + 1]);
+    const int high = ascii::hex_value(text[i]);
+    const int low = ascii::hex_value(text[i + 1]);
     if (high < 0 || low < 0) {
       return std::nullopt;
     }

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "core/ascii.h"
+
 namespace av::proxy {
 namespace {
-
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
 
 constexpr auto kTokenChars = [] {
   std::array<bool, 256> table{};
@@ -24,16 +22,6 @@ constexpr auto kTokenChars = [] {
   }
   return table;
 }();
-
-std::string_view trim(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) {
-    s.remove_prefix(1);
-  }
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) {
-    s.remove_suffix(1);
-  }
-  return s;
-}
 
 // Digits only: no sign, no white space, no list (RFC 9110 section 8.6).
 std::optional<std::uint64_t> parse_length(std::string_view text) {
@@ -136,7 +124,7 @@ bool iequals(std::string_view a, std::string_view b) {
     return false;
   }
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) {
+    if (ascii::lower(a[i]) != ascii::lower(b[i])) {
       return false;
     }
   }
@@ -152,7 +140,7 @@ bool is_token(std::string_view text) {
 bool list_contains(std::string_view list, std::string_view token) {
   while (!list.empty()) {
     const std::size_t comma = list.find(',');
-    if (iequals(trim(list.substr(0, comma)), token)) {
+    if (iequals(ascii::trim(list.substr(0, comma)), token)) {
       return true;
     }
     list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/ascii.h"
+
 namespace av::proxy {
 namespace {
 
@@ -16,29 +18,6 @@ constexpr HeadError bad(const char* message) {
 bool is_value_char(char c) {
   const auto u = static_cast<unsigned char>(c);
   return (u >= 0x20 && u != 0x7f) || u == '\t';
-}
-
-std::string_view trim(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) {
-    s.remove_prefix(1);
-  }
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) {
-    s.remove_suffix(1);
-  }
-  return s;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  if (c >= 'a' && c <= 'f') {
-    return c - 'a' + 10;
-  }
-  if (c >= 'A' && c <= 'F') {
-    return c - 'A' + 10;
-  }
-  return -1;
 }
 
 // Removes one CRLF-terminated line from the front; the scanner has made sure that every LF has its
@@ -57,7 +36,7 @@ std::optional<HeadError> parse_field_line(std::string_view line, Field& field) {
     return bad("malformed header field name");
   }
   field.name = line.substr(0, colon);
-  field.value = trim(line.substr(colon + 1));
+  field.value = ascii::trim(line.substr(colon + 1));
   for (const char c : field.value) {
     if (!is_value_char(c)) {
       return bad("control character in a header field");
@@ -180,7 +159,7 @@ void ChunkDecoder::reset() {
 // One byte of "size [;extension] CR". False: malformed.
 bool ChunkDecoder::take_size_byte(char c) {
   if (step_ == Step::kSize) {
-    const int digit = hex_digit(c);
+    const int digit = ascii::hex_value(c);
     if (digit >= 0) {
       // 15 digits stay below 2^60: no overflow.
       if (++digits_ > 15) {

@@ -1,9 +1,12 @@
 #include "proxy/injector.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <variant>
 #include <vector>
 
+#include "core/ascii.h"
 #include "core/encoding.h"
 
 namespace av::proxy {
@@ -258,14 +261,8 @@ std::string inspectable_codings(std::string_view accept_encoding) {
   std::string kept;
   while (!accept_encoding.empty()) {
     const std::size_t comma = accept_encoding.find(',');
-    std::string_view item = accept_encoding.substr(0, comma);
-    while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) {
-      item.remove_prefix(1);
-    }
-    std::string_view coding = item.substr(0, item.find(';'));
-    while (!coding.empty() && (coding.back() == ' ' || coding.back() == '\t')) {
-      coding.remove_suffix(1);
-    }
+    const std::string_view item = ascii::trim(accept_encoding.substr(0, comma));
+    const std::string_view coding = ascii::trim(item.substr(0, item.find(';')));
     if (iequals(coding, "gzip") || iequals(coding, "x-gzip") || iequals(coding, "deflate") ||
         iequals(coding, "identity")) {
       kept += kept.empty() ? "" : ", ";
@@ -279,6 +276,15 @@ std::string inspectable_codings(std::string_view accept_encoding) {
 
 void append_content_length(SecretBuffer& out, const Field& field, const RequestHead& head) {
   append_field(out, field.name, std::to_string(head.content_length));
+}
+
+// Frameworks let these stand in for the method and the path that policy has looked at.
+bool overrides_identity(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
+                                                "x-method-override", "x-original-url",
+                                                "x-rewrite-url"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](std::string_view known) { return iequals(name, known); });
 }
 
 // One field of the client's: kept, rewritten or dropped.
@@ -317,7 +323,7 @@ void append_client_field(SecretBuffer& out, const Field& field, const RequestHea
     append_field(out, field.name, "websocket");
     return;
   }
-  if (head.is_hop_by_hop(field.name)) {
+  if (head.is_hop_by_hop(field.name) || (narrow_encoding && overrides_identity(field.name))) {
     return;
   }
   if (narrow_encoding && iequals(field.name, "accept-encoding")) {

@@ -77,18 +77,16 @@ void append_slash_escaped(SecretBuffer& out, std::string_view value) {
 }
 
 // Encoders that are careful about HTML write these as \u00XX.
-void append_html_safe_json(SecretBuffer& out, std::string_view value) {
-  SecretBuffer json;
-  encoding::append_json_escaped(json, value);
-  for (const char c : json.view()) {
-    if (c == '<' || c == '>' || c == '&' || c == '\'' || c == '=' || c == '+') {
-      static constexpr char kDigits[] = "0123456789abcdef";
+void append_html_safe_json(SecretBuffer& out, std::string_view value, std::string_view careful,
+                           std::string_view digits) {
+  for (const char c : value) {
+    if (careful.find(c) != std::string_view::npos) {
       const auto u = static_cast<unsigned char>(c);
       out.append("\\u00");
-      out.push_back(kDigits[u >> 4U]);
-      out.push_back(kDigits[u & 15U]);
+      out.push_back(digits[u >> 4U]);
+      out.push_back(digits[u & 15U]);
     } else {
-      out.push_back(c);
+      encoding::append_json_escaped(out, std::string_view(&c, 1));
     }
   }
 }
@@ -98,6 +96,12 @@ void append_html_safe_json(SecretBuffer& out, std::string_view value) {
 PatternSet::PatternSet() = default;
 
 void PatternSet::add_literal(std::string_view pattern) {
+  // Line by line: see decided().
+  if (const std::size_t line_feed = pattern.find('\n'); line_feed != std::string_view::npos) {
+    add_literal(pattern.substr(0, line_feed));
+    add_literal(pattern.substr(line_feed + 1));
+    return;
+  }
   if (pattern.size() < kMinValue) {
     return;
   }
@@ -143,7 +147,12 @@ void PatternSet::add_segment(std::string_view value) {
   }
   add_form([&](SecretBuffer& out) { encoding::append_json_escaped(out, value); });
   add_form([&](SecretBuffer& out) { append_slash_escaped(out, value); });
-  add_form([&](SecretBuffer& out) { append_html_safe_json(out, value); });
+  // Go; Rails and Django; PHP with all its flags.
+  for (const std::string_view careful : {"<>&", "<>&'=+", "\"", "<>&'\""}) {
+    for (const std::string_view digits : {"0123456789abcdef", "0123456789ABCDEF"}) {
+      add_form([&](SecretBuffer& out) { append_html_safe_json(out, value, careful, digits); });
+    }
+  }
 }
 
 void PatternSet::compile() {
@@ -160,7 +169,6 @@ void PatternSet::compile() {
   shortest_ = std::min<std::size_t>(shortest_, 128);
   shift_.assign(kTableSize, static_cast<std::uint8_t>(shortest_ - 1));
   bucket_.assign(kTableSize, 0);
-  by_first_byte_.fill(0);
   for (std::size_t i = 0; i < patterns_.size(); ++i) {
     Pattern& p = patterns_[i];
     const std::string_view t = text(p);
@@ -172,9 +180,6 @@ void PatternSet::compile() {
     std::uint32_t& bucket = bucket_[block_hash(t.data() + shortest_ - 2)];
     p.next_in_bucket = bucket;
     bucket = link;
-    std::uint32_t& same_start = by_first_byte_[static_cast<unsigned char>(t[0])];
-    p.next_same_start = same_start;
-    same_start = link;
   }
 }
 
@@ -190,15 +195,15 @@ std::size_t PatternSet::longest_match_at(std::string_view data, std::size_t buck
   return best;
 }
 
-bool PatternSet::could_begin(std::string_view tail) const {
-  for (std::uint32_t link = by_first_byte_[static_cast<unsigned char>(tail[0])]; link != 0;) {
-    const Pattern& p = patterns_[link - 1];
-    if (p.size > tail.size() && text(p).starts_with(tail)) {
-      return true;
-    }
-    link = p.next_same_start;
-  }
-  return false;
+// How far the data is decided. It must not depend on the values: if text that begins like a value
+// were held back and other text were not, whoever sees when bytes come could guess a value
+// character by character. So it is the last line feed, which no pattern contains, or else all but
+// the longest pattern's length.
+std::size_t PatternSet::decided(std::string_view data) const {
+  const std::size_t line_feed = data.rfind('\n');
+  const std::size_t by_line = line_feed == std::string_view::npos ? 0 : line_feed + 1;
+  const std::size_t by_length = data.size() >= longest_ ? data.size() - longest_ + 1 : 0;
+  return std::max(by_line, by_length);
 }
 
 PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
@@ -208,10 +213,9 @@ PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
     return result;
   }
   const std::string_view view(data.data(), data.size());
-  const std::size_t floor = data.size() >= longest_ ? data.size() - longest_ + 1 : 0;
-  std::size_t masked_end = 0;
+  result.settled = last ? data.size() : decided(view);
   std::size_t start = 0;
-  while (start + shortest_ <= data.size()) {
+  while (start < result.settled && start + shortest_ <= data.size()) {
     const std::size_t hash = block_hash(data.data() + start + shortest_ - 2);
     const std::uint8_t shift = shift_[hash];
     if (shift != 0) {
@@ -223,27 +227,9 @@ PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
       ++start;
       continue;
     }
-    // A longer pattern that begins here or a little earlier may be incomplete yet: leave it all for
-    // the next piece, which will find either.
-    for (std::size_t i = std::max(masked_end, floor); !last && i <= start; ++i) {
-      if (could_begin(view.substr(i))) {
-        result.settled = i;
-        return result;
-      }
-    }
     mask(data.subspan(start, size));
     ++result.hits;
     start += size;
-    masked_end = start;
-  }
-  if (last) {
-    return result;
-  }
-  for (std::size_t i = std::max(masked_end, floor); i < data.size(); ++i) {
-    if (could_begin(view.substr(i))) {
-      result.settled = i;
-      break;
-    }
   }
   return result;
 }

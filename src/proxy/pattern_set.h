@@ -10,7 +10,6 @@
 //
 // Immutable once built. Holds secrets: its memory is wiped.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -40,7 +39,8 @@ class PatternSet {
     std::size_t hits = 0;
   };
   // Masks every occurrence in `data`, at equal length. Unless `last`, the bytes beyond `settled`
-  // could be the beginning of an occurrence and must be presented again, followed by more.
+  // must be presented again, followed by more. How many those are depends on line feeds and on the
+  // length of the longest pattern, never on what the patterns are.
   Scrubbed scrub(std::span<char> data, bool last) const;
 
  private:
@@ -48,7 +48,6 @@ class PatternSet {
     std::uint32_t offset = 0;
     std::uint32_t size = 0;
     std::uint32_t next_in_bucket = 0;  // index + 1; 0 ends
-    std::uint32_t next_same_start = 0;
   };
   static constexpr std::size_t kTableBits = 13;
   static constexpr std::size_t kTableSize = std::size_t{1} << kTableBits;
@@ -61,14 +60,13 @@ class PatternSet {
     return bytes_.view().substr(p.offset, p.size);
   }
   [[nodiscard]] std::size_t longest_match_at(std::string_view data, std::size_t bucket) const;
-  [[nodiscard]] bool could_begin(std::string_view tail) const;
+  [[nodiscard]] std::size_t decided(std::string_view data) const;
   void add_segment(std::string_view value);
 
   SecretBuffer bytes_;
   std::vector<Pattern> patterns_;
   std::vector<std::uint8_t> shift_;
   std::vector<std::uint32_t> bucket_;
-  std::array<std::uint32_t, 256> by_first_byte_{};
   std::size_t shortest_ = 0;
   std::size_t longest_ = 0;
 };

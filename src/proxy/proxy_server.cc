@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+
+#include <algorithm>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -22,6 +25,25 @@ constexpr std::int64_t kLeafRenewMs = 12LL * 60 * 60 * 1000;  // half of a leaf'
 // After close_all() sessions only have to unwind.
 constexpr Millis kUnwind{2'000};
 constexpr std::size_t kMaxSessions = 8192;
+
+// Each session may take two descriptors; the usual soft limit of 1024 is for programs that use
+// select(). Called in the broker: the command has its limits from before.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 4 * kMaxSessions);
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+// As many as the descriptors carry, with some left for the store and new connections.
+std::size_t session_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= 3 * kMaxSessions) {
+    return kMaxSessions;
+  }
+  return std::max<std::size_t>(32, (static_cast<std::size_t>(limit.rlim_cur) - 64) / 3);
+}
 
 int select_http1(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size,
                  const unsigned char* offered, unsigned offered_size, void* /*unused*/) {
@@ -57,7 +79,7 @@ Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor) {
       co_await sleep_for(pause, Millis{50});
       continue;
     }
-    if (worker.sessions < kMaxSessions) {
+    if (worker.sessions < worker.session_limit) {
       asio::co_spawn(worker.io.get_executor(), run_session(worker, std::move(socket)),
                      asio::detached);
     }
@@ -137,6 +159,8 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
   worker.snapshot = std::move(snapshot);
   worker.key_ring = std::move(key_ring);
   worker.deadlines.tick(clock.steady());
+  raise_descriptor_limit();
+  worker.session_limit = session_limit();
   impl->acceptors.reserve(listeners.size());
   for (UniqueFd& listener : listeners) {
     sockaddr_storage address{};

@@ -12,6 +12,8 @@ constexpr Millis kHandshakeTimeout{10'000};
 constexpr Millis kHeadTimeout{30'000};
 constexpr Millis kWriteTimeout{30'000};
 constexpr Millis kLinger{1'000};
+constexpr Millis kFirstHeadTimeout{10'000};
+constexpr std::size_t kMaxNewcomers = 256;
 constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446 section 5.1
 
 Fault bad_request(std::string message) {
@@ -66,10 +68,26 @@ Awaitable<void> run_session(Worker& worker, Socket socket) {
 Session::Session(Worker& worker, Socket socket)
     : worker_(worker), stream_(std::move(socket), worker.deadlines) {
   ++worker_.sessions;
+  // Whoever has the token shows it at once; the one that has waited longest makes room. Without
+  // this, connections that say nothing could use up the descriptors.
+  if (worker_.newcomers.size() >= kMaxNewcomers) {
+    Session* const oldest = worker_.newcomers.front();
+    oldest->no_longer_newcomer();
+    oldest->stream_.close_truncated();
+  }
+  place_ = worker_.newcomers.insert(worker_.newcomers.end(), this);
 }
 
 Session::~Session() {
+  no_longer_newcomer();
   --worker_.sessions;
+}
+
+void Session::no_longer_newcomer() {
+  if (newcomer_) {
+    worker_.newcomers.erase(place_);
+    newcomer_ = false;
+  }
 }
 
 Awaitable<void> Session::run() {
@@ -127,7 +145,8 @@ Awaitable<Session::Next> Session::read_head() {
         const bool pending = stream_.is_tls() && SSL_pending(stream_.ssl()) > 0;
         if (!pending) {
           buffer_.release();
-          const Io waited = co_await stream_.wait_readable(worker_.options.idle_timeout);
+          const Io waited = co_await stream_.wait_readable(
+              newcomer_ ? kFirstHeadTimeout : worker_.options.idle_timeout);
           if (waited != Io::kOk) {
             co_return Next::kClosed;
           }
@@ -190,6 +209,7 @@ Awaitable<bool> Session::serve_outer_request() {
   if (!authenticated()) {
     co_return co_await refuse(proxy_auth_required());
   }
+  no_longer_newcomer();
   auto identity = identity_of_absolute_form();
   if (!identity) {
     co_return co_await refuse(std::move(identity.error()));
@@ -202,6 +222,7 @@ Awaitable<bool> Session::open_tunnel() {
     (void)co_await refuse(proxy_auth_required());
     co_return false;
   }
+  no_longer_newcomer();
   auto authority = vault::parse_authority(head_.target, 0);
   if (!authority) {
     (void)co_await refuse(bad_request("CONNECT wants host:port: " + authority.error().message));

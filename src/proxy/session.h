@@ -41,12 +41,15 @@ class Session {
   [[nodiscard]] Outcome<vault::RequestIdentity> identity_of_absolute_form() const;
   [[nodiscard]] bool sni_agrees(const vault::Authority& authority) const;
   void audit_refusal(const Fault& fault);
+  void no_longer_newcomer();
 
   Worker& worker_;
   Stream stream_;
   ReadBuffer buffer_;
   RequestHead head_;
   bool in_tunnel_ = false;
+  bool newcomer_ = true;
+  std::list<Session*>::iterator place_;  // among the worker's newcomers
 };
 
 // For the accept loop: owns the session for its whole life.

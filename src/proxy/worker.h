@@ -2,6 +2,7 @@
 // Worker: the state that all sessions of one thread share. No locks: everything here is touched by
 // its thread only. The owner's thread talks to it by posting to the io_context.
 
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +16,8 @@
 #include "vault/audit.h"
 
 namespace av::proxy {
+
+class Session;
 
 // One TLS server context per host, made on first use. Minting takes a fraction of a millisecond,
 // less than the handshake that follows.
@@ -67,6 +70,9 @@ struct Worker {
   std::uint64_t next_request = 1;
   std::uint16_t port = 0;  // of the first listener
   std::size_t sessions = 0;
+  std::size_t session_limit = 1024;
+  // Connections that have not shown the token yet, oldest first.
+  std::list<Session*> newcomers;
   bool draining = false;
 };
 

@@ -107,6 +107,17 @@ TEST_CASE("injector: hop-by-hop fields and what Connection names do not pass",
         "GET / HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer real-secret-value\r\n\r\n");
 }
 
+TEST_CASE("injector: fields that replace method or path behind the policy's back are dropped",
+          "[proxy][injector]") {
+  Fixture f;
+  f.credential("KEY", "real-secret-value");
+  f.service = service_for(vault::BearerAuth{"KEY"});
+  CHECK(f.inject("GET / HTTP/1.1\r\nHost: api.test\r\nX-HTTP-Method-Override: DELETE\r\n"
+                 "x-original-url: /admin\r\nX-Other: 1\r\n\r\n") ==
+        "GET / HTTP/1.1\r\nHost: api.test\r\nX-Other: 1\r\n"
+        "Authorization: Bearer real-secret-value\r\n\r\n");
+}
+
 TEST_CASE("injector: all auth schemes", "[proxy][injector]") {
   Fixture f;
   f.credential("KEY", "real-secret-value");

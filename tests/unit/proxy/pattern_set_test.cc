@@ -108,6 +108,31 @@ TEST_CASE("scrub: clean data passes unchanged and is not held back", "[proxy][sc
   CHECK(scrubber.hits() == 0);
 }
 
+TEST_CASE("scrub: what is held back does not depend on the value", "[proxy][scrub][oracle]") {
+  // The agent can have text of its choice sent in pieces. If "sk-" and a right guess were held and
+  // a wrong guess were not, it would learn the value one character at a time.
+  const PatternSet set = set_of(kSecret);
+  for (const std::string& before :
+       std::vector<std::string>{"", "data: hello ", "line\n", "line\nmore "}) {
+    for (std::size_t n = 1; n < kSecret.size(); ++n) {
+      std::string right = before + kSecret.substr(0, n);
+      std::string wrong = right;
+      wrong.back() = static_cast<char>(wrong.back() ^ 1);
+      Scrubber a(set);
+      Scrubber b(set);
+      CHECK(a.feed(std::span(right.data(), right.size()), false).size() ==
+            b.feed(std::span(wrong.data(), wrong.size()), false).size());
+    }
+  }
+}
+
+TEST_CASE("scrub: each line of a value with line feeds is masked", "[proxy][scrub]") {
+  const PatternSet set = set_of("-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\nshort\nq8Zr5T7uVwXyZ012\n");
+  const std::string out = scrub_in_pieces(set, "x MIIEowIBAAKCAQEA\nq8Zr5T7uVwXyZ012 y", 9);
+  CHECK(out.find("MIIEow") == std::string::npos);
+  CHECK(out.find("q8Zr5T7u") == std::string::npos);
+}
+
 TEST_CASE("scrub: a beginning that comes to nothing is delivered in the end", "[proxy][scrub]") {
   const PatternSet set = set_of(kSecret);
   const std::string text = "x" + kSecret.substr(0, kSecret.size() - 1) + "!";
