@@ -6,19 +6,24 @@
 namespace av::proxy {
 namespace {
 
-// Appends text of the upstream's with every form of an injected value masked.
-void append_scrubbed(std::string& out, std::string_view text, const PatternSet* patterns) {
+// Appends text of the upstream's with every form of an injected value masked; how many there were.
+std::size_t append_scrubbed(std::string& out, std::string_view text, const PatternSet* patterns) {
   const std::size_t begin = out.size();
   out += text;
-  if (patterns != nullptr && !patterns->empty()) {
-    (void)patterns->scrub(std::span(out.data() + begin, text.size()), /*last=*/true);
+  if (patterns == nullptr || patterns->empty()) {
+    return 0;
   }
+  return patterns->scrub(std::span(out.data() + begin, text.size()), /*last=*/true).hits;
 }
 
 void append_field(std::string& out, const Field& field, const PatternSet* patterns) {
-  append_scrubbed(out, field.name, patterns);
+  const std::size_t begin = out.size();
+  if (append_scrubbed(out, field.name, patterns) != 0) {
+    out.resize(begin);  // a masked name is no name
+    return;
+  }
   out += ": ";
-  append_scrubbed(out, field.value, patterns);
+  (void)append_scrubbed(out, field.value, patterns);
   out += "\r\n";
 }
 
@@ -27,7 +32,7 @@ void append_status_line(std::string& out, const ResponseHead& response,
   out += "HTTP/1.1 ";
   out += std::to_string(response.status);
   out += ' ';
-  append_scrubbed(out, response.reason, patterns);
+  (void)append_scrubbed(out, response.reason, patterns);
   out += "\r\n";
 }
 
