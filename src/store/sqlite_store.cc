@@ -14,17 +14,6 @@ namespace {
 constexpr std::string_view kItemScope = "store";
 constexpr std::string_view kItemKind = "item";
 
-Status insert_vault(Database& database, std::string_view name, std::int64_t now) {
-  auto statement =
-      database.prepare("INSERT INTO vault (uid, name, unmatched, created_ms) VALUES (?, ?, ?, ?)");
-  put(statement, 1, crypto::random_hex(16));
-  put(statement, 2, name);
-  put(statement, 3, vault::to_string(vault::UnmatchedPolicy::kPassthrough));
-  put(statement, 4, now);
-  statement.exec();
-  return {};
-}
-
 bool is_there(const std::filesystem::path& path) {
   return ::access(path.c_str(), F_OK) == 0;
 }

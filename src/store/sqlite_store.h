@@ -120,6 +120,9 @@ class SqliteStore final : public Store {
   std::unique_ptr<SQLite::Statement> data_version_;
 };
 
+// Inside a write transaction; whether the name is free and well-formed is the caller's to know.
+Status insert_vault(Database& database, std::string_view name, std::int64_t now_ms);
+
 // kNotFound, with the nearest of `candidates` in the hint.
 [[nodiscard]] Error not_found(std::string_view what, std::string_view name,
                               const std::vector<std::string>& candidates, std::string_view command);

@@ -91,6 +91,17 @@ Expected<VaultInfo> SqliteStore::get_vault(std::string_view name) {
   });
 }
 
+Status insert_vault(Database& database, std::string_view name, std::int64_t now_ms) {
+  auto statement =
+      database.prepare("INSERT INTO vault (uid, name, unmatched, created_ms) VALUES (?, ?, ?, ?)");
+  put(statement, 1, crypto::random_hex(16));
+  put(statement, 2, name);
+  put(statement, 3, vault::to_string(vault::UnmatchedPolicy::kPassthrough));
+  put(statement, 4, now_ms);
+  statement.exec();
+  return {};
+}
+
 Status SqliteStore::create_vault(std::string_view name) {
   AV_CHECK(vault::check_slug("vault", name));
   return database_.write("cannot create the vault", [&]() -> Status {
@@ -98,14 +109,7 @@ Status SqliteStore::create_vault(std::string_view name) {
       return make_error(ErrorCode::kExists, "there is a vault named '" + std::string(name) + "'",
                         std::string(kListVaults));
     }
-    auto statement = database_.prepare(
-        "INSERT INTO vault (uid, name, unmatched, created_ms) VALUES (?, ?, ?, ?)");
-    put(statement, 1, crypto::random_hex(16));
-    put(statement, 2, name);
-    put(statement, 3, vault::to_string(vault::UnmatchedPolicy::kPassthrough));
-    put(statement, 4, clock_.wall_ms());
-    statement.exec();
-    return {};
+    return insert_vault(database_, name, clock_.wall_ms());
   });
 }
 
