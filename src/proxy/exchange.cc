@@ -234,10 +234,7 @@ Awaitable<void> Exchange::stop_pump(UpstreamConnection& upstream, Millis patienc
       pump_stopping_ = true;
       client_.stream.hurry_read(Millis{0});
     }
-    pump_done_.expires_after(DeadlineList::kTick);
-    error_code ignored;
-    auto token = asio::redirect_error(use_awaitable, ignored);
-    co_await pump_done_.async_wait(std::move(token));
+    co_await sleep_for(pump_done_, DeadlineList::kTick);
   }
 }
 

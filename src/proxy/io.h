@@ -10,7 +10,9 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
-#include <chrono>
+#include <utility>
+
+#include "core/clock.h"
 
 namespace av::proxy {
 
@@ -25,5 +27,13 @@ using Socket = asio::basic_stream_socket<tcp, Executor>;
 using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 inline constexpr asio::use_awaitable_t<Executor> use_awaitable{};
+
+// Until the time has passed or somebody cancels the timer.
+inline Awaitable<void> sleep_for(Timer& timer, Millis time) {
+  timer.expires_after(time);
+  error_code ignored;
+  auto token = asio::redirect_error(use_awaitable, ignored);
+  co_await timer.async_wait(std::move(token));
+}
 
 }  // namespace av::proxy

@@ -57,13 +57,6 @@ int select_http1(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_siz
   return SSL_TLSEXT_ERR_OK;
 }
 
-Awaitable<void> sleep_for(Timer& timer, Millis time) {
-  timer.expires_after(time);
-  error_code ignored;
-  auto token = asio::redirect_error(use_awaitable, ignored);
-  co_await timer.async_wait(std::move(token));
-}
-
 Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor) {
   Timer pause(worker.io.get_executor());
   while (!worker.draining) {

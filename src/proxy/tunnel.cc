@@ -121,10 +121,7 @@ Awaitable<std::uint64_t> tunnel_websocket(Executor executor, Stream& client,
   asio::co_spawn(executor, copy_plain(up, done, signal), asio::detached);
   const std::uint64_t sent = co_await copy_scrubbed(down, patterns);
   while (!done) {
-    signal.expires_after(std::chrono::hours(24));
-    error_code ignored;
-    auto token = asio::redirect_error(use_awaitable, ignored);
-    co_await signal.async_wait(std::move(token));
+    co_await sleep_for(signal, kSilence);
   }
   co_return sent;
 }

@@ -109,7 +109,6 @@ Awaitable<Outcome<std::vector<Connector::Endpoint>>> Connector::resolve(
   } else {
     auto lookup = std::make_shared<Lookup>(executor_);
     ++*resolving_;
-    lookup->done.expires_after(connect_timeout_);
     lookup->resolver.async_resolve(
         authority.host, std::to_string(authority.port), tcp::resolver::numeric_service,
         [lookup, counter = resolving_](const error_code& ec, const tcp::resolver::results_type& r) {
@@ -122,9 +121,7 @@ Awaitable<Outcome<std::vector<Connector::Endpoint>>> Connector::resolve(
           lookup->done.cancel();
         });
     if (!lookup->finished) {
-      error_code ignored;
-      auto token = asio::redirect_error(use_awaitable, ignored);
-      co_await lookup->done.async_wait(std::move(token));
+      co_await sleep_for(lookup->done, connect_timeout_);
     }
     if (!lookup->finished) {
       co_return gateway_fault("dns_timeout", "looking up " + authority.host + " timed out",
