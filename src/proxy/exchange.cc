@@ -132,7 +132,7 @@ Awaitable<Outcome<UpstreamPtr>> Exchange::acquire(const OutboundRequest& request
       co_return std::move(pooled);
     }
   }
-  auto connection = co_await worker_.connector.connect(identity.scheme, identity.authority);
+  auto connection = co_await worker_.connector.connect(request, AlpnOffer::kHttp1);
   if (connection) {
     (*connection)->key = std::move(key);
   }

@@ -8,11 +8,12 @@
 #include <string>
 
 #include "proxy/certificate_authority.h"
+#include "proxy/connector.h"
 #include "proxy/credential_resolver.h"
 #include "proxy/deadline.h"
 #include "proxy/io.h"
 #include "proxy/proxy_server.h"
-#include "proxy/upstream.h"
+#include "proxy/upstream_pool.h"
 #include "vault/audit.h"
 
 namespace av::proxy {
