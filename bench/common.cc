@@ -1,8 +1,5 @@
 #include "common.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -10,11 +7,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
-#include <sstream>
 #include <system_error>
 
 namespace av::bench {
+namespace {
+
+double to_seconds(const timespec& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+}  // namespace
 
 void die(const std::string& message) {
   std::fprintf(stderr, "av_bench: %s\n", message.c_str());
@@ -34,40 +36,22 @@ std::uint64_t now_ns() {
 }
 
 double cpu_seconds(const std::vector<int>& pids) {
-  double ticks = 0;
+  double seconds = 0;
   for (const int pid : pids) {
-    const std::string path = "/proc/" + std::to_string(pid) + "/stat";
-    std::ifstream file(path);
-    std::string text;
-    std::getline(file, text);
-    // proc(5): the command's name is in parentheses and may hold any byte; utime and stime are the
-    // 12th and 13th fields behind it.
-    const std::size_t paren = text.rfind(')');
-    if (paren == std::string::npos) {
-      die("cannot read " + path);
+    clockid_t clock{};
+    timespec time{};
+    if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+      die("cannot tell the CPU time of process " + std::to_string(pid));
     }
-    std::istringstream fields(text.substr(paren + 1));
-    std::string skipped;
-    for (int i = 0; i < 11; ++i) {
-      fields >> skipped;
-    }
-    double user = 0;
-    double system = 0;
-    if (!(fields >> user >> system)) {
-      die("cannot make sense of " + path);
-    }
-    ticks += user + system;
+    seconds += to_seconds(time);
   }
-  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return seconds;
 }
 
 double own_cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return to_seconds(time);
 }
 
 double Samples::quantile_us(double share) {

@@ -17,8 +17,8 @@ namespace av::bench {
 // CLOCK_MONOTONIC, which all processes of one machine share.
 [[nodiscard]] std::uint64_t now_ns();
 
-// User and system time that these processes have used so far, from /proc/PID/stat; an unreadable
-// one ends the program.
+// User and system time that these processes have used so far: what /proc/PID/stat tells in
+// hundredths of a second, from the clock behind it. A process that is gone ends the program.
 [[nodiscard]] double cpu_seconds(const std::vector<int>& pids);
 // This process's own.
 [[nodiscard]] double own_cpu_seconds();

@@ -77,6 +77,10 @@ def server_connect(data):
 
 def request(flow):
     flow.request.headers["authorization"] = "Bearer {token}"
+
+def responseheaders(flow):
+    if flow.response.headers.get("content-type") == "text/event-stream":
+        flow.response.stream = True
 """
 
 
