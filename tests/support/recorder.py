@@ -29,6 +29,7 @@ import vectors
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP/1\.1\Z")
+SCRIPTED = re.compile(r"/r/(\d+)\Z")
 # What a proxy must keep to itself, and what would stand in for the method and path that it checked;
 # "_" counts as "-", as it does for CGI.
 FORBIDDEN = {"proxy-authorization", "proxy-connection", "keep-alive", "trailer", "http2-settings",
@@ -102,6 +103,8 @@ class Request:
                 self.note(f"field line {line[:200]!r}")
             self.fields.append((name.decode("latin-1"), value.strip(b" \t").decode("latin-1")))
         self.check_fields()
+        if SCRIPTED.search(self.target):
+            return  # these answers do not wait for a body
         if self.value("expect"):
             self.conn.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.read_body()
@@ -203,7 +206,7 @@ class Recorder:
             sock.close()
 
     def answer(self, sock, request):
-        scripted = re.search(r"/r/(\d+)\Z", request.target)
+        scripted = SCRIPTED.search(request.target)
         if scripted:
             self.play(sock, self.responses[int(scripted.group(1))])
             return
@@ -214,10 +217,10 @@ class Recorder:
 
     @staticmethod
     def play(sock, case):
-        for part in case.render(None).split(vectors.WAIT):
-            if part:
-                sock.sendall(part)
-            time.sleep(0.05)
+        for number, part in enumerate(case.render(None).split(vectors.WAIT)):
+            if number:
+                time.sleep(0.05)
+            sock.sendall(part)
         if case.has("then", "reset"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             raise Closed
