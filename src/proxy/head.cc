@@ -33,6 +33,7 @@ struct Framing {
   bool upgrade_option = false;
   std::string_view upgrade;
   std::size_t upgrades = 0;
+  bool disguised = false;
 };
 
 Framing collect(const Head& head) {
@@ -44,12 +45,16 @@ Framing collect(const Head& head) {
         if (iequals(field.name, "content-length")) {
           ++f.lengths;
           f.length = field.value;
+        } else if (field.name[7] == '_') {
+          f.disguised = f.disguised || same_variable(field.name, "content-length");
         }
         break;
       case 17:
         if (iequals(field.name, "transfer-encoding")) {
           ++f.encodings;
           f.encoding = field.value;
+        } else if (field.name[8] == '_') {
+          f.disguised = f.disguised || same_variable(field.name, "transfer-encoding");
         }
         break;
       case 10:
@@ -114,6 +119,13 @@ bool iequals(std::string_view a, std::string_view b) {
     }
   }
   return true;
+}
+
+bool same_variable(std::string_view name, std::string_view known) {
+  return name.size() == known.size() &&
+         std::equal(name.begin(), name.end(), known.begin(), [](char a, char b) {
+           return ascii::lower(a) == ascii::lower(b) || (a == '_' && b == '-');
+         });
 }
 
 bool is_token(std::string_view text) {
@@ -227,6 +239,12 @@ bool Head::is_hop_by_hop(std::string_view name) const {
         return true;
       }
       break;
+    case 14:
+      // RFC 7540 section 3.2.1; without the Upgrade that it belongs to it has nothing to say.
+      if (iequals(name, "http2-settings")) {
+        return true;
+      }
+      break;
     case 17:
       if (iequals(name, "transfer-encoding")) {
         return true;
@@ -252,6 +270,9 @@ std::optional<HeadError> check_request_head(RequestHead& head) {
   head.keep_alive = head.minor_version == 1 ? !f.close : f.keep_alive && !f.close;
   if (auto error = apply_body_framing(head, f)) {
     return error;
+  }
+  if (f.disguised) {
+    return HeadError{400, "bad_framing", "a framing field spelt with an underscore"};
   }
   std::size_t hosts = 0;
   head.host = {};

@@ -17,6 +17,9 @@ struct Field {
 
 // ASCII case-insensitive.
 [[nodiscard]] bool iequals(std::string_view a, std::string_view b);
+// The same name to a server that turns fields into variables: CGI, WSGI and PHP make HTTP_X_API_KEY
+// of "X-Api-Key" and of "X_Api_Key" (RFC 3875 section 4.1.18). `known` is spelt with hyphens.
+[[nodiscard]] bool same_variable(std::string_view name, std::string_view known);
 // RFC 9110 section 5.6.2.
 [[nodiscard]] bool is_token(std::string_view text);
 // True when a comma-separated list field holds this token.

@@ -193,6 +193,15 @@ bool ChunkDecoder::take_trailer_byte(char c) {
       step_ = Step::kDone;
       return true;
     }
+    // Also where trailers are dropped: a next request line in their place means that somebody else
+    // sees the end of the body elsewhere.
+    Field field;
+    std::string_view line = trailers_;
+    line.remove_prefix(line_start_);
+    line.remove_suffix(1);
+    if (parse_field_line(line, field)) {
+      return false;
+    }
     trailers_.push_back(c);
     line_start_ = trailers_.size();
     return true;
