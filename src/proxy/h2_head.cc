@@ -166,6 +166,9 @@ std::optional<HeadError> H2Head::to_request(RequestHead& head, bool end) {
       head.fields.push_back(field);
     } else if (field.name.starts_with(':')) {
       return bad("unknown pseudo-header field");
+    } else if (same_variable(field.name, "transfer-encoding") ||
+               (field.name != "content-length" && same_variable(field.name, "content-length"))) {
+      return HeadError{400, "bad_framing", "a framing field spelt with an underscore"};
     } else {
       head.fields.push_back(field);
     }

@@ -352,6 +352,15 @@ void add_missing_framing(HeadText& out, const RequestHead& head) {
 
 }  // namespace
 
+void append_http1_head(SecretBuffer& out, const OutboundRequest& request) {
+  out.append(request.method());
+  out.push_back(' ');
+  out.append(request.target());
+  out.append(" HTTP/1.1\r\n");
+  out.append(request.fields().text());
+  out.append("\r\n");
+}
+
 Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, ResolvedPtr resolved,
                                           const RequestHead& head) {
   OutboundRequest request(std::move(allowed), std::move(resolved));

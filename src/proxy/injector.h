@@ -47,6 +47,9 @@ class OutboundRequest {
   bool websocket_ = false;
 };
 
+// The head in HTTP/1.1 syntax, the empty line included.
+void append_http1_head(SecretBuffer& out, const OutboundRequest& request);
+
 class Injector {
  public:
   // `head` has passed check_request_head; `resolved` is what the resolver made of `allowed`.

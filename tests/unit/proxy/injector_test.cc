@@ -52,7 +52,9 @@ class Fixture {
     if (!request) {
       return "fault: " + std::string(request.error().code);
     }
-    return std::string(request->head());
+    SecretBuffer text;
+    append_http1_head(text, *request);
+    return std::string(text.view());
   }
 
  private:
