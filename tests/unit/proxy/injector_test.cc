@@ -34,7 +34,7 @@ class Fixture {
     auto snapshot = std::make_shared<vault::PolicySnapshot>(snapshot_);
     snapshot->vault_uid = "uid";
     snapshot->vault_name = "default";
-    snapshot->matcher = vault::Matcher({service});
+    snapshot->set_services({service});
     snapshot->generation = ++generation_;
     vault::RequestIdentity identity;
     identity.scheme = scheme;
