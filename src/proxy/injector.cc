@@ -8,6 +8,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "proxy/query.h"
 
 namespace av::proxy {
 namespace {
@@ -156,7 +157,6 @@ class Rendering {
       out.append(text);
       return;
     }
-    counts_.resize(service_->substitutions.size());
     while (!text.empty()) {
       std::size_t best = std::string_view::npos;
       std::size_t which = 0;
@@ -172,13 +172,12 @@ class Rendering {
       if (best == std::string_view::npos) {
         return;
       }
-      substitute(out, service_->substitutions[which], counts_[which], surface);
+      substitute(out, service_->substitutions[which], surface);
       text.remove_prefix(best + service_->substitutions[which].placeholder.size());
     }
   }
 
-  void substitute(SecretBuffer& out, const vault::Substitution& s, std::uint32_t& count,
-                  vault::Surface surface) {
+  void substitute(SecretBuffer& out, const vault::Substitution& s, vault::Surface surface) {
     // A head of placeholders must not become gigabytes of values.
     const std::size_t grown = out.size() + 3 * credential_->value(s.credential_key).size();
     if (grown > kMaxRenderedHead) {
@@ -186,15 +185,6 @@ class Rendering {
       fault.status = 431;
       fault.code = "head_too_large";
       fault.message = "the request head is too large with its placeholders replaced";
-      fault_ = std::move(fault);
-      return;
-    }
-    if (s.max_count != 0 && ++count > s.max_count) {
-      Fault fault;
-      fault.status = 403;
-      fault.code = "placeholder_misuse";
-      fault.message = "the placeholder of " + s.credential_key + " appears more than " +
-                      std::to_string(s.max_count) + " times in one request";
       fault_ = std::move(fault);
       return;
     }
@@ -207,45 +197,9 @@ class Rendering {
     });
   }
 
-  // The query without any spelling of this parameter, so that the injected one is the only one.
-  static std::string without_parameter(std::string_view query, std::string_view name) {
-    std::string kept;
-    while (!query.empty()) {
-      // Some servers split at ";" too.
-      const std::size_t end = query.find_first_of("&;");
-      const std::string_view pair = query.substr(0, end);
-      if (!same_parameter(pair.substr(0, pair.find('=')), name)) {
-        kept += pair;
-        kept += end == std::string_view::npos ? "" : query.substr(end, 1);
-      }
-      query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    }
-    while (kept.ends_with('&')) {
-      kept.pop_back();
-    }
-    return kept;
-  }
-
-  static bool same_parameter(std::string_view encoded, std::string_view name) {
-    std::string decoded;
-    for (std::size_t i = 0; i < encoded.size(); ++i) {
-      const auto byte = encoded[i] == '%' && i + 2 < encoded.size()
-                            ? encoding::from_hex(encoded.substr(i + 1, 2))
-                            : std::nullopt;
-      if (byte) {
-        decoded.push_back(static_cast<char>(byte->front()));
-        i += 2;
-      } else {
-        decoded.push_back(encoded[i]);
-      }
-    }
-    return iequals(decoded, name);
-  }
-
   const vault::Service* service_;
   const ResolvedCredential* credential_;
   std::vector<InjectedField> fields_;
-  std::vector<std::uint32_t> counts_;
   std::optional<Fault> fault_;
 };
 
@@ -274,8 +228,25 @@ std::string inspectable_codings(std::string_view accept_encoding) {
   return kept.empty() ? "identity" : kept;
 }
 
-void append_content_length(SecretBuffer& out, const Field& field, const RequestHead& head) {
-  append_field(out, field.name, std::to_string(head.content_length));
+// Digests of a body that is not the one that goes upstream (RFC 9530 and what came before it).
+bool describes_body(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"content-md5", "digest", "content-digest",
+                                                "repr-digest"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](std::string_view known) { return iequals(name, known); });
+}
+
+bool frames_body(std::string_view name) {
+  return iequals(name, "content-length") || iequals(name, "transfer-encoding");
+}
+
+// A rewritten body has one framing field, whatever the client's was.
+void append_new_framing(SecretBuffer& out, const InjectOptions& options) {
+  if (options.body_length) {
+    append_field(out, "Content-Length", std::to_string(*options.body_length));
+  } else {
+    append_field(out, "Transfer-Encoding", "chunked");
+  }
 }
 
 // Frameworks let these stand in for the method and the path that policy has looked at.
@@ -290,7 +261,7 @@ bool overrides_identity(std::string_view name) {
 // One field of the client's: kept, rewritten or dropped.
 void append_client_field(SecretBuffer& out, const Field& field, const RequestHead& head,
                          const vault::RequestIdentity& identity, Rendering& rendering,
-                         bool narrow_encoding, bool websocket) {
+                         bool narrow_encoding, bool websocket, const InjectOptions& options) {
   if (InjectedField* const injected = rendering.field_named(field.name)) {
     // The client's own value in an injected slot is always replaced, in its place.
     if (!injected->written) {
@@ -304,7 +275,7 @@ void append_client_field(SecretBuffer& out, const Field& field, const RequestHea
     return;
   }
   if (iequals(field.name, "content-length")) {
-    append_content_length(out, field, head);
+    append_field(out, field.name, std::to_string(head.content_length));
     return;
   }
   if (iequals(field.name, "transfer-encoding")) {
@@ -335,7 +306,8 @@ void append_client_field(SecretBuffer& out, const Field& field, const RequestHea
     // (RFC 9110 section 14.2).
     return;
   }
-  if (narrow_encoding && websocket && iequals(field.name, "sec-websocket-extensions")) {
+  if ((narrow_encoding || options.plain_websocket) && websocket &&
+      iequals(field.name, "sec-websocket-extensions")) {
     return;  // compressed frames could not be looked into
   }
   out.append(field.name);
@@ -347,10 +319,12 @@ void append_client_field(SecretBuffer& out, const Field& field, const RequestHea
 }  // namespace
 
 Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, ResolvedPtr resolved,
-                                          const RequestHead& head) {
+                                          const RequestHead& head, const InjectOptions& options) {
   OutboundRequest request(std::move(allowed), std::move(resolved));
   const vault::RequestIdentity& identity = request.identity();
-  request.body_ = head.body;
+  request.body_ = !options.body_rewritten ? head.body
+                  : options.body_length   ? BodyKind::kLength
+                                          : BodyKind::kChunked;
   request.websocket_ = head.websocket_upgrade;
   // Without a credential nothing is injected, whatever the service says (passthrough).
   Rendering rendering(request.resolved_ == nullptr ? nullptr : request.service(),
@@ -365,8 +339,19 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
     append_field(out, "Host", vault::to_string(identity.authority, identity.scheme));
   }
   const bool narrow = request.resolved_ != nullptr;
+  bool framed = !options.body_rewritten;
   for (const Field& field : head.fields) {
-    append_client_field(out, field, head, identity, rendering, narrow, request.websocket_);
+    if (options.body_rewritten && (frames_body(field.name) || describes_body(field.name))) {
+      if (!framed && frames_body(field.name)) {
+        append_new_framing(out, options);
+        framed = true;
+      }
+      continue;
+    }
+    append_client_field(out, field, head, identity, rendering, narrow, request.websocket_, options);
+  }
+  if (!framed) {
+    append_new_framing(out, options);
   }
   for (InjectedField& field : rendering.fields()) {
     if (!field.written) {

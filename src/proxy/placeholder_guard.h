@@ -61,17 +61,20 @@ class PlaceholderGuard {
   [[nodiscard]] const Counts& counts() const { return counts_; }
   void restore(Counts counts) { counts_ = std::move(counts); }
 
-  // `place`: "the path", "a WebSocket message", ...
-  [[nodiscard]] Fault misuse(const vault::PlaceholderIndex::Entry& entry,
-                             std::string_view place) const;
+  // "the path", "a WebSocket message"; "the field " and its name.
+  struct Place {
+    std::string_view text;
+    std::string_view field = {};
+  };
+  [[nodiscard]] Fault misuse(const vault::PlaceholderIndex::Entry& entry, const Place& place) const;
   [[nodiscard]] Fault too_many(std::size_t substitution) const;
 
  private:
   [[nodiscard]] Outcome<void> check_target(const vault::Target& target);
   [[nodiscard]] Outcome<void> check_field(const Field& field);
   [[nodiscard]] Outcome<void> check_text(std::string_view text, vault::Surface surface,
-                                         std::string_view place);
-  [[nodiscard]] Outcome<void> check_slot(std::string_view text, std::string_view place) const;
+                                         const Place& place);
+  [[nodiscard]] Outcome<void> check_slot(std::string_view text, const Place& place) const;
   [[nodiscard]] bool is_filled(std::string_view field_name) const;
   [[nodiscard]] bool belongs(const vault::PlaceholderIndex::Entry& entry) const;
 

@@ -47,6 +47,11 @@ class PlaceholderStream {
   // The text's next bytes; `end`: there are no more. They must stay until next() has returned an
   // empty view.
   void supply(std::string_view data, bool end);
+  // Changes the form of the values that are still to come.
+  void set_form(ValueForm form) { form_ = form; }
+  // Instead of supply() and next(), for a text in which nothing is substituted here: sees to it
+  // that `data`, its next bytes, may go out as they are (see status()).
+  void search_only(std::string_view data) { (void)search(data); }
   // What may go out now: a part of the text or a value; valid until the next call. Empty: wants
   // more, is done, or has failed.
   [[nodiscard]] std::string_view next();

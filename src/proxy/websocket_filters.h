@@ -48,9 +48,10 @@ class ClientMessageFilter {
   void on_payload();
   void on_end();
   void decide_form(std::string_view payload);
+  void search(std::string_view plain);
   bool pull();
   void write_fragment(bool fin);
-  void fail();
+  void fail_with_text();
 
   WebSocketFrameReader reader_;
   WebSocketFrameWriter writer_{WebSocketSender::kClient};
