@@ -96,13 +96,6 @@ std::string_view alpn_names(AlpnOffer offer) {
   return {};
 }
 
-bool chose_http2(SSL* ssl) {
-  const unsigned char* name = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl, &name, &size);
-  return std::string_view(reinterpret_cast<const char*>(name), size) == "h2";
-}
-
 }  // namespace
 
 Connector::Connector(Executor executor, DeadlineList& deadlines, NetOptions net,

@@ -53,7 +53,8 @@ struct Worker {
         clock(wall_clock),
         leaves(std::move(authority), wall_clock),
         connector(context.get_executor(), deadlines, options.net, options.upstream_ca_files,
-                  options.connect_timeout) {}
+                  options.connect_timeout),
+        pool(context.get_executor(), deadlines, connector) {}
 
   asio::io_context& io;
   ProxyOptions options;
