@@ -107,6 +107,9 @@ Awaitable<bool> Exchange::run() {
   // Scrub and stream the response.
   const bool reusable = co_await relay_response(*request, **upstream);
   co_await upload_.stop(Millis{0});
+  if (body_filter_->status() != RequestBodyFilter::Status::kOk) {
+    note_refusal(body_filter_->fault());  // found when the answer was on its way already
+  }
   co_return reusable;
 }
 
@@ -122,74 +125,50 @@ Outcome<OutboundRequest> Exchange::admit() {
   if (allowed.service() != nullptr) {
     record_.service = allowed.service()->name;
   }
+  // Before anything is decrypted.
   guard_.emplace(allowed, worker_.grant.placeholders.get());
-  AV_CHECK(guard_->check_head(identity_.target, client_.head()));
+  AV_CHECK(guard_->check_head(allowed.identity().target, client_.head()));
   AV_TRY(ResolvedPtr resolved,
          worker_.resolver.resolve(allowed, *key_ring_, worker_.deadlines.now_ms()));
   AV_TRY(const InjectOptions options, prepare_body(resolved.get()));
-  AV_TRY(OutboundRequest request, Injector::inject(std::move(allowed), std::move(resolved),
-                                                   client_.head(), options));
+  AV_TRY(OutboundRequest request,
+         Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options));
   AV_CHECK(audit_use(request));
   return request;
 }
 
-// Takes what is here of the body through the placeholder guard, before anything is sent.
-Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* credential) {
+// A body that is here already is looked at before anything is sent, and goes out with the head.
+Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* values) {
+  RequestBodyFilter& filter = body_filter_.emplace(*guard_, values, client_.head());
   InjectOptions options;
   options.plain_websocket = guard_->needs_plain_websocket();
-  body_filter_.emplace(*guard_, credential, client_.head());
-  RequestBodyFilter& filter = *body_filter_;
-  if (filter.status() != RequestBodyFilter::Status::kOk) {
-    return filter.fault();
-  }
-  options.body_rewritten = filter.changes_length() && client_.head().body != BodyKind::kNone;
+  options.body_rewritten = filter.changes_length();
   BodySource& body = client_.body();
   std::vector<Field> trailers;
   whole_ = body.buffered() && body.trailers(trailers) && trailers.empty();
   BodySource::Piece piece;
-  const bool some = !body.ended() && (whole_ || filter.active()) && body.poll(piece);
-  if (!some) {
-    return options;
-  }
-  if (piece.state != BodySource::State::kData && piece.state != BodySource::State::kEnd) {
-    return bad_request_body();
-  }
-  upload_.count(piece.data.size());
-  first_ = std::string_view(piece.data.data(), piece.data.size());
-  if (!filter.active()) {
-    return options;
-  }
-  if (!options.body_rewritten) {
-    filter.supply(first_, whole_);
-    while (!filter.next().empty()) {
-    }
-    return filter.status() == RequestBodyFilter::Status::kOk ? Outcome<InjectOptions>(options)
-                                                             : filter.fault();
-  }
-  if (whole_) {
-    const auto done = filter.render_whole(first_, rendered_);
-    if (done == RequestBodyFilter::Whole::kFailed) {
-      return filter.fault();
-    }
-    if (done == RequestBodyFilter::Whole::kDone) {
-      first_ = rendered_.view();
-      options.body_length = first_.size();
-      return options;
-    }
-  }
-  whole_ = false;  // its end, if it is here, is sent by the upload
-  filter.supply(first_, /*end=*/false);
-  rendered_.clear();
-  for (std::string_view bytes = filter.next(); !bytes.empty(); bytes = filter.next()) {
-    rendered_.append(bytes);
-    if (rendered_.size() >= RequestBodyFilter::kWholeLimit) {
-      break;  // the rest is the upload's
+  if (filter.status() == RequestBodyFilter::Status::kOk && whole_ && !body.ended() &&
+      body.poll(piece)) {
+    whole_ = piece.state == BodySource::State::kEnd;
+    first_ = std::string_view(piece.data.data(), piece.data.size());
+    upload_.count(first_.size());
+    if (whole_ && filter.changes_length()) {
+      whole_ = filter.render_whole(first_, rewritten_) != RequestBodyFilter::Whole::kStream;
+      if (whole_) {
+        first_ = rewritten_.view();
+        options.body_length = first_.size();
+      } else {
+        upload_.begin_with(first_);
+        first_ = {};
+      }
+    } else if (filter.active()) {
+      filter.supply(first_, whole_);
+      first_ = filter.next();
     }
   }
   if (filter.status() != RequestBodyFilter::Status::kOk) {
     return filter.fault();
   }
-  first_ = rendered_.view();
   return options;
 }
 
@@ -213,6 +192,7 @@ Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
 
 // Sends the request and reads the response's head into response_.
 Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundRequest& request) {
+  // A body that is here already goes out with the head and can be sent again.
   for (int attempt = 1;; ++attempt) {
     auto acquired = co_await worker_.pool.acquire(request, client_.head().http2, attempt > 1);
     if (!acquired) {
@@ -224,7 +204,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     Outcome<void> answered = upstream_fault(sent, identity_);
     if (sent == Io::kOk) {
       if (!whole_) {
-        upload_.start(*upstream, *body_filter_, *guard_);
+        upload_.start(*upstream, *body_filter_);
       }
       answered = co_await read_response_head(*upstream, patterns_of(request));
     }
@@ -240,8 +220,8 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     if (again && attempt < kMaxAttempts) {
       continue;
     }
-    if (upload_.fault()) {
-      co_return *upload_.fault();
+    if (body_filter_->status() != RequestBodyFilter::Status::kOk) {
+      co_return body_filter_->fault();
     }
     co_return upload_.malformed() ? bad_request_body() : std::move(answered.error());
   }
@@ -313,9 +293,8 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request,
     ClientMessageFilter up(*guard_, request.credential(), extensions);
     ServerMessageFilter down(patterns, extensions);
     co_await tunnel_websocket(worker_.io.get_executor(), client_, upstream, up, down);
-    if (up.status() == ClientMessageFilter::Status::kMisuse ||
-        up.status() == ClientMessageFilter::Status::kTooMany) {
-      note_misuse(up.fault());
+    if (up.status() != ClientMessageFilter::Status::kOk) {
+      note_refusal(up.fault());
     }
     co_return false;
   }
@@ -399,6 +378,12 @@ Awaitable<BodySource::Piece> Exchange::next_piece(BodySource& body) {
       co_return piece;
     }
   }
+}
+
+void Exchange::note_refusal(const Fault& fault) {
+  record_.error = fault.code;
+  record_.detail = fault.detail;
+  record_.decision = fault.status == 403 ? "deny" : "error";
 }
 
 void Exchange::note_broken_body(const char* code) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "proxy/downstream.h"
 #include "proxy/fault.h"
@@ -36,7 +37,7 @@ class Exchange {
 
  private:
   Outcome<OutboundRequest> admit();
-  Outcome<InjectOptions> prepare_body(const ResolvedCredential* credential);
+  Outcome<InjectOptions> prepare_body(const ResolvedCredential* values);
   Outcome<void> audit_use(const OutboundRequest& request);
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
   Awaitable<Outcome<void>> read_response_head(UpstreamExchange& upstream,
@@ -49,13 +50,19 @@ class Exchange {
   Awaitable<bool> drain_request_body();
   [[nodiscard]] bool client_gone();
   void note_broken_body(const char* code);
-  void note_misuse(const Fault& fault);
+  void note_refusal(const Fault& fault);
 
   Worker& worker_;
   Downstream& client_;
   vault::RequestIdentity identity_;
   vault::SnapshotPtr snapshot_;
   std::shared_ptr<const vault::KeyRing> key_ring_;
+  // Both made in admit().
+  std::optional<PlaceholderGuard> guard_;
+  std::optional<RequestBodyFilter> body_filter_;
+  std::string_view first_;  // of the body, when it is here already
+  bool whole_ = false;      // first_ is all of it
+  SecretBuffer rewritten_;  // what first_ views when its placeholders were replaced
   Upload upload_;
   std::optional<PlaceholderGuard> guard_;
   std::optional<RequestBodyFilter> body_filter_;

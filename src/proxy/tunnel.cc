@@ -2,6 +2,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <span>
+#include <string_view>
 
 namespace av::proxy {
 namespace {
@@ -13,31 +15,50 @@ bool is_open(BodySource::State state) {
   return state == BodySource::State::kData;
 }
 
-// RFC 6455 section 7.4.1.
-constexpr std::uint16_t kCloseProtocolError = 1002;
-constexpr std::uint16_t kClosePolicy = 1008;
+// What one filter makes of one piece. False: the other side does not take it, or it was refused.
+template <typename Filter, typename Sink>
+Awaitable<bool> pass(Filter& filter, std::span<char> piece, Sink& sink) {
+  if (!filter.active()) {
+    const std::string_view bytes(piece.data(), piece.size());
+    co_return co_await sink.put(bytes);
+  }
+  filter.supply(piece);
+  for (std::string_view out = filter.next(); !out.empty(); out = filter.next()) {
+    const bool taken = co_await sink.put(out);
+    if (!taken) {
+      co_return false;
+    }
+  }
+  co_return filter.status() == Filter::Status::kOk;
+}
 
-// From the client to the server, placeholders replaced or refused.
+struct ToServer {
+  explicit ToServer(UpstreamExchange& exchange) : upstream(exchange) {}
+  Awaitable<bool> put(std::string_view bytes) {
+    static const HeadText kNone;
+    const Io io = co_await upstream.send_body(bytes, /*end=*/false, kNone);
+    co_return io == Io::kOk;
+  }
+  UpstreamExchange& upstream;
+};
+
+struct ToClient {
+  explicit ToClient(Downstream& downstream) : client(downstream) {}
+  Awaitable<bool> put(std::string_view bytes) {
+    const Io io = co_await client.put_body(bytes);
+    co_return io == Io::kOk;
+  }
+  Downstream& client;
+};
+
 Awaitable<void> copy_up(Downstream& client, UpstreamExchange& upstream, ClientMessageFilter& filter,
                         bool& done, Signal& signal) {
-  static const HeadText kNone;
   BodySource& source = client.upgraded();
+  ToServer sink(upstream);
   for (bool open = true; open;) {
     const BodySource::Piece piece = co_await source.next(kSilence);
-    open = is_open(piece.state);
-    Io io = Io::kOk;
-    if (filter.active()) {
-      filter.supply(piece.data);
-      for (std::string_view out = filter.next(); !out.empty() && io == Io::kOk;
-           out = filter.next()) {
-        io = co_await upstream.send_body(out, /*end=*/false, kNone);
-      }
-      open = open && filter.status() == ClientMessageFilter::Status::kOk;
-    } else {
-      const std::string_view bytes(piece.data.data(), piece.data.size());
-      io = co_await upstream.send_body(bytes, /*end=*/false, kNone);
-    }
-    open = open && io == Io::kOk;
+    const bool passed = co_await pass(filter, piece.data, sink);
+    open = is_open(piece.state) && passed;
   }
   // One direction's end ends both: after a close frame there is nothing more to say.
   upstream.abort();
@@ -45,44 +66,17 @@ Awaitable<void> copy_up(Downstream& client, UpstreamExchange& upstream, ClientMe
   signal.notify();
 }
 
-// From the server to the client, values masked.
 Awaitable<void> copy_down(Downstream& client, UpstreamExchange& upstream,
                           ServerMessageFilter& filter) {
   BodySource& source = upstream.upgraded();
+  ToClient sink(client);
   Io io = co_await client.flush();
   for (bool open = io == Io::kOk; open;) {
     const BodySource::Piece piece = co_await source.next(kSilence);
-    open = is_open(piece.state);
-    if (filter.active()) {
-      filter.supply(piece.data);
-      for (std::string_view out = filter.next(); !out.empty() && io == Io::kOk;
-           out = filter.next()) {
-        io = co_await client.put_body(out);
-      }
-      open = open && filter.status() == ServerMessageFilter::Status::kOk;
-    } else {
-      const std::string_view bytes(piece.data.data(), piece.data.size());
-      io = co_await client.put_body(bytes);
-    }
-    open = open && io == Io::kOk;
-    if (io == Io::kOk) {
-      io = co_await client.flush();
-    }
-    open = open && io == Io::kOk;
+    const bool passed = co_await pass(filter, piece.data, sink);
+    io = co_await client.flush();
+    open = is_open(piece.state) && passed && io == Io::kOk;
   }
-}
-
-// Why the tunnel ends, where we are the ones who end it.
-SecretBuffer farewell(const ClientMessageFilter& up, const ServerMessageFilter& down) {
-  SecretBuffer out;
-  WebSocketFrameWriter writer(WebSocketSender::kServer);
-  if (up.status() == ClientMessageFilter::Status::kProtocol ||
-      down.status() == ServerMessageFilter::Status::kProtocol) {
-    writer.append_close(out, kCloseProtocolError, "malformed frame");
-  } else if (up.status() != ClientMessageFilter::Status::kOk) {
-    writer.append_close(out, kClosePolicy, up.fault().code);
-  }
-  return out;
 }
 
 }  // namespace
@@ -94,9 +88,12 @@ Awaitable<void> tunnel_websocket(Executor executor, Downstream& client, Upstream
   Signal signal(executor);
   asio::co_spawn(executor, copy_up(client, upstream, up, done, signal), asio::detached);
   co_await copy_down(client, upstream, down);
-  const SecretBuffer last_word = farewell(up, down);
-  if (!last_word.empty()) {
-    (void)co_await client.put_body(last_word.view());
+  if (up.status() != ClientMessageFilter::Status::kOk && down.active() && down.between_frames()) {
+    SecretBuffer close;
+    const bool policy = up.status() != ClientMessageFilter::Status::kProtocol;
+    WebSocketFrameWriter(WebSocketSender::kServer)
+        .append_close(close, policy ? 1008 : 1002, up.fault().code);
+    (void)co_await client.put_body(close.view());
   }
   (void)co_await client.put_end(kNone);
   upstream.abort();

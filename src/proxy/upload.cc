@@ -11,39 +11,21 @@ constexpr Millis kBodyStall{30 * 60'000};
 
 }  // namespace
 
-void Upload::start(UpstreamExchange& upstream, RequestBodyFilter& filter,
-                   const PlaceholderGuard& guard) {
+void Upload::start(UpstreamExchange& upstream, RequestBodyFilter& filter) {
   upstream_ = &upstream;
   running_ = true;
   complete_ = false;
-  asio::co_spawn(executor_, copy(upstream, filter, guard), asio::detached);
-}
-
-// What the filter lets through of what it has.
-Awaitable<Io> Upload::send_filtered(UpstreamExchange& upstream, RequestBodyFilter& filter) {
-  static const HeadText kNone;
-  for (std::string_view bytes = filter.next(); !bytes.empty(); bytes = filter.next()) {
-    const Io io = co_await upstream.send_body(bytes, /*end=*/false, kNone);
-    if (io != Io::kOk) {
-      co_return io;
-    }
-  }
-  if (filter.status() != RequestBodyFilter::Status::kOk) {
-    fault_ = filter.fault();
-    co_return Io::kClosed;
-  }
-  co_return Io::kOk;
+  asio::co_spawn(executor_, copy(upstream, filter), asio::detached);
 }
 
 // Ends quietly when either side is gone: whoever waits for the response reports it.
-Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filter,
-                             const PlaceholderGuard& guard) {
+Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filter) {
   BodySource& body = client_.body();
-  Io io = Io::kOk;
-  if (filter.active()) {
-    io = co_await send_filtered(upstream, filter);  // what came with the head
+  if (taken_) {
+    const std::span<const Field> none;
+    complete_ = co_await send(upstream, filter, *taken_, /*end=*/true, none);
   }
-  for (bool end = false; !end && io == Io::kOk;) {
+  for (bool end = taken_.has_value(); !end;) {
     const BodySource::Piece piece = co_await body.next(kBodyStall);
     std::vector<Field> fields;
     end = piece.state == BodySource::State::kEnd;
@@ -58,15 +40,10 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
       break;
     }
     bytes_ += piece.data.size();
-    std::string_view bytes(piece.data.data(), piece.data.size());
-    if (filter.active()) {
-      filter.supply(bytes, end);
-      io = co_await send_filtered(upstream, filter);
-      bytes = {};
-    }
-    if (const auto allowed = guard.check_trailers(fields); !allowed) {
-      fault_ = allowed.error();
-      io = Io::kClosed;
+    const std::string_view bytes(piece.data.data(), piece.data.size());
+    const bool sent = co_await send(upstream, filter, bytes, end, fields);
+    if (!sent) {
+      break;
     }
     if (io == Io::kOk) {
       HeadText trailers;
@@ -82,6 +59,37 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
   }
   running_ = false;
   done_.notify();
+}
+
+// False: the upstream does not take it, or the filter does not let it pass.
+Awaitable<bool> Upload::send(UpstreamExchange& upstream, RequestBodyFilter& filter,
+                             std::string_view bytes, bool end, std::span<const Field> fields) {
+  HeadText trailers;
+  for (const Field& field : fields) {
+    trailers.add(field.name, field.value);
+  }
+  if (!filter.active()) {
+    const Io io = co_await upstream.send_body(bytes, end, trailers);
+    co_return io == Io::kOk;
+  }
+  static const HeadText kNone;
+  filter.supply(bytes, end);
+  for (std::string_view piece = filter.next(); !piece.empty(); piece = filter.next()) {
+    const Io io = co_await upstream.send_body(piece, /*end=*/false, kNone);
+    if (io != Io::kOk) {
+      co_return false;
+    }
+  }
+  filter.check(fields);
+  if (filter.status() != RequestBodyFilter::Status::kOk) {
+    upstream.abort();
+    co_return false;
+  }
+  if (end) {
+    const Io io = co_await upstream.send_body({}, /*end=*/true, trailers);
+    co_return io == Io::kOk;
+  }
+  co_return true;
 }
 
 Awaitable<void> Upload::stop(Millis patience) {

@@ -3,6 +3,8 @@
 // owns it waits for stop() before anything it refers to goes away.
 
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "core/clock.h"
 #include "proxy/downstream.h"
@@ -21,8 +23,11 @@ class Upload {
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
 
-  // Begins to copy to `upstream`. It and `filter` must outlive the copying.
-  void start(UpstreamExchange& upstream, RequestBodyFilter& filter, const PlaceholderGuard& guard);
+  // All of the body, taken from the client already; for start() to send.
+  void begin_with(std::string_view body) { taken_ = body; }
+  // Begins to copy to `upstream` through `filter`, which must outlive the copying. Gives the
+  // request up when the filter fails.
+  void start(UpstreamExchange& upstream, RequestBodyFilter& filter);
   // Ends it: the upstream's exchange is given up, and a client that goes on sending is read for
   // `patience` at most.
   Awaitable<void> stop(Millis patience);
@@ -39,15 +44,16 @@ class Upload {
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
-  Awaitable<void> copy(UpstreamExchange& upstream, RequestBodyFilter& filter,
-                       const PlaceholderGuard& guard);
-  Awaitable<Io> send_filtered(UpstreamExchange& upstream, RequestBodyFilter& filter);
+  Awaitable<void> copy(UpstreamExchange& upstream, RequestBodyFilter& filter);
+  Awaitable<bool> send(UpstreamExchange& upstream, RequestBodyFilter& filter,
+                       std::string_view bytes, bool end, std::span<const Field> fields);
 
   Executor executor_;
   Downstream& client_;
   const Clock& clock_;
   UpstreamExchange* upstream_ = nullptr;
   Signal done_;
+  std::optional<std::string_view> taken_;
   std::uint64_t bytes_ = 0;
   bool running_ = false;
   bool stopping_ = false;  // by us: a read that gives up says nothing about the client
