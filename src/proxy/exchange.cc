@@ -299,9 +299,6 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request,
     co_return false;
   }
   const bool complete = co_await relay_body(plan, patterns, upstream);
-  if (upload_.fault()) {
-    note_misuse(*upload_.fault());
-  }
   if (!complete) {
     // A cut body must not look complete: no orderly end for the client either.
     client_.cut();
@@ -389,12 +386,6 @@ void Exchange::note_refusal(const Fault& fault) {
 void Exchange::note_broken_body(const char* code) {
   record_.error = code;
   record_.decision = "error";
-}
-
-void Exchange::note_misuse(const Fault& fault) {
-  record_.error = fault.code;
-  record_.detail = fault.detail;
-  record_.decision = "deny";
 }
 
 Awaitable<bool> Exchange::refuse(const Fault& fault) {

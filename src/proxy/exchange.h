@@ -64,12 +64,6 @@ class Exchange {
   bool whole_ = false;      // first_ is all of it
   SecretBuffer rewritten_;  // what first_ views when its placeholders were replaced
   Upload upload_;
-  std::optional<PlaceholderGuard> guard_;
-  std::optional<RequestBodyFilter> body_filter_;
-  // What of the body goes out with the head; it can be sent again.
-  std::string_view first_;
-  SecretBuffer rendered_;   // what first_ points at where values were put in
-  bool whole_ = false;      // first_ is all of it
   ResponseHead response_;
   vault::AuditRecord record_;
   std::chrono::steady_clock::time_point started_;

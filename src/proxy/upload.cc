@@ -36,7 +36,7 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
         malformed_ = piece.state != BodySource::State::kBroken;
         client_broke_ = !malformed_;
       }
-      io = Io::kClosed;
+      upstream.abort();
       break;
     }
     bytes_ += piece.data.size();
@@ -45,17 +45,7 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
     if (!sent) {
       break;
     }
-    if (io == Io::kOk) {
-      HeadText trailers;
-      for (const Field& field : fields) {
-        trailers.add(field.name, field.value);
-      }
-      io = co_await upstream.send_body(bytes, end, trailers);
-      complete_ = end && io == Io::kOk;
-    }
-  }
-  if (fault_ || malformed_ || client_broke_ || stopping_) {
-    upstream.abort();  // never to be taken for the whole of it
+    complete_ = end;
   }
   running_ = false;
   done_.notify();

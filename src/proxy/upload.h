@@ -39,8 +39,6 @@ class Upload {
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] bool malformed() const { return malformed_; }
   [[nodiscard]] bool client_broke() const { return client_broke_; }
-  // The body held what must not go out: the request was broken off.
-  [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
@@ -60,7 +58,6 @@ class Upload {
   bool complete_ = true;
   bool malformed_ = false;
   bool client_broke_ = false;
-  std::optional<Fault> fault_;
 };
 
 }  // namespace av::proxy
