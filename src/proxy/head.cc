@@ -23,21 +23,6 @@ constexpr auto kTokenChars = [] {
   return table;
 }();
 
-// Digits only: no sign, no white space, no list (RFC 9110 section 8.6).
-std::optional<std::uint64_t> parse_length(std::string_view text) {
-  if (text.empty() || text.size() > 18) {
-    return std::nullopt;
-  }
-  std::uint64_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') {
-      return std::nullopt;
-    }
-    value = value * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  return value;
-}
-
 struct Framing {
   std::size_t lengths = 0;
   std::size_t encodings = 0;
@@ -160,11 +145,55 @@ bool list_contains(std::string_view list, std::string_view token) {
   return false;
 }
 
+std::optional<std::uint64_t> parse_length(std::string_view text) {
+  if (text.empty() || text.size() > 18) {
+    return std::nullopt;
+  }
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') {
+      return std::nullopt;
+    }
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value;
+}
+
+bool may_be_trailer(std::string_view name) {
+  static constexpr std::string_view kForbidden[] = {"transfer-encoding",
+                                                    "content-length",
+                                                    "host",
+                                                    "authorization",
+                                                    "cookie",
+                                                    "set-cookie",
+                                                    "content-encoding",
+                                                    "content-type",
+                                                    "content-range",
+                                                    "trailer",
+                                                    "connection",
+                                                    "te",
+                                                    "upgrade",
+                                                    "keep-alive",
+                                                    "cache-control",
+                                                    "expect",
+                                                    "max-forwards",
+                                                    "range",
+                                                    "location",
+                                                    "alt-svc"};
+  if (name.size() > 6 && iequals(name.substr(0, 6), "proxy-")) {
+    return false;
+  }
+  return std::none_of(std::begin(kForbidden), std::end(kForbidden),
+                      [&](std::string_view forbidden) { return iequals(forbidden, name); });
+}
+
 void RequestHead::reset() {
   method = {};
   target = {};
   host = {};
+  scheme = {};
   expect_continue = false;
+  http2 = false;
   reset_common();
 }
 

@@ -265,37 +265,13 @@ ChunkDecoder::Result ChunkDecoder::decode(char* data, std::size_t size) {
 }
 
 bool parse_trailers(std::string_view section, std::vector<Field>& fields) {
-  static constexpr std::string_view kForbidden[] = {"transfer-encoding",
-                                                    "content-length",
-                                                    "host",
-                                                    "authorization",
-                                                    "cookie",
-                                                    "set-cookie",
-                                                    "content-encoding",
-                                                    "content-type",
-                                                    "content-range",
-                                                    "trailer",
-                                                    "connection",
-                                                    "te",
-                                                    "upgrade",
-                                                    "keep-alive",
-                                                    "cache-control",
-                                                    "expect",
-                                                    "max-forwards",
-                                                    "range",
-                                                    "location",
-                                                    "alt-svc"};
   while (!section.empty()) {
     const std::string_view line = take_line(section);
     Field field;
     if (fields.size() == kMaxFields || parse_field_line(line, field)) {
       return false;
     }
-    bool forbidden = field.name.size() > 6 && iequals(field.name.substr(0, 6), "proxy-");
-    for (const std::string_view name : kForbidden) {
-      forbidden = forbidden || iequals(field.name, name);
-    }
-    if (!forbidden) {
+    if (may_be_trailer(field.name)) {
       fields.push_back(field);
     }
   }

@@ -8,11 +8,12 @@
 #include <string>
 
 #include "proxy/certificate_authority.h"
+#include "proxy/connector.h"
 #include "proxy/credential_resolver.h"
 #include "proxy/deadline.h"
 #include "proxy/io.h"
 #include "proxy/proxy_server.h"
-#include "proxy/upstream.h"
+#include "proxy/upstream_pool.h"
 #include "vault/audit.h"
 
 namespace av::proxy {
@@ -52,7 +53,8 @@ struct Worker {
         clock(wall_clock),
         leaves(std::move(authority), wall_clock),
         connector(context.get_executor(), deadlines, options.net, options.upstream_ca_files,
-                  options.connect_timeout) {}
+                  options.connect_timeout),
+        pool(context.get_executor(), deadlines, connector) {}
 
   asio::io_context& io;
   ProxyOptions options;

@@ -23,6 +23,7 @@ constexpr std::size_t kMinPlaceholder = 4;
 constexpr std::size_t kMaxPlaceholder = 256;
 constexpr std::size_t kMaxHeaderName = 128;
 constexpr std::size_t kMaxTemplate = 4096;
+constexpr std::size_t kMaxCaPem = std::size_t{64} << 10;
 
 Error invalid(std::string message, std::string hint = {}) {
   return make_error(ErrorCode::kInvalid, std::move(message), std::move(hint));
@@ -206,6 +207,32 @@ Status check_env(const Service& service) {
   return {};
 }
 
+Status check_tls(const UpstreamTls& tls) {
+  if (!tls.certificate_key.empty()) {
+    AV_CHECK(check_credential_key(tls.certificate_key));
+  }
+  if (!tls.private_key_key.empty()) {
+    AV_CHECK(check_credential_key(tls.private_key_key));
+    if (tls.certificate_key.empty()) {
+      return invalid("\"tls\" names a private key without a certificate",
+                     "name the credential with the certificate as \"certificate\"");
+    }
+  }
+  if (tls.ca_pem.empty()) {
+    return {};
+  }
+  if (tls.ca_pem.size() > kMaxCaPem) {
+    return invalid("the certificates of \"tls\" are larger than 64 KiB");
+  }
+  if (tls.ca_pem.find("PRIVATE KEY") != std::string::npos) {
+    return invalid("\"ca\" of \"tls\" holds a private key", "only public certificates go there");
+  }
+  if (tls.ca_pem.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+    return invalid("\"ca\" of \"tls\" is not a PEM certificate");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view auth_type_name(const AuthScheme& auth) {
@@ -259,6 +286,8 @@ std::vector<std::string> Service::credential_keys() const {
   for (const Substitution& substitution : substitutions) {
     add(substitution.credential_key);
   }
+  add(tls.certificate_key);
+  add(tls.private_key_key);
   return keys;
 }
 
@@ -301,6 +330,7 @@ Status check_service(const Service& service) {
   AV_CHECK(std::visit([](const auto& auth) { return check_auth(auth); }, service.auth));
   AV_CHECK(check_substitutions(service.substitutions));
   AV_CHECK(check_env(service));
+  AV_CHECK(check_tls(service.tls));
   return check_placeholder_shape(service.placeholder_shape);
 }
 

@@ -73,6 +73,14 @@ struct Substitution {
   [[nodiscard]] bool in(Surface s) const { return (surfaces & static_cast<std::uint8_t>(s)) != 0; }
 };
 
+// TLS towards the upstream, beyond the system's roots.
+struct UpstreamTls {
+  std::string certificate_key;  // credential with a PEM certificate chain; empty: none is shown
+  std::string private_key_key;  // credential with its PEM key; empty: it is in the first one
+  std::string ca_pem;           // extra roots for this service only, public certificates
+  bool operator==(const UpstreamTls&) const = default;
+};
+
 struct Service {
   std::string name;
   // "api.example.com" or "*.example.com": one label, never more.
@@ -82,6 +90,13 @@ struct Service {
   std::vector<std::string> methods;  // upper case; empty: all
   bool enabled = true;
   bool allow_http = false;  // may be sent over cleartext http://
+  // Responses in a form that cannot be searched for the credential pass instead of being refused.
+  bool allow_uninspected = false;
+  // Bodies and messages may quote placeholders of the run that are not substituted there: a
+  // conversation with a model does, as soon as the agent has looked at its environment.
+  bool allow_quoted_placeholders = false;
+  bool drop_cookies = false;  // Set-Cookie does not reach the agent
+  UpstreamTls tls;
   AuthScheme auth = PassthroughAuth{};
   std::vector<Substitution> substitutions;
   // Environment variable -> credential key whose placeholder the child finds there.

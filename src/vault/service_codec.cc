@@ -59,6 +59,19 @@ Json substitution_to_tree(const Substitution& substitution) {
   return out;
 }
 
+Json tls_to_tree(const UpstreamTls& tls) {
+  Json out = Json::object();
+  const auto put = [&out](const char* key, const std::string& value) {
+    if (!value.empty()) {
+      out[key] = value;
+    }
+  };
+  put("certificate", tls.certificate_key);
+  put("key", tls.private_key_key);
+  put("ca", tls.ca_pem);
+  return out;
+}
+
 Json service_to_tree(const Service& service) {
   Json out = {{"name", service.name},
               {"host", service.matcher_text()},
@@ -76,8 +89,17 @@ Json service_to_tree(const Service& service) {
   if (!service.env.empty()) {
     out["env"] = service.env;
   }
-  if (service.allow_http) {
-    out["allow_http"] = true;
+  const auto put_flag = [&out](const char* name, bool value) {
+    if (value) {
+      out[name] = true;
+    }
+  };
+  put_flag("allow_http", service.allow_http);
+  put_flag("allow_uninspected", service.allow_uninspected);
+  put_flag("allow_quoted_placeholders", service.allow_quoted_placeholders);
+  put_flag("drop_cookies", service.drop_cookies);
+  if (service.tls != UpstreamTls{}) {
+    out["tls"] = tls_to_tree(service.tls);
   }
   if (!service.placeholder_shape.empty()) {
     out["placeholder"] = service.placeholder_shape;

@@ -265,6 +265,19 @@ Status read_env(const Fields& service, Service& out) {
   return {};
 }
 
+Status read_tls(const TextTree& tree, const Fields& service, Service& out) {
+  static constexpr std::array<std::string_view, 3> kKnown = {"certificate", "key", "ca"};
+  const Json* tls = service.find("tls");
+  if (tls == nullptr) {
+    return {};
+  }
+  const Fields fields(tree, *tls, service.path_of("tls"));
+  AV_CHECK(fields.only(kKnown));
+  AV_CHECK(fields.text("certificate", out.tls.certificate_key));
+  AV_CHECK(fields.text("key", out.tls.private_key_key));
+  return fields.text("ca", out.tls.ca_pem);
+}
+
 // "*.example.com/v1/*" -> "example-com-v1"
 std::string derived_name(const Service& service) {
   constexpr std::size_t kMax = 64;
@@ -298,9 +311,19 @@ Status check_members(const TextTree& tree, const Json& node, const std::string& 
 }
 
 Expected<Service> read_service(const TextTree& tree, const Json& node, const std::string& path) {
-  static constexpr std::array<std::string_view, 9> kKnown = {
-      "name", "host",    "enabled",    "auth",       "substitutions",
-      "env",  "methods", "allow_http", "placeholder"};
+  static constexpr std::array<std::string_view, 13> kKnown = {"name",
+                                                              "host",
+                                                              "enabled",
+                                                              "auth",
+                                                              "substitutions",
+                                                              "env",
+                                                              "methods",
+                                                              "allow_http",
+                                                              "placeholder",
+                                                              "allow_uninspected",
+                                                              "allow_quoted_placeholders",
+                                                              "drop_cookies",
+                                                              "tls"};
   const Fields fields(tree, node, path);
   AV_CHECK(fields.only(kKnown));
   Service service;
@@ -313,6 +336,9 @@ Expected<Service> read_service(const TextTree& tree, const Json& node, const std
   AV_CHECK(fields.text("name", service.name));
   AV_CHECK(fields.flag("enabled", service.enabled));
   AV_CHECK(fields.flag("allow_http", service.allow_http));
+  AV_CHECK(fields.flag("allow_uninspected", service.allow_uninspected));
+  AV_CHECK(fields.flag("allow_quoted_placeholders", service.allow_quoted_placeholders));
+  AV_CHECK(fields.flag("drop_cookies", service.drop_cookies));
   AV_CHECK(fields.text("placeholder", service.placeholder_shape));
   AV_CHECK(fields.texts("methods", service.methods));
   for (std::string& method : service.methods) {
@@ -328,6 +354,7 @@ Expected<Service> read_service(const TextTree& tree, const Json& node, const std
   AV_TRY(service.auth, read_auth(tree, *auth, fields.path_of("auth")));
   AV_CHECK(read_substitutions(tree, fields, service));
   AV_CHECK(read_env(fields, service));
+  AV_CHECK(read_tls(tree, fields, service));
   if (const Status checked = check_service(service); !checked) {
     return tree.error_at(path, checked.error().message, checked.error().hint);
   }

@@ -41,6 +41,11 @@ constexpr std::string_view kFull = R"({
   "methods": ["GET", "post"],
   "env": {"VAR_B": "B", "VAR_A": "A"},
   "allow_http": true,
+  "allow_uninspected": true,
+  "allow_quoted_placeholders": true,
+  "drop_cookies": true,
+  "tls": {"certificate": "CERT", "key": "CERT_KEY",
+          "ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
   "placeholder": "sk-{40}"
 })";
 
@@ -57,6 +62,12 @@ TEST_CASE("codec: reads every field", "[vault][codec]") {
   CHECK(s.methods == std::vector<std::string>{"GET", "POST"});
   CHECK(s.env.at("VAR_A") == "A");
   CHECK(s.placeholder_shape == "sk-{40}");
+  CHECK(s.allow_uninspected);
+  CHECK(s.allow_quoted_placeholders);
+  CHECK(s.drop_cookies);
+  CHECK(s.tls.certificate_key == "CERT");
+  CHECK(s.tls.private_key_key == "CERT_KEY");
+  CHECK(s.tls.ca_pem.starts_with("-----BEGIN CERTIFICATE-----\n"));
   const auto& auth = std::get<CustomAuth>(s.auth);
   REQUIRE(auth.headers.size() == 2);
   CHECK(auth.headers[0].name == "X-B");  // order is kept
@@ -69,7 +80,7 @@ TEST_CASE("codec: reads every field", "[vault][codec]") {
   CHECK(s.substitutions[1].in(Surface::kBody));
   CHECK(s.substitutions[1].in(Surface::kWebSocket));
   CHECK(s.substitutions[1].max_count == 3);
-  CHECK(s.credential_keys() == std::vector<std::string>{"B", "A", "C", "D"});
+  CHECK(s.credential_keys() == std::vector<std::string>{"B", "A", "C", "D", "CERT", "CERT_KEY"});
 }
 
 TEST_CASE("codec: reads the published shape of each way to authenticate", "[vault][codec]") {
@@ -312,4 +323,19 @@ TEST_CASE("codec: hostile nesting is refused without harm", "[vault][codec]") {
                            " = 1")
                   .empty());
   CHECK_FALSE(file_problem(std::string(17U << 20U, ' ') + "{}").empty());
+}
+
+TEST_CASE("codec: refuses TLS settings that cannot work or would expose a key", "[vault][codec]") {
+  const auto refused = [](const std::string& tls) {
+    const auto s = service_from_json(
+        R"({"host": "a.test", "auth": {"type": "passthrough"}, "tls": )" + tls + "}");
+    REQUIRE_FALSE(s);
+    return s.error().message;
+  };
+  CHECK_THAT(refused(R"({"key": "K"})"), Catch::Contains("without a certificate"));
+  CHECK_THAT(refused(R"({"certificate": "lower case"})"), Catch::Contains("credential name"));
+  CHECK_THAT(refused(R"({"ca": "-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----"})"),
+             Catch::Contains("private key"));
+  CHECK_THAT(refused(R"({"ca": "/etc/ssl/certs/ca.pem"})"), Catch::Contains("not a PEM"));
+  CHECK_THAT(refused(R"({"cert": "K"})"), Catch::Contains("unknown field"));
 }

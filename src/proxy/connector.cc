@@ -1,4 +1,4 @@
-#include "proxy/upstream.h"
+#include "proxy/connector.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -81,6 +81,19 @@ Fault tls_fault(SSL* ssl, const Stream& stream, Io io, const std::string& host) 
   }
   return gateway_fault(code, "TLS with " + host + " failed: " + why, std::move(help),
                        /*transient=*/verify == X509_V_OK);
+}
+
+// The wire form of the ALPN extension: each name after its length (RFC 7301 section 3.1).
+std::string_view alpn_names(AlpnOffer offer) {
+  switch (offer) {
+    case AlpnOffer::kHttp1:
+      return "\x08http/1.1";
+    case AlpnOffer::kHttp2:
+      return "\x02h2";
+    case AlpnOffer::kHttp2OrHttp1:
+      return "\x02h2\x08http/1.1";
+  }
+  return {};
 }
 
 }  // namespace
@@ -211,13 +224,15 @@ Outcome<void> Connector::load_roots() {
   return {};
 }
 
-Outcome<ossl::Ssl> Connector::make_client_ssl(const vault::Authority& authority) {
+Outcome<ossl::Ssl> Connector::make_client_ssl(const vault::Authority& authority, AlpnOffer offer) {
   if (client_context_ == nullptr) {
     AV_CHECK(load_roots());
   }
   ossl::Ssl ssl(SSL_new(client_context_.get()));
-  static constexpr unsigned char kAlpn[] = "\x08http/1.1";
-  bool ok = ssl != nullptr && SSL_set_alpn_protos(ssl.get(), kAlpn, sizeof kAlpn - 1) == 0;
+  const std::string_view names = alpn_names(offer);
+  bool ok = ssl != nullptr &&
+            SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(names.data()),
+                                static_cast<unsigned>(names.size())) == 0;
   if (const auto literal = parse_ip(authority.host)) {
     ok = ok && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()),
                                              literal->to_string().c_str()) == 1;
@@ -233,17 +248,18 @@ Outcome<ossl::Ssl> Connector::make_client_ssl(const vault::Authority& authority)
   return ssl;
 }
 
-Awaitable<Outcome<UpstreamPtr>> Connector::connect(vault::Scheme scheme,
-                                                   const vault::Authority& authority) {
+Awaitable<Outcome<UpstreamPtr>> Connector::connect(const OutboundRequest& request,
+                                                   AlpnOffer offer) {
+  const vault::Authority& authority = request.identity().authority;
   auto endpoints = co_await resolve(authority);
   if (!endpoints) {
     co_return std::move(endpoints.error());
   }
   auto connection = co_await open(*endpoints, authority);
-  if (!connection || scheme == vault::Scheme::kHttp) {
+  if (!connection || request.identity().scheme == vault::Scheme::kHttp) {
     co_return std::move(connection);
   }
-  auto ssl = make_client_ssl(authority);
+  auto ssl = make_client_ssl(authority, offer);
   if (!ssl) {
     co_return std::move(ssl.error());
   }
@@ -252,74 +268,8 @@ Awaitable<Outcome<UpstreamPtr>> Connector::connect(vault::Scheme scheme,
   if (io != Io::kOk) {
     co_return tls_fault(stream.ssl(), stream, io, authority.host);
   }
+  (*connection)->http2 = chose_http2(stream.ssl());
   co_return std::move(connection);
-}
-
-std::string UpstreamPool::key(vault::Scheme scheme, const vault::Authority& authority,
-                              std::string_view credential_identity) {
-  std::string key(scheme == vault::Scheme::kHttps ? "s|" : "c|");
-  key += authority.host;
-  key += ':';
-  key += std::to_string(authority.port);
-  key += '|';
-  key += credential_identity;
-  return key;
-}
-
-UpstreamPtr UpstreamPool::take(const std::string& key) {
-  const auto found = idle_.find(key);
-  if (found == idle_.end()) {
-    return nullptr;
-  }
-  auto& list = found->second;
-  while (!list.empty()) {
-    // The youngest: the least likely to be closing at the other end.
-    UpstreamPtr connection = std::move(list.back());
-    list.pop_back();
-    --total_;
-    if (connection->stream.idle_and_healthy()) {
-      connection->reused = true;
-      return connection;
-    }
-  }
-  return nullptr;
-}
-
-void UpstreamPool::put(UpstreamPtr connection, std::int64_t now_ms) {
-  auto& list = idle_[connection->key];
-  connection->buffer.release();
-  connection->idle_since_ms = now_ms;
-  if (list.size() == kMaxIdlePerKey) {
-    list.erase(list.begin());
-    --total_;
-  }
-  list.push_back(std::move(connection));
-  if (++total_ > kMaxIdle) {
-    drop_oldest();
-  }
-}
-
-void UpstreamPool::drop_oldest() {
-  auto oldest = idle_.end();
-  for (auto entry = idle_.begin(); entry != idle_.end(); ++entry) {
-    const bool older = !entry->second.empty() &&
-                       (oldest == idle_.end() || entry->second.front()->idle_since_ms <
-                                                     oldest->second.front()->idle_since_ms);
-    oldest = older ? entry : oldest;
-  }
-  if (oldest != idle_.end()) {
-    oldest->second.erase(oldest->second.begin());
-    --total_;
-  }
-}
-
-void UpstreamPool::sweep(std::int64_t now_ms) {
-  for (auto entry = idle_.begin(); entry != idle_.end();) {
-    total_ -= std::erase_if(entry->second, [&](const UpstreamPtr& c) {
-      return now_ms - c->idle_since_ms >= kMaxIdleTime.count() || c->stream.closed();
-    });
-    entry = entry->second.empty() ? idle_.erase(entry) : std::next(entry);
-  }
 }
 
 }  // namespace av::proxy
