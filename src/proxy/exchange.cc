@@ -171,7 +171,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     Outcome<void> answered = upstream_fault(sent, identity_);
     if (sent == Io::kOk) {
       if (!whole) {
-        upload_.start(*upstream);
+        upload_.start(*upstream, request.fields());
       }
       answered = co_await read_response_head(*upstream, patterns_of(request));
     }

@@ -11,8 +11,9 @@ constexpr Millis kBodyStall{30 * 60'000};
 
 }  // namespace
 
-void Upload::start(UpstreamExchange& upstream) {
+void Upload::start(UpstreamExchange& upstream, const HeadText& head) {
   upstream_ = &upstream;
+  head_ = &head;
   running_ = true;
   complete_ = false;
   asio::co_spawn(executor_, copy(upstream), asio::detached);
@@ -38,7 +39,9 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
     bytes_ += piece.data.size();
     HeadText trailers;
     for (const Field& field : fields) {
-      trailers.add(field.name, field.value);
+      if (!in_head(field.name)) {
+        trailers.add(field.name, field.value);
+      }
     }
     const std::string_view bytes(piece.data.data(), piece.data.size());
     const Io io = co_await upstream.send_body(bytes, end, trailers);
@@ -49,6 +52,16 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
   }
   running_ = false;
   done_.notify();
+}
+
+bool Upload::in_head(std::string_view name) const {
+  for (std::size_t i = 0; i < head_->size(); ++i) {
+    const std::string_view there = head_->entry(i).name;
+    if (same_variable(name, there) || same_variable(there, name)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 Awaitable<void> Upload::stop(Millis patience) {

@@ -20,8 +20,10 @@ class Upload {
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
 
-  // Begins to copy to `upstream`, which must outlive the copying.
-  void start(UpstreamExchange& upstream);
+  // Begins to copy to `upstream`, which must outlive the copying, as must `head`, the fields that
+  // were sent: a trailer of the same name is dropped, or a server that merges trailers would let it
+  // take the place of an injected field.
+  void start(UpstreamExchange& upstream, const HeadText& head);
   // Ends it: the upstream's exchange is given up, and a client that goes on sending is read for
   // `patience` at most.
   Awaitable<void> stop(Millis patience);
@@ -37,11 +39,13 @@ class Upload {
 
  private:
   Awaitable<void> copy(UpstreamExchange& upstream);
+  [[nodiscard]] bool in_head(std::string_view name) const;
 
   Executor executor_;
   Downstream& client_;
   const Clock& clock_;
   UpstreamExchange* upstream_ = nullptr;
+  const HeadText* head_ = nullptr;
   Signal done_;
   std::uint64_t bytes_ = 0;
   bool running_ = false;
