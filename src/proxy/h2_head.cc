@@ -35,12 +35,6 @@ bool is_connection_specific(std::string_view name) {
          name == "upgrade" || name == "proxy-connection";
 }
 
-// An HTTP/1.1 server behind CGI or WSGI would take it for one of framing.
-bool is_disguised_framing(std::string_view name) {
-  return name.find('_') != std::string_view::npos &&
-         (same_variable(name, "content-length") || same_variable(name, "transfer-encoding"));
-}
-
 }  // namespace
 
 bool H2Head::add(std::string_view name, std::string_view value) {
@@ -172,7 +166,8 @@ std::optional<HeadError> H2Head::to_request(RequestHead& head, bool end) {
       head.fields.push_back(field);
     } else if (field.name.starts_with(':')) {
       return bad("unknown pseudo-header field");
-    } else if (is_disguised_framing(field.name)) {
+    } else if (same_variable(field.name, "transfer-encoding") ||
+               (field.name != "content-length" && same_variable(field.name, "content-length"))) {
       return HeadError{400, "bad_framing", "a framing field spelt with an underscore"};
     } else {
       head.fields.push_back(field);

@@ -10,6 +10,17 @@
 
 namespace av::proxy {
 
+// How a response is framed towards this client (RFC 9112 section 6.3).
+struct Http1Framing {
+  bool chunked = false;
+  bool keep_alive = false;
+};
+[[nodiscard]] Http1Framing frame_response(const ResponsePlan& plan, const RequestHead& request,
+                                          bool draining);
+// The complete head, the empty line included.
+void append_http1_head(SecretBuffer& out, const ResponsePlan& plan, const RequestHead& request,
+                       const Http1Framing& framing);
+
 class Http1Downstream final : public Downstream {
  public:
   // All references must outlive it. `draining`: the worker is stopping, so the connection is closed
@@ -33,13 +44,12 @@ class Http1Downstream final : public Downstream {
     return body_;
   }
   [[nodiscard]] bool reusable() const override {
-    return complete_ && keep_alive_ && !broken_ && body_.ended();
+    return complete_ && framing_.keep_alive && !broken_ && body_.ended();
   }
   [[nodiscard]] Millis linger() const override { return Millis{2'000}; }
   [[nodiscard]] std::uint64_t bytes_sent() const override { return sent_; }
 
  private:
-  void append_start(const ResponsePlan& plan);
   Awaitable<Io> send(std::string_view bytes);
 
   Stream& stream_;
@@ -48,8 +58,7 @@ class Http1Downstream final : public Downstream {
   BodyReader body_;
   SecretBuffer out_;  // goes out with the next write
   std::uint64_t sent_ = 0;
-  bool chunked_ = false;
-  bool keep_alive_ = false;
+  Http1Framing framing_;
   bool complete_ = false;
   bool broken_ = false;
 };

@@ -20,12 +20,7 @@ Awaitable<Io> Http1Upstream::send(const OutboundRequest& request, std::string_vi
   SecretBuffer message;
   message.reserve(method_.size() + request.target().size() + request.fields().text().size() +
                   body.size() + 64);
-  message.append(method_);
-  message.push_back(' ');
-  message.append(request.target());
-  message.append(" HTTP/1.1\r\n");
-  message.append(request.fields().text());
-  message.append("\r\n");
+  append_http1_head(message, request);
   if (chunked_) {
     append_chunk(message, body, end);
   } else {
