@@ -77,7 +77,9 @@ class GuardFixture {
     out->values = *resolved;
     auto request = proxy::Injector::inject(std::move(allowed), *resolved, out->head, options);
     REQUIRE(request);
-    out->rendered = std::string(request->head());
+    SecretBuffer sent;
+    proxy::append_http1_head(sent, *request);
+    out->rendered = std::string(sent.view());
     return out;
   }
 
