@@ -49,8 +49,6 @@ class OutboundRequest {
   bool websocket_ = false;
 };
 
-// The head in HTTP/1.1 syntax, the empty line included.
-void append_http1_head(SecretBuffer& out, const OutboundRequest& request);
 // What else has been decided about the request: see RequestBodyFilter and PlaceholderGuard.
 struct InjectOptions {
   // Placeholders in the body are replaced: fields with its digest are dropped, and it goes out with
@@ -60,6 +58,9 @@ struct InjectOptions {
   // Messages are looked into: no WebSocket extension is offered.
   bool plain_websocket = false;
 };
+
+// The head in HTTP/1.1 syntax, the empty line included.
+void append_http1_head(SecretBuffer& out, const OutboundRequest& request);
 
 class Injector {
  public:

@@ -145,18 +145,19 @@ bool PlaceholderGuard::is_filled(std::string_view field_name) const {
     return false;
   }
   return std::visit(
-      Overloaded{[&](const vault::BearerAuth&) { return iequals(field_name, "authorization"); },
-                 [&](const vault::BasicAuth&) { return iequals(field_name, "authorization"); },
-                 [&](const vault::ApiKeyAuth& auth) {
-                   return auth.query.empty() && iequals(field_name, auth.header);
-                 },
-                 [&](const vault::CustomAuth& auth) {
-                   return std::any_of(auth.headers.begin(), auth.headers.end(),
-                                      [&](const vault::CustomAuth::Header& header) {
-                                        return iequals(field_name, header.name);
-                                      });
-                 },
-                 [](const vault::PassthroughAuth&) { return false; }},
+      Overloaded{
+          [&](const vault::BearerAuth&) { return same_variable(field_name, "authorization"); },
+          [&](const vault::BasicAuth&) { return same_variable(field_name, "authorization"); },
+          [&](const vault::ApiKeyAuth& auth) {
+            return auth.query.empty() && same_variable(field_name, auth.header);
+          },
+          [&](const vault::CustomAuth& auth) {
+            return std::any_of(auth.headers.begin(), auth.headers.end(),
+                               [&](const vault::CustomAuth::Header& header) {
+                                 return same_variable(field_name, header.name);
+                               });
+          },
+          [](const vault::PassthroughAuth&) { return false; }},
       service_->auth);
 }
 

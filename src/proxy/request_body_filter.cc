@@ -81,9 +81,20 @@ std::string_view RequestBodyFilter::next() {
   return uncodable_ ? std::string_view() : stream_.next();
 }
 
+void RequestBodyFilter::check(std::span<const Field> trailers) {
+  auto checked = guard_.check_trailers(trailers);
+  if (!checked && status() == Status::kOk) {
+    bad_trailers_ = true;
+    fault_ = std::move(checked.error());
+  }
+}
+
 RequestBodyFilter::Status RequestBodyFilter::status() const {
   if (uncodable_) {
     return Status::kUncodable;
+  }
+  if (bad_trailers_) {
+    return Status::kMisuse;
   }
   switch (stream_.status()) {
     case PlaceholderStream::Status::kOk:
@@ -97,7 +108,7 @@ RequestBodyFilter::Status RequestBodyFilter::status() const {
 }
 
 const Fault& RequestBodyFilter::fault() const {
-  return uncodable_ ? fault_ : stream_.fault();
+  return uncodable_ || bad_trailers_ ? fault_ : stream_.fault();
 }
 
 }  // namespace av::proxy

@@ -1,7 +1,7 @@
 #pragma once
 // RequestBodyFilter: what happens to a request's body between the client's framing and the
 // upstream's: declared placeholders become values, others end the request. It only sees bytes,
-// whatever the protocol's version; trailers are PlaceholderGuard::check_trailers.
+// whatever the protocol's version, and the trailers behind them.
 //
 // The form of the values follows Content-Type: JSON (application/json, +json and its line formats),
 // form (application/x-www-form-urlencoded), XML (+xml, text/xml, text/html), else as they are;
@@ -22,6 +22,7 @@
 //    the stream reset), never ended in order; fault() is for the client if it has no answer yet.
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 #include "core/secret.h"
@@ -59,6 +60,9 @@ class RequestBodyFilter {
   void supply(std::string_view data, bool end);
   [[nodiscard]] std::string_view next();
 
+  // At the end: the trailers go upstream too (see status()).
+  void check(std::span<const Field> trailers);
+
   [[nodiscard]] Status status() const;
   [[nodiscard]] const Fault& fault() const;
 
@@ -68,6 +72,7 @@ class RequestBodyFilter {
   ValueForm form_;
   bool active_;
   bool uncodable_ = false;
+  bool bad_trailers_ = false;
   Fault fault_;
 };
 

@@ -206,6 +206,7 @@ std::string_view ServerMessageFilter::next() {
 
 void ServerMessageFilter::on_header() {
   const WebSocketFrame& frame = reader_.frame();
+  between_frames_ = false;
   if (frame.control()) {
     control_.clear();
     out_.append(reader_.header());
@@ -251,6 +252,7 @@ void ServerMessageFilter::on_payload(std::span<char> payload) {
 
 void ServerMessageFilter::on_end() {
   const WebSocketFrame& frame = reader_.frame();
+  between_frames_ = true;
   if (frame.control()) {
     const PatternSet::Scrubbed scrubbed =
         patterns_->scrub({control_.data(), control_.size()}, /*last=*/true);

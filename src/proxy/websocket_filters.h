@@ -86,6 +86,8 @@ class ServerMessageFilter {
   void supply(std::span<char> bytes) { in_ = bytes; }
   [[nodiscard]] std::string_view next();
   [[nodiscard]] Status status() const { return status_; }
+  // A frame of ours could follow what came out last.
+  [[nodiscard]] bool between_frames() const { return between_frames_; }
   [[nodiscard]] std::size_t hits() const { return hits_; }
 
  private:
@@ -99,6 +101,7 @@ class ServerMessageFilter {
   WebSocketFrameWriter writer_{WebSocketSender::kServer};
   std::optional<Scrubber> scrubber_;  // of the current message
   std::span<char> in_;
+  bool between_frames_ = true;
   bool opaque_ = false;  // the message is an extension's
   bool first_fragment_ = true;
   WebSocketOpcode opcode_ = WebSocketOpcode::kText;  // of the message

@@ -702,12 +702,14 @@ class Recorder:
 
     def request(self, request):
         conn = request.conn
+        # A body only where it was asked for: ?record.
+        body = {"body": request.body.decode("latin-1")} if request.body and "record" in request.query else {}
         self.write({"event": "request", "time": time.time(), "conn": conn.ident, "count": conn.count,
                     "tls": conn.tls, "sni": conn.sni, "host": request.host,
                     "method": request.method, "target": request.target, "version": request.version,
                     "headers": [list(field) for field in request.headers],
                     "chunked": request.chunked, "body_length": request.body_length,
-                    "body_sha256": request.body_sha256, "trailers": request.trailers})
+                    "body_sha256": request.body_sha256, "trailers": request.trailers, **body})
 
 
 RECORDER = Recorder(None)

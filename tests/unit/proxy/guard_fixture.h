@@ -77,9 +77,9 @@ class GuardFixture {
     out->values = *resolved;
     auto request = proxy::Injector::inject(std::move(allowed), *resolved, out->head, options);
     REQUIRE(request);
-    SecretBuffer sent;
-    proxy::append_http1_head(sent, *request);
-    out->rendered = std::string(sent.view());
+    SecretBuffer text;
+    proxy::append_http1_head(text, *request);
+    out->rendered = std::string(text.view());
     return out;
   }
 
