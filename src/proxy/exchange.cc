@@ -204,7 +204,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     Outcome<void> answered = upstream_fault(sent, identity_);
     if (sent == Io::kOk) {
       if (!whole_) {
-        upload_.start(*upstream, *body_filter_);
+        upload_.start(*upstream, *body_filter_, request.fields());
       }
       answered = co_await read_response_head(*upstream, patterns_of(request));
     }

@@ -246,16 +246,6 @@ void add_new_framing(HeadText& out, const InjectOptions& options) {
   }
 }
 
-// Frameworks let these stand in for the method and the path that policy has looked at; those behind
-// CGI or WSGI take "_" for "-".
-bool overrides_identity(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
-                                                "x-method-override", "x-original-url",
-                                                "x-rewrite-url"};
-  return std::any_of(std::begin(kNames), std::end(kNames),
-                     [&](std::string_view known) { return same_variable(name, known); });
-}
-
 // One field of the client's: kept, rewritten or dropped.
 void add_client_field(HeadText& out, const Field& field, const RequestHead& head,
                       const vault::RequestIdentity& identity, Rendering& rendering,

@@ -11,8 +11,9 @@ constexpr Millis kBodyStall{30 * 60'000};
 
 }  // namespace
 
-void Upload::start(UpstreamExchange& upstream, RequestBodyFilter& filter) {
+void Upload::start(UpstreamExchange& upstream, RequestBodyFilter& filter, const HeadText& head) {
   upstream_ = &upstream;
+  head_ = &head;
   running_ = true;
   complete_ = false;
   asio::co_spawn(executor_, copy(upstream, filter), asio::detached);
@@ -51,12 +52,24 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
   done_.notify();
 }
 
+bool Upload::in_head(std::string_view name) const {
+  for (std::size_t i = 0; i < head_->size(); ++i) {
+    const std::string_view there = head_->entry(i).name;
+    if (same_variable(name, there) || same_variable(there, name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // False: the upstream does not take it, or the filter does not let it pass.
 Awaitable<bool> Upload::send(UpstreamExchange& upstream, RequestBodyFilter& filter,
                              std::string_view bytes, bool end, std::span<const Field> fields) {
   HeadText trailers;
   for (const Field& field : fields) {
-    trailers.add(field.name, field.value);
+    if (!in_head(field.name)) {
+      trailers.add(field.name, field.value);
+    }
   }
   if (!filter.active()) {
     const Io io = co_await upstream.send_body(bytes, end, trailers);

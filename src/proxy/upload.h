@@ -25,9 +25,11 @@ class Upload {
 
   // All of the body, taken from the client already; for start() to send.
   void begin_with(std::string_view body) { taken_ = body; }
-  // Begins to copy to `upstream` through `filter`, which must outlive the copying. Gives the
-  // request up when the filter fails.
-  void start(UpstreamExchange& upstream, RequestBodyFilter& filter);
+  // Begins to copy to `upstream` through `filter`; both must outlive the copying, as must `head`,
+  // the fields that were sent: a trailer of the same name is dropped, or a server that merges
+  // trailers would let it take the place of an injected field. Gives the request up when the filter
+  // fails.
+  void start(UpstreamExchange& upstream, RequestBodyFilter& filter, const HeadText& head);
   // Ends it: the upstream's exchange is given up, and a client that goes on sending is read for
   // `patience` at most.
   Awaitable<void> stop(Millis patience);
@@ -45,11 +47,13 @@ class Upload {
   Awaitable<void> copy(UpstreamExchange& upstream, RequestBodyFilter& filter);
   Awaitable<bool> send(UpstreamExchange& upstream, RequestBodyFilter& filter,
                        std::string_view bytes, bool end, std::span<const Field> fields);
+  [[nodiscard]] bool in_head(std::string_view name) const;
 
   Executor executor_;
   Downstream& client_;
   const Clock& clock_;
   UpstreamExchange* upstream_ = nullptr;
+  const HeadText* head_ = nullptr;
   Signal done_;
   std::optional<std::string_view> taken_;
   std::uint64_t bytes_ = 0;
