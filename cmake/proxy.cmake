@@ -2,9 +2,12 @@ add_library(av_proxy STATIC
   src/proxy/agent_api.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
   src/proxy/exchange.cc src/proxy/fault.cc src/proxy/head.cc src/proxy/http1_parser.cc
-  src/proxy/inflater.cc src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
+  src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/proxy_server.cc src/proxy/refusals.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
-  src/proxy/tunnel.cc src/proxy/upstream_pool.cc)
+  src/proxy/tunnel.cc src/proxy/upstream_pool.cc
+  # the reflection guard
+  src/proxy/content_decoder.cc src/proxy/escape.cc src/proxy/pattern_search.cc src/proxy/text_view.cc
+  src/proxy/value_forms.cc)
 # Debian 12 packages Boost 1.81 beside its default 1.74; coroutines want the newer one.
 find_package(Boost 1.81 REQUIRED)
 target_link_libraries(av_proxy PUBLIC av_vault Boost::headers PkgConfig::ZLIB PkgConfig::NGHTTP2

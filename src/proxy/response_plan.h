@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/content_decoder.h"
 #include "proxy/head.h"
 #include "proxy/pattern_set.h"
 
@@ -13,7 +14,7 @@ namespace av::proxy {
 struct ResponsePlan {
   std::string head;      // complete, the empty line included
   bool refused = false;  // the body cannot be searched: nothing of this response may pass
-  bool decode = false;   // gzip or deflate comes off
+  CodingList decode;     // content codings that come off
   bool chunked = false;  // towards the client
   bool client_keep_alive = false;
 };
