@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "proxy/escape.h"
+#include "proxy/hex_view.h"
+#include "proxy/text_shape.h"
 #include "proxy/text_view.h"
 #include "proxy/value_forms.h"
 

@@ -8,13 +8,20 @@
 #include <array>
 #include <bit>
 #include <cstring>
-#include <utility>
 
-#include "core/ascii.h"
 #include "proxy/escape.h"
+#include "proxy/text_shape.h"
 
 namespace av::proxy {
 namespace {
+
+using shape::is;
+using shape::kBase64;
+using shape::kBlank;
+using shape::kBreak;
+using shape::kCarriage;
+using shape::kWidestGap;
+using shape::line_end;
 
 // Two line feeds: no pattern has one, and no base64 or hex goes on behind an empty line.
 constexpr std::string_view kGap = "\n\n";
@@ -81,97 +88,6 @@ std::size_t next_introducer(std::string_view text, std::size_t from) {
   return i;
 }
 
-// Classes of characters.
-enum : std::uint8_t {
-  kBase64 = 1,
-  kHexDigit = 2,
-  kSeparator = 4,
-  kBlank = 8,
-  kBreak = 16,
-  kCarriage = 32
-};
-constexpr std::array<std::uint8_t, 256> kClass = [] {
-  std::array<std::uint8_t, 256> table{};
-  for (int i = 0; i < 256; ++i) {
-    const auto c = static_cast<char>(i);
-    unsigned bits = 0;
-    if (ascii::is_alpha(c) || ascii::is_digit(c) || c == '+' || c == '/' || c == '-' || c == '_') {
-      bits |= kBase64;
-    }
-    if (ascii::hex_value(c) >= 0) {
-      bits |= kHexDigit;
-    }
-    if (c == ' ' || c == '\t') {
-      bits |= kBlank | kSeparator;
-    }
-    if (c == '\n' || c == kEscapedLineFeed) {
-      bits |= kBreak | kSeparator;
-    }
-    if (c == '\r' || c == ':' || c == '-' || c == ',' || c == ';') {
-      bits |= kSeparator;
-    }
-    if (c == '\r') {
-      bits |= kCarriage;
-    }
-    table[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(bits);
-  }
-  return table;
-}();
-bool is(char c, unsigned classes) {
-  return (kClass[static_cast<unsigned char>(c)] & classes) != 0;
-}
-unsigned hex_digit(char c) {
-  const auto u = static_cast<unsigned char>(c);
-  return (u & 15U) + (u >> 6U) * 9U;  // of a character that is one
-}
-bool is_x(char c) {
-  return c == 'x' || c == 'X';
-}
-
-// Between two digits of one run, or before a continued line of base64.
-constexpr std::size_t kWidestGap = 32;
-
-// Walks over the digits of one run of hex.
-class HexWalk {
- public:
-  HexWalk(std::string_view text, std::size_t from) : text_(text), at_(from) {}
-  // The position of the next digit; kNowhere at the end of the run, which is then at end().
-  std::size_t next() {
-    if (!first_ && at_ < text_.size() && is(text_[at_], kHexDigit)) {
-      return at_++;
-    }
-    std::size_t i = at_;
-    std::size_t breaks = 0;
-    while (i < text_.size() && is(text_[i], kSeparator)) {
-      breaks += is(text_[i], kBreak) ? 1 : 0;
-      // The first may come after any number: those before it belong to nobody.
-      if (!first_ && (breaks == 2 || i - at_ == kWidestGap)) {
-        at_ = i;
-        return kNowhere;
-      }
-      ++i;
-    }
-    const bool at_token = first_ || i != at_;
-    if (at_token && i + 2 < text_.size() && text_[i] == '0' && is_x(text_[i + 1]) &&
-        is(text_[i + 2], kHexDigit)) {
-      i += 2;
-    }
-    if (i >= text_.size() || !is(text_[i], kHexDigit)) {
-      at_ = std::max(i, at_);
-      return kNowhere;
-    }
-    first_ = false;
-    at_ = i + 1;
-    return i;
-  }
-  [[nodiscard]] std::size_t end() const { return at_; }
-
- private:
-  std::string_view text_;
-  std::size_t at_;
-  bool first_ = true;
-};
-
 // Where a line of base64 that ends before the break at `at` goes on; kNowhere when it does not.
 std::size_t continued_after(std::string_view text, std::size_t at) {
   std::size_t i = at + 1;
@@ -179,10 +95,6 @@ std::size_t continued_after(std::string_view text, std::size_t at) {
     ++i;
   }
   return i < text.size() && is(text[i], kBase64) ? i : kNowhere;
-}
-// Where a line of base64 that is ended by the break at `at` ends.
-std::size_t line_end(std::string_view text, std::size_t at) {
-  return at > 0 && text[at - 1] == '\r' ? at - 1 : at;
 }
 
 }  // namespace
@@ -374,181 +286,6 @@ bool TextView::join_lines(std::string_view source, std::size_t least, std::size_
     }
   }
   return size_ != 0;
-}
-
-bool HexView::decode(std::string_view source, std::size_t least) {
-  for (Phase& phase : phases_) {
-    phase.size = 0;
-    phase.runs.clear();
-  }
-  // Any run has `least` characters in a row of the classes that it may consist of; so it is enough
-  // to look at every least-th, and back from there.
-  const auto part = [&](std::size_t i) {
-    return is(source[i], kHexDigit | kSeparator) || is_x(source[i]);
-  };
-  std::size_t at = 0;
-  std::size_t known = 0;  // up to there it has been seen that everything from `at` on is part
-  while (at + least <= source.size()) {
-    const std::size_t stop = std::max(at, known);
-    std::size_t i = at + least;
-    while (i > stop && part(i - 1)) {
-      --i;
-    }
-    if (i > stop) {
-      at = i;
-      continue;
-    }
-    known = at + least;
-    std::size_t end = at + 1;
-    read_run(source, at, end, least);
-    at = std::max(at + 1, end);
-  }
-  return phases_[0].size != 0;
-}
-
-void HexView::read_run(std::string_view source, std::size_t from, std::size_t& end,
-                       std::size_t least) {
-  HexWalk walk(source, from);
-  const std::size_t first = walk.next();
-  if (first == kNowhere) {
-    end = walk.end();
-    return;
-  }
-  const std::size_t sizes[2] = {phases_[0].size, phases_[1].size};
-  char* outs[2];
-  for (std::size_t i = 0; i < 2; ++i) {
-    phases_[i].memory.reserve(source.size() / 2 + 16);
-    phases_[i].begin = phases_[i].memory.data();
-    outs[i] = phases_[i].begin + sizes[i];
-  }
-  unsigned pair = hex_digit(source[first]);
-  std::size_t digits = 1;
-  for (std::size_t at = walk.next(); at != kNowhere; at = walk.next()) {
-    pair = (pair << 4U | hex_digit(source[at])) & 0xffU;
-    *outs[0]++ = static_cast<char>(pair);
-    std::swap(outs[0], outs[1]);
-    ++digits;
-  }
-  end = walk.end();
-  if (digits < least) {
-    return;  // prose, numbers, dates
-  }
-  if (digits % 2 == 0) {
-    std::swap(outs[0], outs[1]);
-  }
-  for (std::size_t i = 0; i < 2; ++i) {
-    *outs[i]++ = '\n';
-    phases_[i].size = static_cast<std::size_t>(outs[i] - phases_[i].begin);
-    phases_[i].runs.push_back(
-        {static_cast<std::uint32_t>(sizes[i]), static_cast<std::uint32_t>(first)});
-  }
-}
-
-TextView::Range HexView::source_of(std::string_view source, std::size_t way, std::size_t begin,
-                                   std::size_t end) const {
-  const Phase& phase = phases_[way];
-  const auto after = std::upper_bound(phase.runs.begin(), phase.runs.end(), begin,
-                                      [](std::size_t v, const Run& run) { return v < run.view; });
-  const Run& run = *(after - 1);
-  const std::size_t first = 2 * (begin - run.view) + way;
-  const std::size_t last = 2 * (end - 1 - run.view) + way + 1;
-  TextView::Range range;
-  HexWalk walk(source, run.source);
-  std::size_t n = 0;
-  for (std::size_t at = walk.next(); at != kNowhere; at = walk.next()) {
-    if (n == first) {
-      range.begin = at;
-    }
-    if (n == last) {
-      range.end = at + 1;
-      break;
-    }
-    ++n;
-  }
-  return range;
-}
-
-std::size_t open_base64(std::string_view text, std::size_t limit) {
-  const auto full_line_before = [&](std::size_t end) {
-    if (end < kFullLine) {
-      return false;
-    }
-    for (std::size_t i = end - kFullLine; i < end; ++i) {
-      if (!is(text[i], kBase64)) {
-        return false;
-      }
-    }
-    return true;
-  };
-  std::size_t i = text.size();
-  std::size_t begin = i;
-  std::size_t count = 0;
-  if (i > 0 && text[i - 1] == '\r' && full_line_before(i - 1)) {
-    --i;  // a line break may be about to come
-  }
-  for (;;) {
-    while (i > 0 && count < limit && is(text[i - 1], kBase64)) {
-      --i;
-      ++count;
-      begin = i;
-    }
-    if (count == limit) {
-      return begin;
-    }
-    std::size_t at = i;
-    while (at > 0 && i - at < kWidestGap && is(text[at - 1], kBlank)) {
-      --at;
-    }
-    if (at == 0 || !is(text[at - 1], kBreak)) {
-      return begin;
-    }
-    const std::size_t end = line_end(text, at - 1);
-    if (!full_line_before(end)) {
-      return begin;
-    }
-    i = end;
-  }
-}
-
-std::size_t open_hex(std::string_view text, std::size_t limit) {
-  // Whether the line that ends before `end` has enough digits at its end.
-  const auto full_line_before = [&](std::size_t end) {
-    std::size_t digits = 0;
-    std::size_t gap = 0;
-    for (std::size_t i = end; i > 0 && digits < kFullLine && gap <= kWidestGap; --i) {
-      const char c = text[i - 1];
-      if (is(c, kHexDigit)) {
-        ++digits;
-        gap = 0;
-      } else if (is(c, kBreak) || !(is(c, kSeparator) || is_x(c))) {
-        break;
-      } else {
-        ++gap;
-      }
-    }
-    return digits == kFullLine;
-  };
-  std::size_t begin = text.size();
-  std::size_t digits = 0;
-  std::size_t gap = 0;
-  std::size_t breaks = 0;
-  for (std::size_t i = text.size(); i > 0 && digits < limit; --i) {
-    const char c = text[i - 1];
-    if (is(c, kHexDigit)) {
-      digits += c == '0' && i < text.size() && is_x(text[i]) ? 0 : 1;
-      begin = i - 1;
-      gap = 0;
-      breaks = 0;
-      continue;
-    }
-    if (is(c, kBreak) && (++breaks == 2 || (c == '\n' && !full_line_before(i - 1)))) {
-      break;
-    }
-    if (!(is(c, kSeparator) || is_x(c)) || ++gap > kWidestGap) {
-      break;
-    }
-  }
-  return begin;
 }
 
 }  // namespace av::proxy

@@ -1,7 +1,7 @@
 #pragma once
-// TextView: a text as it reads once something is taken off (escapes, line breaks in base64, the
-// notation of hex), with the way back from each of its bytes to the bytes that it came from. The
-// reflection guard searches views and masks what lies under its finds.
+// TextView: a text as it reads once something is taken off (escapes, line breaks in base64), with
+// the way back from each of its bytes to the bytes that it came from. The reflection guard searches
+// views and masks what lies under its finds.
 //
 // A view leaves out what cannot hold a find that the text itself does not show; instead there is a
 // gap, which no pattern crosses.
@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -68,44 +67,5 @@ class TextView {
   std::size_t source_end_ = 0;
   bool reaches_end_ = false;
 };
-
-// HexView: what the hex digits of a text say, in whatever case, together or separated by one or a
-// few of `: - , ;`, white space, a line break, or "0x" before each byte. Digits pair up in two
-// ways; there is a text for each.
-class HexView {
- public:
-  // Runs of at least `least` digits are read. False when there is none.
-  bool decode(std::string_view source, std::size_t least);
-  [[nodiscard]] std::string_view text(std::size_t way) const {
-    return {phases_[way].begin, phases_[way].size};
-  }
-  [[nodiscard]] TextView::Range source_of(std::string_view source, std::size_t way,
-                                          std::size_t begin, std::size_t end) const;
-
- private:
-  struct Run {
-    std::uint32_t view = 0;
-    std::uint32_t source = 0;
-  };
-  struct Phase {
-    SecretBuffer memory;
-    char* begin = nullptr;
-    std::size_t size = 0;
-    std::vector<Run> runs;
-  };
-  void read_run(std::string_view source, std::size_t from, std::size_t& end, std::size_t least);
-
-  Phase phases_[2];
-};
-
-// The shapes that may go on behind the end of `text`, for which reason the end cannot be decided
-// yet. They depend on classes of characters only. Both return where the shape begins, at most
-// `limit` of its characters from the end; text.size() when there is none.
-//
-// base64, over line breaks. A line break counts if kFullLine characters of base64 come before it.
-[[nodiscard]] std::size_t open_base64(std::string_view text, std::size_t limit);
-// Hex digits with separators; a line break counts after kFullLine digits in its line.
-[[nodiscard]] std::size_t open_hex(std::string_view text, std::size_t limit);
-constexpr std::size_t kFullLine = 16;
 
 }  // namespace av::proxy

@@ -6,7 +6,7 @@
 set -eu
 . "$(dirname "$0")/common.inc"
 start_upstream
-play echo.test plain.test
+play echo.test second.test
 real=$(new_canary 'k+y/=')
 bearer_service echo.test TOKEN "$real"
 
@@ -51,13 +51,13 @@ for form in forms:
 # The control: nothing is injected there, so nothing is masked, and codings pass as they are.
 theirs = "Bearer my+own/token=that-I-know"
 for form in forms:
-    reply = p.request(f"https://plain.test/reflect?form={form}", headers=[("Authorization", theirs)])
+    reply = p.request(f"https://second.test/reflect?form={form}", headers=[("Authorization", theirs)])
     assert b"*" not in reply.body and b"redacted" not in reply.body, (form, reply.body)
     if form == "raw":
         assert reply.body == b"<my+own/token=that-I-know>\n", reply.body
     if form == "html":
         assert b"that-I-know" in reply.body
-reply = p.request("https://plain.test/reflect?form=raw&coding=br", headers=[("Authorization", theirs)])
+reply = p.request("https://second.test/reflect?form=raw&coding=br", headers=[("Authorization", theirs)])
 assert reply.get("Content-Encoding") == "br", reply.head
 PY
 canary_check seen.bin
