@@ -22,7 +22,7 @@ constexpr std::size_t kSlack = 16;
 static_assert(kSlack >= kMaxEscape && kSlack >= kFullLine);
 
 // How far from an escape a reading goes: a pattern, or a value's hex with separators.
-constexpr std::size_t kSeparatedHex = 4;
+constexpr std::size_t kSeparatedHex = 3;
 
 }  // namespace
 

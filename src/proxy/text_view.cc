@@ -5,7 +5,6 @@
 #endif
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
 
@@ -28,64 +27,46 @@ constexpr std::string_view kGap = "\n\n";
 
 constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
-// The next of a few bytes, each looked for by memchr once.
-template <std::size_t N>
-class NextOf {
- public:
-  NextOf(std::string_view text, std::array<char, N> wanted) : text_(text), wanted_(wanted) {
-    for (std::size_t i = 0; i < N; ++i) {
-      next_[i] = find(wanted_[i], 0);
-    }
-  }
-  // The first at or behind `from`, which never goes back; text.size() when there is none.
-  std::size_t operator()(std::size_t from) {
-    std::size_t best = text_.size();
-    for (std::size_t i = 0; i < N; ++i) {
-      if (next_[i] < from) {
-        next_[i] = find(wanted_[i], from);
-      }
-      best = std::min(best, next_[i]);
-    }
-    return best;
-  }
-
- private:
-  [[nodiscard]] std::size_t find(char c, std::size_t from) const {
-    if (from >= text_.size()) {
-      return text_.size();
-    }
-    const void* const found = std::memchr(text_.data() + from, c, text_.size() - from);
-    return found == nullptr
-               ? text_.size()
-               : static_cast<std::size_t>(static_cast<const char*>(found) - text_.data());
-  }
-
-  std::string_view text_;
-  std::array<char, N> wanted_;
-  std::array<std::size_t, N> next_{};
-};
-
-std::size_t next_introducer(std::string_view text, std::size_t from) {
+// The first of a few bytes at or behind `from`; text.size() when there is none.
+template <char... kWanted>
+std::size_t next_of(std::string_view text, std::size_t from) {
   std::size_t i = from;
 #ifdef __SSE2__
-  const __m128i percent = _mm_set1_epi8('%');
-  const __m128i ampersand = _mm_set1_epi8('&');
-  const __m128i backslash = _mm_set1_epi8('\\');
   for (; i + 16 <= text.size(); i += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i));
-    const __m128i found =
-        _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(block, percent), _mm_cmpeq_epi8(block, ampersand)),
-                     _mm_cmpeq_epi8(block, backslash));
-    const auto bits = static_cast<unsigned>(_mm_movemask_epi8(found));
+    const auto bits = static_cast<unsigned>(
+        (_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(kWanted))) | ...));
     if (bits != 0) {
       return i + static_cast<std::size_t>(std::countr_zero(bits));
     }
   }
 #endif
-  while (i < text.size() && !is_introducer(text[i])) {
+  while (i < text.size() && ((text[i] != kWanted) && ...)) {
     ++i;
   }
   return i;
+}
+
+// Whether enough base64 comes before a line break. Where the text begins within it, what came
+// before may have been passed on already. One decision for all bytes: most line breaks are no such
+// thing, and mistaken predictions would cost more than the rest. `end` is not 0.
+bool ends_full_line(std::string_view text, std::size_t end) {
+  if (!is(text[end - 1], kBase64)) {
+    return false;
+  }
+  unsigned all = kBase64;
+  const char* const last = text.data() + end - 1;
+  if (end >= kFullLine) {
+#pragma GCC unroll 16
+    for (std::size_t i = 1; i < kFullLine; ++i) {
+      all &= shape::kClass[static_cast<unsigned char>(*(last - i))];
+    }
+  } else {
+    for (std::size_t i = 1; i < end; ++i) {
+      all &= shape::kClass[static_cast<unsigned char>(*(last - i))];
+    }
+  }
+  return all != 0;
 }
 
 // Where a line of base64 that ends before the break at `at` goes on; kNowhere when it does not.
@@ -175,7 +156,7 @@ std::size_t TextView::position_of(std::size_t source) const {
 bool TextView::unescape(std::string_view source, std::size_t margin, bool last, char only) {
   size_ = 0;
   pieces_.clear();
-  const auto next = [source](std::size_t from) { return next_introducer(source, from); };
+  const auto next = [source](std::size_t from) { return next_of<'%', '\\', '&'>(source, from); };
   std::size_t done = 0;
   std::size_t at = next(0);
   bool any = false;
@@ -228,12 +209,14 @@ bool TextView::unescape(std::string_view source, std::size_t margin, bool last, 
 bool TextView::join_lines(std::string_view source, std::size_t least, std::size_t margin) {
   size_ = 0;
   pieces_.clear();
-  NextOf<2> next(source, {'\n', kEscapedLineFeed});
+  const auto next = [source](std::size_t from) {
+    return next_of<'\n', kEscapedLineFeed>(source, from);
+  };
   std::size_t done = 0;  // nothing before it is looked at again
   bool ready = false;
   for (std::size_t at = next(0); at < source.size(); at = next(std::max(at + 1, done))) {
     std::size_t end = line_end(source, at);
-    if (end <= done || !is(source[end - 1], kBase64)) {
+    if (end <= done || !ends_full_line(source, end)) {
       continue;
     }
     std::size_t more = continued_after(source, at);
@@ -243,16 +226,6 @@ bool TextView::join_lines(std::string_view source, std::size_t least, std::size_
     std::size_t begin = end;
     while (begin > done && end - begin < margin && is(source[begin - 1], kBase64)) {
       --begin;
-    }
-    // Prose: the line ends with a word and the next one begins with one.
-    std::size_t seen = end - begin;
-    std::size_t i = more;
-    while (seen < least && i < source.size() && is(source[i], kBase64)) {
-      ++i;
-      ++seen;
-    }
-    if (seen < least && (i == source.size() || !is(source[i], kBreak | kCarriage))) {
-      continue;
     }
     if (!ready) {
       start(source.size() + kGap.size());
@@ -271,9 +244,10 @@ bool TextView::join_lines(std::string_view source, std::size_t least, std::size_
       if (line_break < source.size() && source[line_break] == '\r') {
         ++line_break;
       }
-      more = line_break < source.size() && is(source[line_break], kBreak)
-                 ? continued_after(source, line_break)
-                 : kNowhere;
+      more =
+          end - begin >= kFullLine && line_break < source.size() && is(source[line_break], kBreak)
+              ? continued_after(source, line_break)
+              : kNowhere;
     }
     add_literal(source, begin, std::min(end, begin + margin));
     done = end;

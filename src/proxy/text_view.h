@@ -42,8 +42,9 @@ class TextView {
   bool unescape(std::string_view source, std::size_t margin, bool last, char only = '\0');
 
   // The base64 text of `source` around line breaks inside it, without the breaks: lines that end
-  // and go on with characters of base64, indented or not. Stretches below `least` are left out, and
-  // so is what is more than `margin` before the first break. False when there is none.
+  // with kFullLine characters of base64 and go on with more, indented or not. Stretches below
+  // `least` are left out, and so is what is more than `margin` before the first break. False when
+  // there is none.
   bool join_lines(std::string_view source, std::size_t least, std::size_t margin);
 
  private:
