@@ -4,20 +4,20 @@
 
 namespace av::proxy {
 
-BodyFilter::BodyFilter(const PatternSet* patterns, bool decode) {
+BodyFilter::BodyFilter(const PatternSet* patterns, CodingList codings) {
   if (patterns != nullptr && !patterns->empty()) {
     scrubber_.emplace(*patterns);
   }
-  if (decode) {
-    inflater_.emplace();
+  if (codings) {
+    decoder_.emplace(codings);
   }
 }
 
 void BodyFilter::supply(std::span<char> data, bool end) {
   end_ = end;
   supplied_any_ = supplied_any_ || !data.empty();
-  if (inflater_) {
-    inflater_->supply(std::string_view(data.data(), data.size()));
+  if (decoder_) {
+    decoder_->supply(std::string_view(data.data(), data.size()));
   } else {
     pending_ = data;
   }
@@ -26,7 +26,7 @@ void BodyFilter::supply(std::span<char> data, bool end) {
 std::string_view BodyFilter::next() {
   for (;;) {
     const std::span<char> plain =
-        inflater_ ? inflater_->next() : std::exchange(pending_, std::span<char>());
+        decoder_ ? decoder_->next() : std::exchange(pending_, std::span<char>());
     if (plain.empty()) {
       break;
     }
@@ -36,10 +36,11 @@ std::string_view BodyFilter::next() {
       return clean;
     }
   }
-  if (inflater_) {
-    failed_ = inflater_->failed() || (end_ && supplied_any_ && !inflater_->finished());
+  if (decoder_) {
+    failed_ = decoder_->failed() || (end_ && supplied_any_ && !decoder_->finished());
   }
-  if (end_ && !flushed_ && scrubber_) {
+  // Of a damaged body nothing more goes out.
+  if (end_ && !failed_ && !flushed_ && scrubber_) {
     flushed_ = true;
     return scrubber_->feed({}, /*last=*/true);
   }

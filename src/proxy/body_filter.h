@@ -1,20 +1,21 @@
 #pragma once
-// BodyFilter: what happens to the bytes of a response body between its two framings: a content
-// coding comes off where needed, injected values are masked. Without either, bytes pass untouched
+// BodyFilter: what happens to the bytes of a response body between its two framings: content
+// codings come off where needed, injected values are masked. Without either, bytes pass untouched
 // and uncopied.
 
 #include <optional>
 #include <span>
 #include <string_view>
 
-#include "proxy/inflater.h"
+#include "proxy/content_decoder.h"
 #include "proxy/pattern_set.h"
 
 namespace av::proxy {
 
 class BodyFilter {
  public:
-  BodyFilter(const PatternSet* patterns, bool decode);
+  // `codings` come off; none: the body is passed on as it is coded.
+  BodyFilter(const PatternSet* patterns, CodingList codings);
   // Hands over the next bytes; `end`: there are no more. They must stay valid until next() has
   // returned an empty view.
   void supply(std::span<char> data, bool end);
@@ -26,7 +27,7 @@ class BodyFilter {
 
  private:
   std::optional<Scrubber> scrubber_;
-  std::optional<Inflater> inflater_;
+  std::optional<ContentDecoder> decoder_;
   std::span<char> pending_;
   bool supplied_any_ = false;
   bool end_ = false;

@@ -8,6 +8,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "proxy/content_decoder.h"
 #include "proxy/query.h"
 
 namespace av::proxy {
@@ -214,8 +215,7 @@ std::string inspectable_codings(std::string_view accept_encoding) {
     const std::size_t comma = accept_encoding.find(',');
     const std::string_view item = ascii::trim(accept_encoding.substr(0, comma));
     const std::string_view coding = ascii::trim(item.substr(0, item.find(';')));
-    if (iequals(coding, "gzip") || iequals(coding, "x-gzip") || iequals(coding, "deflate") ||
-        iequals(coding, "identity")) {
+    if (is_inspectable_coding(coding)) {
       kept += kept.empty() ? "" : ", ";
       kept += item;
     }

@@ -1,5 +1,6 @@
 #include "proxy/response_plan.h"
 
+#include <optional>
 #include <span>
 
 namespace av::proxy {
@@ -34,20 +35,15 @@ std::string scrubbed_reason(std::string_view reason, const PatternSet* patterns)
   return out;
 }
 
-enum class Coding : std::uint8_t { kIdentity, kInflatable, kOpaque };
-
-Coding content_coding(const ResponseHead& response) {
-  Coding coding = Coding::kIdentity;
+// The body's codings, over all fields (RFC 9110 section 5.3); none: not all can be taken off.
+std::optional<CodingList> content_coding(const ResponseHead& response) {
+  std::optional<CodingList> codings = CodingList();
   for (const Field& field : response.fields) {
-    if (!iequals(field.name, "content-encoding") || field.value.empty() ||
-        iequals(field.value, "identity")) {
-      continue;
+    if (codings && iequals(field.name, "content-encoding")) {
+      codings = parse_content_encoding(field.value, *codings);
     }
-    const bool known = iequals(field.value, "gzip") || iequals(field.value, "x-gzip") ||
-                       iequals(field.value, "deflate");
-    coding = known && coding == Coding::kIdentity ? Coding::kInflatable : Coding::kOpaque;
   }
-  return coding;
+  return codings;
 }
 
 // Fields that describe the bytes before they were decoded.
@@ -66,10 +62,10 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
   const bool has_body = response.body != BodyKind::kNone;
   const bool insist = service == nullptr || !service->allow_uninspected;
   if (searches(patterns) && has_body) {
-    const Coding coding = content_coding(response);
-    plan.decode = coding == Coding::kInflatable;
+    const std::optional<CodingList> codings = content_coding(response);
+    plan.decode = codings.value_or(CodingList());
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused = insist && (coding == Coding::kOpaque || response.status == 206);
+    plan.refused = insist && (!codings || response.status == 206);
   }
   if (searches(patterns) && response.status == 101) {
     // Extensions were not offered (injector): compressed frames could not be searched.

@@ -73,11 +73,20 @@ TEST_CASE("response: what cannot be searched is refused, only where something wa
                     "\r\nContent-Length: 9\r\n\r\n",
                 kGet, patterns);
   };
-  CHECK(coded("br", &set).refused);
-  CHECK(coded("gzip, gzip", &set).refused);
-  CHECK(coded("zstd", &set).refused);
+  CHECK(coded("compress", &set).refused);
+  CHECK(coded("gzip, br, gzip", &set).refused);
+  CHECK(coded("gzip\r\nContent-Encoding: br\r\nContent-Encoding: zstd", &set).refused);
+  CHECK(coded("dcz", &set).refused);
   CHECK(coded("gzip", &set, 206).refused);
-  CHECK_FALSE(coded("br", nullptr).refused);
+  CHECK_FALSE(coded("dcz", nullptr).refused);
+  for (const std::string known : {"br", "zstd", "deflate", "x-gzip", "gzip, br", "identity, gzip",
+                                  "gzip\r\ncontent-encoding: br"}) {
+    INFO(known);
+    CHECK_FALSE(coded(known, &set).refused);
+    CHECK(coded(known, &set).decode);
+    CHECK(coded(known, &set).head.find("ontent-") == std::string::npos);
+  }
+  CHECK_FALSE(coded("identity", &set).decode);
   const auto decoded = coded("gzip", &set);
   CHECK(decoded.decode);
   CHECK(decoded.framing.chunked);
