@@ -870,6 +870,18 @@ def _(c):
     refused(c, 1, 400, 403, 405, 421, 501)
 
 
+@case("RFC 8441", "a WebSocket that an HTTP/1.1 upstream answers with 200 is not open")
+def _(c):
+    # Of an extended CONNECT, 2xx means that the tunnel stands (RFC 8441 section 5). The recorder
+    # looks at the handshake that it gets: it needs a key (RFC 6455 section 4.1).
+    c.headers(1, [*c.fields("/good/ws", "CONNECT"), (":protocol", "websocket"),
+                  ("sec-websocket-version", "13")], END_HEADERS)
+    reply = c.of(1)
+    c.pump(lambda: reply.status is not None or reply.reset is not None)
+    if reply.reset is None and (reply.status or 0) < 300:
+        raise Wrong(f"status {reply.status}")
+
+
 @case("8.1.1", "H2.CL: a length larger than the body")
 def _(c):
     malformed(c, c.fields("/good-head/length", "POST", [("content-length", "50")]), b"hello")

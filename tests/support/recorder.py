@@ -129,6 +129,9 @@ class Request:
         for value in self.values("content-length"):
             if not re.fullmatch("0|[1-9][0-9]*", value):
                 self.note(f"Content-Length {value!r}")
+        if self.value("upgrade").lower() == "websocket" and not re.fullmatch(
+                "[A-Za-z0-9+/]{22}==", self.value("sec-websocket-key")):
+            self.note("a WebSocket handshake without a key")
         for name, value in self.fields:
             plain = name.lower().replace("_", "-")
             if plain in FORBIDDEN or plain != name.lower() and plain in (
