@@ -90,7 +90,11 @@ Exchange::~Exchange() {
   record_.bytes_in = upload_.bytes();
   record_.bytes_out = client_.bytes_sent();
   // The use of a credential is on record already (audit_use); nothing is left to refuse here.
-  (void)worker_.audit.append(record_);
+  if (record_.decision == "allow" && !record_.credentials.empty()) {
+    worker_.audit.append_later(record_);
+  } else {
+    (void)worker_.audit.append(record_);
+  }
 }
 
 Awaitable<bool> Exchange::run() {

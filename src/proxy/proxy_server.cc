@@ -85,6 +85,7 @@ Awaitable<void> tick_loop(Worker& worker) {
     worker.deadlines.tick(worker.clock.steady());
     worker.pool.sweep();
     worker.resolver.sweep(worker.deadlines.now_ms());
+    worker.audit.flush();
     co_await sleep_for(timer, DeadlineList::kTick);
   }
 }
