@@ -1,12 +1,16 @@
 add_library(av_proxy STATIC
   src/proxy/agent_api.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
-  src/proxy/exchange.cc src/proxy/fault.cc src/proxy/head.cc src/proxy/http1_parser.cc
+  src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/fault.cc src/proxy/happy_eyeballs.cc src/proxy/head.cc src/proxy/http1_parser.cc
   src/proxy/inflater.cc src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
-  src/proxy/proxy_server.cc src/proxy/refusals.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
-  src/proxy/tunnel.cc src/proxy/upstream_pool.cc)
+  src/proxy/proxy_server.cc src/proxy/refusals.cc src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
+  src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc
+  src/proxy/upstream_tls.cc)
 # Debian 12 packages Boost 1.81 beside its default 1.74; coroutines want the newer one.
 find_package(Boost 1.81 REQUIRED)
 target_link_libraries(av_proxy PUBLIC av_vault Boost::headers PkgConfig::ZLIB PkgConfig::NGHTTP2
   PkgConfig::BROTLI PkgConfig::ZSTD)
 target_compile_definitions(av_proxy PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+# GCC 12 inlines the operator new of Asio's coroutine frames in some functions, not the operator delete
+# that belongs to it, and warns of the pair.
+target_compile_options(av_proxy PRIVATE -Wno-mismatched-new-delete)
