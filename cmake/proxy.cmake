@@ -1,7 +1,11 @@
 add_library(av_proxy STATIC
   src/proxy/agent_api.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
-  src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/fault.cc src/proxy/happy_eyeballs.cc src/proxy/head.cc src/proxy/http1_parser.cc
+  src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
+  src/proxy/h2_connection.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
+  src/proxy/h2_stream.cc src/proxy/h2_upstream.cc src/proxy/head_text.cc src/proxy/http1_downstream.cc
+  src/proxy/http1_upstream.cc src/proxy/local_reply.cc src/proxy/request_identity.cc src/proxy/upload.cc
+  src/proxy/head.cc src/proxy/http1_parser.cc
   src/proxy/inflater.cc src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/proxy_server.cc src/proxy/refusals.cc src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
   src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc

@@ -1,28 +1,18 @@
 #include "proxy/agent_api.h"
 
 #include "core/encoding.h"
-#include "proxy/fault.h"
 
 namespace av::proxy {
 namespace {
 
-std::string respond(int status, std::string_view type, std::string_view body, bool close,
-                    bool head_only, std::string_view extra = {}) {
-  std::string out = "HTTP/1.1 " + std::to_string(status) + ' ';
-  out += reason_phrase(status);
-  out += "\r\nContent-Type: ";
-  out += type;
-  out += "\r\nContent-Length: " + std::to_string(body.size());
-  out += "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
-  out += extra;
-  if (close) {
-    out += "Connection: close\r\n";
-  }
-  out += "\r\n";
-  if (!head_only) {
-    out += body;
-  }
-  return out;
+LocalReply respond(std::string_view type, std::string body) {
+  LocalReply reply;
+  reply.body = std::move(body);
+  reply.fields.add("Content-Type", type);
+  reply.fields.add("Content-Length", std::to_string(reply.body.size()));
+  reply.fields.add("Cache-Control", "no-store");
+  reply.fields.add("X-Content-Type-Options", "nosniff");
+  return reply;
 }
 
 std::string json_string(std::string_view text) {
@@ -66,9 +56,7 @@ Fault unauthorised() {
 
 }  // namespace
 
-std::string agent_api_response(const Worker& worker, const RequestHead& head, bool authorised,
-                               bool close) {
-  const bool head_only = head.method == "HEAD";
+LocalReply agent_api_reply(const Worker& worker, const RequestHead& head, bool authorised) {
   const std::string_view path = head.target.substr(0, head.target.find('?'));
   Fault fault;
   if (path == "/v1/proposals") {
@@ -76,39 +64,38 @@ std::string agent_api_response(const Worker& worker, const RequestHead& head, bo
     fault.code = "proposals_unavailable";
     fault.message = "this version cannot take proposals";
     fault.help = "ask the owner of the vault, in words, to add the service or the credential";
-    return fault_response(fault, close, head_only);
+    return fault_reply(fault);
   }
-  if (head.method != "GET" && !head_only) {
+  if (head.method != "GET" && head.method != "HEAD") {
     fault.status = 405;
     fault.code = "method_not_allowed";
     fault.message = "the API of a run answers GET only";
-    return fault_response(fault, close, head_only);
+    return fault_reply(fault);
   }
   if (path == "/health" || path == "/v1/health") {
-    return respond(200, "application/json", "{\"status\":\"ok\"}\n", close, head_only);
+    return respond("application/json", "{\"status\":\"ok\"}\n");
   }
   if (path == "/v1/status") {
-    return respond(200, "application/json",
-                   "{\"initialized\":true,\"needs_first_user\":false,\"mode\":\"run\"}\n", close,
-                   head_only);
+    return respond("application/json",
+                   "{\"initialized\":true,\"needs_first_user\":false,\"mode\":\"run\"}\n");
   }
   if (path == "/v1/mitm/ca.pem" || path == "/v1/gateway/ca") {
-    return respond(200, "application/x-pem-file", worker.leaves.authority().certificate_pem(),
-                   close, head_only, "X-MITM-Port: " + std::to_string(worker.port) + "\r\n");
+    LocalReply reply =
+        respond("application/x-pem-file", worker.leaves.authority().certificate_pem());
+    reply.fields.add("X-MITM-Port", std::to_string(worker.port));
+    return reply;
   }
   if (path == "/discover" || path == "/v1/discover") {
-    return authorised ? respond(200, "application/json", discover(worker), close, head_only)
-                      : fault_response(unauthorised(), close, head_only);
+    return authorised ? respond("application/json", discover(worker)) : fault_reply(unauthorised());
   }
   if (path == "/v1/skills/cli" || path == "/v1/skill/gateway") {
-    return respond(200, "text/markdown; charset=utf-8", worker.options.skill_text, close,
-                   head_only);
+    return respond("text/markdown; charset=utf-8", worker.options.skill_text);
   }
   fault.status = 404;
   fault.code = "not_found";
   fault.message = "the API of a run has no such path";
   fault.help = "see GET /discover and GET /v1/skills/cli";
-  return fault_response(fault, close, head_only);
+  return fault_reply(fault);
 }
 
 }  // namespace av::proxy

@@ -6,12 +6,13 @@
 #include <string_view>
 
 #include "proxy/head.h"
+#include "proxy/local_reply.h"
 #include "proxy/worker.h"
 
 namespace av::proxy {
 
-// A complete response. `authorised`: the request carried the session's token.
-[[nodiscard]] std::string agent_api_response(const Worker& worker, const RequestHead& head,
-                                             bool authorised, bool close);
+// `authorised`: the request carried the session's token.
+[[nodiscard]] LocalReply agent_api_reply(const Worker& worker, const RequestHead& head,
+                                         bool authorised);
 
 }  // namespace av::proxy

@@ -43,6 +43,13 @@ std::span<char> ReadBuffer::space() {
   return {data_.get() + end_, capacity_ - end_};
 }
 
+void ReadBuffer::swap(ReadBuffer& other) noexcept {
+  data_.swap(other.data_);
+  std::swap(capacity_, other.capacity_);
+  std::swap(begin_, other.begin_);
+  std::swap(end_, other.end_);
+}
+
 void ReadBuffer::release() {
   if (empty()) {
     wipe();
@@ -66,6 +73,13 @@ BodyReader::BodyReader(Stream& stream, ReadBuffer& buffer, BodyKind kind, std::u
       kind_(kind),
       remaining_(length),
       ended_(kind == BodyKind::kNone) {}
+
+void BodyReader::start(BodyKind kind, std::uint64_t length) {
+  kind_ = kind;
+  remaining_ = length;
+  ended_ = kind == BodyKind::kNone;
+  chunks_.reset();
+}
 
 bool BodyReader::buffered() const {
   return ended_ || (kind_ == BodyKind::kLength && buffer_.size() >= remaining_);
@@ -104,7 +118,7 @@ bool BodyReader::take(Piece& piece) {
   return size != 0 || ended_;
 }
 
-Awaitable<BodyReader::Piece> BodyReader::next(Millis timeout) {
+Awaitable<BodySource::Piece> BodyReader::next(Millis timeout) {
   Piece piece;
   while (!take(piece)) {
     const Io io = co_await fill(stream_, buffer_, timeout);

@@ -1,7 +1,6 @@
 #pragma once
-// Reading what follows a head: a buffer that is handed back when idle, and a puller that takes the
-// framing off. Memory is bounded by one buffer per direction, whatever the body's size;
-// back-pressure is the puller not being called.
+// Reading what follows a head of HTTP/1: a buffer that is handed back when idle, and the puller
+// that takes the framing off.
 
 #include <cstdint>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/body_source.h"
 #include "proxy/head.h"
 #include "proxy/http1_parser.h"
 #include "proxy/stream.h"
@@ -33,6 +33,7 @@ class ReadBuffer {
   // Room for at least one byte (usually kSize), behind what is there.
   std::span<char> space();
   void filled(std::size_t n) { end_ += n; }
+  void swap(ReadBuffer& other) noexcept;
   // Gives the memory back when nothing is in it: an idle connection should cost little.
   void release();
 
@@ -47,24 +48,20 @@ class ReadBuffer {
 // More bytes into the buffer, or why not.
 Awaitable<Io> fill(Stream& stream, ReadBuffer& buffer, Millis timeout);
 
-// One body. Both references must outlive it.
-class BodyReader {
+// The body of an HTTP/1 message: takes the framing off. Both references must outlive it.
+class BodyReader final : public BodySource {
  public:
   BodyReader(Stream& stream, ReadBuffer& buffer, BodyKind kind, std::uint64_t length);
+  // For a message whose head has just been read: the object is used for one after the other.
+  void start(BodyKind kind, std::uint64_t length);
 
-  enum class State : std::uint8_t { kData, kEnd, kMalformed, kBroken };
-  struct Piece {
-    State state = State::kData;  // kEnd may come with data
-    std::span<char> data;        // writable; valid until the next call
-    Io io = Io::kOk;             // why, when kBroken
-  };
-  Awaitable<Piece> next(Millis timeout);
-  // The same without waiting: false when nothing can be had from the buffer.
-  bool poll(Piece& piece) { return take(piece); }
-  // All of the body is in the buffer already; next() will not wait.
-  [[nodiscard]] bool buffered() const;
-  [[nodiscard]] bool ended() const { return ended_; }
-  [[nodiscard]] const std::string& trailers() const { return chunks_.trailers(); }
+  Awaitable<Piece> next(Millis timeout) override;
+  bool poll(Piece& piece) override { return take(piece); }
+  [[nodiscard]] bool buffered() const override;
+  [[nodiscard]] bool ended() const override { return ended_; }
+  [[nodiscard]] bool trailers(std::vector<Field>& fields) const override {
+    return parse_trailers(chunks_.trailers(), fields);
+  }
 
  private:
   bool take(Piece& piece);

@@ -24,8 +24,4 @@ struct Fault {
 template <typename T>
 using Outcome = Expected<T, Fault>;
 
-// A complete HTTP/1.1 response. `close` adds `Connection: close`.
-[[nodiscard]] std::string fault_response(const Fault& fault, bool close, bool head_only = false);
-[[nodiscard]] std::string_view reason_phrase(int status);
-
 }  // namespace av::proxy

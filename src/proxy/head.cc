@@ -23,21 +23,6 @@ constexpr auto kTokenChars = [] {
   return table;
 }();
 
-// Digits only: no sign, no white space, no list (RFC 9110 section 8.6).
-std::optional<std::uint64_t> parse_length(std::string_view text) {
-  if (text.empty() || text.size() > 18) {
-    return std::nullopt;
-  }
-  std::uint64_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') {
-      return std::nullopt;
-    }
-    value = value * 10 + static_cast<std::uint64_t>(c - '0');
-  }
-  return value;
-}
-
 struct Framing {
   std::size_t lengths = 0;
   std::size_t encodings = 0;
@@ -48,6 +33,7 @@ struct Framing {
   bool upgrade_option = false;
   std::string_view upgrade;
   std::size_t upgrades = 0;
+  bool disguised = false;
 };
 
 Framing collect(const Head& head) {
@@ -59,12 +45,16 @@ Framing collect(const Head& head) {
         if (iequals(field.name, "content-length")) {
           ++f.lengths;
           f.length = field.value;
+        } else if (field.name[7] == '_') {
+          f.disguised = f.disguised || same_variable(field.name, "content-length");
         }
         break;
       case 17:
         if (iequals(field.name, "transfer-encoding")) {
           ++f.encodings;
           f.encoding = field.value;
+        } else if (field.name[8] == '_') {
+          f.disguised = f.disguised || same_variable(field.name, "transfer-encoding");
         }
         break;
       case 10:
@@ -131,6 +121,13 @@ bool iequals(std::string_view a, std::string_view b) {
   return true;
 }
 
+bool same_variable(std::string_view name, std::string_view known) {
+  return name.size() == known.size() &&
+         std::equal(name.begin(), name.end(), known.begin(), [](char a, char b) {
+           return ascii::lower(a) == ascii::lower(b) || (a == '_' && b == '-');
+         });
+}
+
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return kTokenChars[static_cast<unsigned char>(c)];
@@ -148,11 +145,55 @@ bool list_contains(std::string_view list, std::string_view token) {
   return false;
 }
 
+std::optional<std::uint64_t> parse_length(std::string_view text) {
+  if (text.empty() || text.size() > 18) {
+    return std::nullopt;
+  }
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') {
+      return std::nullopt;
+    }
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value;
+}
+
+bool may_be_trailer(std::string_view name) {
+  static constexpr std::string_view kForbidden[] = {"transfer-encoding",
+                                                    "content-length",
+                                                    "host",
+                                                    "authorization",
+                                                    "cookie",
+                                                    "set-cookie",
+                                                    "content-encoding",
+                                                    "content-type",
+                                                    "content-range",
+                                                    "trailer",
+                                                    "connection",
+                                                    "te",
+                                                    "upgrade",
+                                                    "keep-alive",
+                                                    "cache-control",
+                                                    "expect",
+                                                    "max-forwards",
+                                                    "range",
+                                                    "location",
+                                                    "alt-svc"};
+  if (name.size() > 6 && iequals(name.substr(0, 6), "proxy-")) {
+    return false;
+  }
+  return std::none_of(std::begin(kForbidden), std::end(kForbidden),
+                      [&](std::string_view forbidden) { return iequals(forbidden, name); });
+}
+
 void RequestHead::reset() {
   method = {};
   target = {};
   host = {};
+  scheme = {};
   expect_continue = false;
+  http2 = false;
   reset_common();
 }
 
@@ -198,6 +239,12 @@ bool Head::is_hop_by_hop(std::string_view name) const {
         return true;
       }
       break;
+    case 14:
+      // RFC 7540 section 3.2.1; without the Upgrade that it belongs to it has nothing to say.
+      if (iequals(name, "http2-settings")) {
+        return true;
+      }
+      break;
     case 17:
       if (iequals(name, "transfer-encoding")) {
         return true;
@@ -223,6 +270,9 @@ std::optional<HeadError> check_request_head(RequestHead& head) {
   head.keep_alive = head.minor_version == 1 ? !f.close : f.keep_alive && !f.close;
   if (auto error = apply_body_framing(head, f)) {
     return error;
+  }
+  if (f.disguised) {
+    return HeadError{400, "bad_framing", "a framing field spelt with an underscore"};
   }
   std::size_t hosts = 0;
   head.host = {};

@@ -17,10 +17,19 @@ struct Field {
 
 // ASCII case-insensitive.
 [[nodiscard]] bool iequals(std::string_view a, std::string_view b);
+// The same name to a server that turns fields into variables: CGI, WSGI and PHP make HTTP_X_API_KEY
+// of "X-Api-Key" and of "X_Api_Key" (RFC 3875 section 4.1.18). `known` is spelt with hyphens.
+[[nodiscard]] bool same_variable(std::string_view name, std::string_view known);
 // RFC 9110 section 5.6.2.
 [[nodiscard]] bool is_token(std::string_view text);
 // True when a comma-separated list field holds this token.
 [[nodiscard]] bool list_contains(std::string_view list, std::string_view token);
+
+// Content-Length: digits only, no sign, no white space, no list (RFC 9110 section 8.6).
+[[nodiscard]] std::optional<std::uint64_t> parse_length(std::string_view text);
+// Trailer fields with framing, routing, authentication or hop-by-hop meaning are not forwarded (RFC
+// 9110 section 6.5.1).
+[[nodiscard]] bool may_be_trailer(std::string_view name);
 
 enum class BodyKind : std::uint8_t {
   kNone,
@@ -52,8 +61,12 @@ struct Head {
 struct RequestHead : Head {
   std::string_view method;
   std::string_view target;
-  std::string_view host;  // the Host field's value; empty when there is none (HTTP/1.0)
+  // The value of Host or :authority; empty when there is none (HTTP/1.0).
+  std::string_view host;
+  // Of :scheme (RFC 9113 section 8.3.1); empty in HTTP/1.
+  std::string_view scheme;
   bool expect_continue = false;
+  bool http2 = false;
 
   void reset();
 };

@@ -193,6 +193,15 @@ bool ChunkDecoder::take_trailer_byte(char c) {
       step_ = Step::kDone;
       return true;
     }
+    // Also where trailers are dropped: a next request line in their place means that somebody else
+    // sees the end of the body elsewhere.
+    Field field;
+    std::string_view line = trailers_;
+    line.remove_prefix(line_start_);
+    line.remove_suffix(1);
+    if (parse_field_line(line, field)) {
+      return false;
+    }
     trailers_.push_back(c);
     line_start_ = trailers_.size();
     return true;
@@ -256,37 +265,13 @@ ChunkDecoder::Result ChunkDecoder::decode(char* data, std::size_t size) {
 }
 
 bool parse_trailers(std::string_view section, std::vector<Field>& fields) {
-  static constexpr std::string_view kForbidden[] = {"transfer-encoding",
-                                                    "content-length",
-                                                    "host",
-                                                    "authorization",
-                                                    "cookie",
-                                                    "set-cookie",
-                                                    "content-encoding",
-                                                    "content-type",
-                                                    "content-range",
-                                                    "trailer",
-                                                    "connection",
-                                                    "te",
-                                                    "upgrade",
-                                                    "keep-alive",
-                                                    "cache-control",
-                                                    "expect",
-                                                    "max-forwards",
-                                                    "range",
-                                                    "location",
-                                                    "alt-svc"};
   while (!section.empty()) {
     const std::string_view line = take_line(section);
     Field field;
     if (fields.size() == kMaxFields || parse_field_line(line, field)) {
       return false;
     }
-    bool forbidden = field.name.size() > 6 && iequals(field.name.substr(0, 6), "proxy-");
-    for (const std::string_view name : kForbidden) {
-      forbidden = forbidden || iequals(field.name, name);
-    }
-    if (!forbidden) {
+    if (may_be_trailer(field.name)) {
       fields.push_back(field);
     }
   }

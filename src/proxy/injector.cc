@@ -61,7 +61,7 @@ class Rendering {
 
   [[nodiscard]] InjectedField* field_named(std::string_view name) {
     for (InjectedField& field : fields_) {
-      if (iequals(field.name, name)) {
+      if (same_variable(name, field.name)) {
         return &field;
       }
     }
@@ -96,9 +96,11 @@ class Rendering {
     }
   }
 
-  // A header value of the client's, with declared placeholders replaced.
-  void append_header_value(SecretBuffer& out, std::string_view value) {
+  // A header value of the client's, with declared placeholders replaced. True: there were some.
+  bool append_header_value(SecretBuffer& out, std::string_view value) {
+    const std::size_t before = substituted_;
     append_substituted(out, value, vault::Surface::kHeader);
+    return substituted_ != before;
   }
 
  private:
@@ -173,6 +175,7 @@ class Rendering {
         return;
       }
       substitute(out, service_->substitutions[which], counts_[which], surface);
+      ++substituted_;
       text.remove_prefix(best + service_->substitutions[which].placeholder.size());
     }
   }
@@ -246,15 +249,9 @@ class Rendering {
   const ResolvedCredential* credential_;
   std::vector<InjectedField> fields_;
   std::vector<std::uint32_t> counts_;
+  std::size_t substituted_ = 0;
   std::optional<Fault> fault_;
 };
-
-void append_field(SecretBuffer& out, std::string_view name, std::string_view value) {
-  out.append(name);
-  out.append(": ");
-  out.append(value);
-  out.append("\r\n");
-}
 
 // Keeps the codings that the reflection guard can look into (RFC 9110 section 12.5.3).
 std::string inspectable_codings(std::string_view accept_encoding) {
@@ -274,60 +271,58 @@ std::string inspectable_codings(std::string_view accept_encoding) {
   return kept.empty() ? "identity" : kept;
 }
 
-void append_content_length(SecretBuffer& out, const Field& field, const RequestHead& head) {
-  append_field(out, field.name, std::to_string(head.content_length));
-}
-
-// Frameworks let these stand in for the method and the path that policy has looked at.
+// Frameworks let these stand in for the method and the path that policy has looked at; those behind
+// CGI or WSGI take "_" for "-".
 bool overrides_identity(std::string_view name) {
   static constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
                                                 "x-method-override", "x-original-url",
                                                 "x-rewrite-url"};
   return std::any_of(std::begin(kNames), std::end(kNames),
-                     [&](std::string_view known) { return iequals(name, known); });
+                     [&](std::string_view known) { return same_variable(name, known); });
 }
 
 // One field of the client's: kept, rewritten or dropped.
-void append_client_field(SecretBuffer& out, const Field& field, const RequestHead& head,
-                         const vault::RequestIdentity& identity, Rendering& rendering,
-                         bool narrow_encoding, bool websocket) {
+void add_client_field(HeadText& out, const Field& field, const RequestHead& head,
+                      const vault::RequestIdentity& identity, Rendering& rendering,
+                      bool narrow_encoding) {
   if (InjectedField* const injected = rendering.field_named(field.name)) {
     // The client's own value in an injected slot is always replaced, in its place.
     if (!injected->written) {
-      append_field(out, injected->name, injected->value.view());
+      out.add(injected->name, injected->value.view(), HeadText::Kind::kSecret);
       injected->written = true;
     }
     return;
   }
   if (iequals(field.name, "host")) {
-    append_field(out, field.name, vault::to_string(identity.authority, identity.scheme));
+    out.add(field.name, vault::to_string(identity.authority, identity.scheme),
+            HeadText::Kind::kHttp1Only);
     return;
   }
   if (iequals(field.name, "content-length")) {
-    append_content_length(out, field, head);
+    out.add(field.name, std::to_string(head.content_length));
     return;
   }
   if (iequals(field.name, "transfer-encoding")) {
-    append_field(out, field.name, "chunked");
+    out.add(field.name, "chunked", HeadText::Kind::kHttp1Only);
     return;
   }
   if (iequals(field.name, "te") && list_contains(field.value, "trailers")) {
-    append_field(out, field.name, "trailers");
+    out.add(field.name, "trailers");
     return;
   }
-  if (websocket && iequals(field.name, "connection")) {
-    append_field(out, field.name, "Upgrade");
+  if (head.websocket_upgrade && iequals(field.name, "connection")) {
+    out.add(field.name, "Upgrade", HeadText::Kind::kHttp1Only);
     return;
   }
-  if (websocket && iequals(field.name, "upgrade")) {
-    append_field(out, field.name, "websocket");
+  if (head.websocket_upgrade && iequals(field.name, "upgrade")) {
+    out.add(field.name, "websocket", HeadText::Kind::kHttp1Only);
     return;
   }
   if (head.is_hop_by_hop(field.name) || (narrow_encoding && overrides_identity(field.name))) {
     return;
   }
   if (narrow_encoding && iequals(field.name, "accept-encoding")) {
-    append_field(out, field.name, inspectable_codings(field.value));
+    out.add(field.name, inspectable_codings(field.value));
     return;
   }
   if (narrow_encoding && (iequals(field.name, "range") || iequals(field.name, "if-range"))) {
@@ -335,45 +330,66 @@ void append_client_field(SecretBuffer& out, const Field& field, const RequestHea
     // (RFC 9110 section 14.2).
     return;
   }
-  if (narrow_encoding && websocket && iequals(field.name, "sec-websocket-extensions")) {
+  if (narrow_encoding && head.websocket_upgrade &&
+      iequals(field.name, "sec-websocket-extensions")) {
     return;  // compressed frames could not be looked into
   }
-  out.append(field.name);
-  out.append(": ");
-  rendering.append_header_value(out, field.value);
-  out.append("\r\n");
+  SecretBuffer& value = out.begin(field.name);
+  const bool substituted = rendering.append_header_value(value, field.value);
+  out.end(substituted ? HeadText::Kind::kSecret : HeadText::Kind::kPlain);
+}
+
+// What HTTP/1.1 needs and a client of HTTP/2 has said in other ways.
+void add_missing_framing(HeadText& out, const RequestHead& head) {
+  if (head.body == BodyKind::kChunked && !out.contains("transfer-encoding")) {
+    out.add("Transfer-Encoding", "chunked", HeadText::Kind::kHttp1Only);
+  }
+  if (head.websocket_upgrade && !out.contains("upgrade")) {
+    out.add("Connection", "Upgrade", HeadText::Kind::kHttp1Only);
+    out.add("Upgrade", "websocket", HeadText::Kind::kHttp1Only);
+  }
 }
 
 }  // namespace
+
+void append_http1_head(SecretBuffer& out, const OutboundRequest& request) {
+  out.append(request.method());
+  out.push_back(' ');
+  out.append(request.target());
+  out.append(" HTTP/1.1\r\n");
+  out.append(request.fields().text());
+  out.append("\r\n");
+}
 
 Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, ResolvedPtr resolved,
                                           const RequestHead& head) {
   OutboundRequest request(std::move(allowed), std::move(resolved));
   const vault::RequestIdentity& identity = request.identity();
   request.body_ = head.body;
+  request.content_length_ = head.content_length;
   request.websocket_ = head.websocket_upgrade;
   // Without a credential nothing is injected, whatever the service says (passthrough).
   Rendering rendering(request.resolved_ == nullptr ? nullptr : request.service(),
                       request.resolved_.get());
-  SecretBuffer& out = request.head_;
+  rendering.append_target(request.target_, identity.target);
+  HeadText& out = request.fields_;
   out.reserve(head.storage.size() + 512);
-  out.append(head.method);
-  out.push_back(' ');
-  rendering.append_target(out, identity.target);
-  out.append(" HTTP/1.1\r\n");
-  if (head.host.empty()) {
-    append_field(out, "Host", vault::to_string(identity.authority, identity.scheme));
+  if (head.find("host") == nullptr) {
+    out.add("Host", vault::to_string(identity.authority, identity.scheme),
+            HeadText::Kind::kHttp1Only);
   }
   const bool narrow = request.resolved_ != nullptr;
   for (const Field& field : head.fields) {
-    append_client_field(out, field, head, identity, rendering, narrow, request.websocket_);
+    add_client_field(out, field, head, identity, rendering, narrow);
   }
   for (InjectedField& field : rendering.fields()) {
     if (!field.written) {
-      append_field(out, field.name, field.value.view());
+      out.add(field.name, field.value.view(), HeadText::Kind::kSecret);
     }
   }
-  out.append("\r\n");
+  if (head.http2) {
+    add_missing_framing(out, head);
+  }
   if (rendering.fault()) {
     return *rendering.fault();
   }

@@ -9,6 +9,7 @@
 #include "proxy/credential_resolver.h"
 #include "proxy/fault.h"
 #include "proxy/head.h"
+#include "proxy/head_text.h"
 #include "vault/policy.h"
 
 namespace av::proxy {
@@ -21,13 +22,16 @@ class OutboundRequest {
   OutboundRequest& operator=(const OutboundRequest&) = delete;
   ~OutboundRequest() = default;
 
-  // The complete head in HTTP/1.1 syntax, the empty line included. Wiped with the object.
-  [[nodiscard]] std::string_view head() const { return head_.view(); }
+  // Method and target as they are sent. The target may carry a credential.
+  [[nodiscard]] std::string_view method() const { return allowed_.identity().method; }
+  [[nodiscard]] std::string_view target() const { return target_.view(); }
+  [[nodiscard]] const HeadText& fields() const { return fields_; }
   [[nodiscard]] const vault::RequestIdentity& identity() const { return allowed_.identity(); }
   [[nodiscard]] const vault::Service* service() const { return allowed_.service(); }
   // Null when nothing was injected: the response needs no scrubbing.
   [[nodiscard]] const ResolvedCredential* credential() const { return resolved_.get(); }
   [[nodiscard]] BodyKind body() const { return body_; }
+  [[nodiscard]] std::uint64_t content_length() const { return content_length_; }
   [[nodiscard]] bool websocket() const { return websocket_; }
 
  private:
@@ -36,10 +40,15 @@ class OutboundRequest {
       : allowed_(std::move(allowed)), resolved_(std::move(resolved)) {}
   vault::AllowedRequest allowed_;
   ResolvedPtr resolved_;
-  SecretBuffer head_;
+  SecretBuffer target_;
+  HeadText fields_;
   BodyKind body_ = BodyKind::kNone;
+  std::uint64_t content_length_ = 0;
   bool websocket_ = false;
 };
+
+// The head in HTTP/1.1 syntax, the empty line included.
+void append_http1_head(SecretBuffer& out, const OutboundRequest& request);
 
 class Injector {
  public:

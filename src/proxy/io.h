@@ -5,6 +5,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -35,5 +36,24 @@ inline Awaitable<void> sleep_for(Timer& timer, Millis time) {
   auto token = asio::redirect_error(use_awaitable, ignored);
   co_await timer.async_wait(std::move(token));
 }
+
+// Wakes the one coroutine that waits. A notification that finds nobody waiting is not remembered:
+// check the condition, then wait, without a suspension in between.
+class Signal {
+ public:
+  explicit Signal(Executor executor) : timer_(executor) {}
+  void notify() { timer_.cancel(); }
+  // False when the time passed without a notification.
+  Awaitable<bool> wait(Millis timeout) {
+    timer_.expires_after(timeout);
+    error_code ec;
+    auto token = asio::redirect_error(use_awaitable, ec);
+    co_await timer_.async_wait(std::move(token));
+    co_return ec == asio::error::operation_aborted;
+  }
+
+ private:
+  Timer timer_;
+};
 
 }  // namespace av::proxy

@@ -45,11 +45,11 @@ std::size_t session_limit() {
   return std::max<std::size_t>(32, (static_cast<std::size_t>(limit.rlim_cur) - 64) / 3);
 }
 
-int select_http1(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size,
-                 const unsigned char* offered, unsigned offered_size, void* /*unused*/) {
-  static constexpr unsigned char kHttp1[] = "\x08http/1.1";
+int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size,
+                    const unsigned char* offered, unsigned offered_size, void* /*unused*/) {
+  static constexpr unsigned char kOurs[] = "\x02h2\x08http/1.1";
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kHttp1, sizeof kHttp1 - 1, offered, offered_size) !=
+  if (SSL_select_next_proto(&chosen, out_size, kOurs, sizeof kOurs - 1, offered, offered_size) !=
       OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
@@ -83,7 +83,7 @@ Awaitable<void> tick_loop(Worker& worker) {
   Timer timer(worker.io.get_executor());
   for (;;) {
     worker.deadlines.tick(worker.clock.steady());
-    worker.pool.sweep(worker.deadlines.now_ms());
+    worker.pool.sweep();
     worker.resolver.sweep(worker.deadlines.now_ms());
     worker.connector.sweep(worker.deadlines.now_ms());
     co_await sleep_for(timer, DeadlineList::kTick);
@@ -118,7 +118,7 @@ Expected<SSL_CTX*> LeafCache::context_for(const std::string& host) {
     return found->second.context.get();
   }
   AV_TRY(ossl::SslCtx context, authority_->make_leaf_context(host, clock_));
-  SSL_CTX_set_alpn_select_cb(context.get(), select_http1, nullptr);
+  SSL_CTX_set_alpn_select_cb(context.get(), select_protocol, nullptr);
   if (entries_.size() >= kMaxEntries) {
     entries_.erase(entries_.begin());
   }

@@ -1,5 +1,7 @@
 #include "proxy/refusals.h"
 
+#include "proxy/worker.h"
+
 namespace av::proxy {
 
 Fault upstream_fault(Io io, const vault::RequestIdentity& identity) {
@@ -57,6 +59,21 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
       break;
   }
   return fault;
+}
+
+void audit_refusal(Worker& worker, std::string_view method, const Fault& fault) {
+  vault::AuditRecord record;
+  record.time_ms = worker.clock.wall_ms();
+  record.event = "request";
+  record.vault = worker.snapshot->vault_name;
+  record.agent = worker.grant.principal.agent;
+  record.run = worker.grant.principal.run_id;
+  record.request = worker.next_request++;
+  record.method = std::string(method.substr(0, 32));
+  record.decision = fault.status == 407 || fault.status == 421 ? "deny" : "error";
+  record.status = fault.status;
+  record.error = fault.code;
+  (void)worker.audit.append(record);
 }
 
 }  // namespace av::proxy

@@ -12,4 +12,8 @@ namespace av::proxy {
 [[nodiscard]] Fault upstream_fault(Io io, const vault::RequestIdentity& identity);
 [[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity);
 
+struct Worker;
+// The record of a request that was refused before it had an identity.
+void audit_refusal(Worker& worker, std::string_view method, const Fault& fault);
+
 }  // namespace av::proxy

@@ -1,35 +1,38 @@
 #pragma once
-// How a response goes to the client: its rebuilt and scrubbed head, the framing of its body, and
-// whether a content coding has to be taken off so that the body can be searched.
+// How a response goes to the client: its rebuilt and scrubbed head, whether its length is still
+// known, and whether a content coding has to be taken off so that the body can be searched. Says
+// nothing about a protocol; the downstreams do.
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/head.h"
+#include "proxy/head_text.h"
 #include "proxy/pattern_set.h"
+#include "vault/service.h"
 
 namespace av::proxy {
 
 struct ResponsePlan {
-  std::string head;      // complete, the empty line included
+  int status = 0;
+  std::string reason;  // scrubbed; HTTP/2 has none
+  HeadText fields;     // end-to-end fields only
+  // kChunked: the length is not known; kUntilClose: the end of the upstream's connection is the end
+  // of the body, and whether to trust it stays the client's to judge (RFC 9112 section 9.8).
+  BodyKind body = BodyKind::kNone;
   bool refused = false;  // the body cannot be searched: nothing of this response may pass
-  bool decode = false;   // gzip or deflate comes off
-  bool chunked = false;  // towards the client
-  bool client_keep_alive = false;
+  bool decode = false;   // the content coding comes off
 };
 
-// `patterns` null or empty: nothing was injected, nothing is changed but framing.
-[[nodiscard]] ResponsePlan plan_response(const ResponseHead& response, const RequestHead& request,
-                                         const PatternSet* patterns, bool draining);
-
-// A 1xx response as it is passed on.
-[[nodiscard]] std::string interim_response(const ResponseHead& response,
-                                           const PatternSet* patterns);
-
-// Body bytes in the plan's framing, appended to `out`.
-void append_body(std::string& out, std::string_view bytes, const ResponsePlan& plan);
-// The end of the body; scrubbed trailers with chunked framing. False: malformed trailers.
-[[nodiscard]] bool append_body_end(std::string& out, std::string_view trailers,
-                                   const PatternSet* patterns, const ResponsePlan& plan);
+// `patterns` null or empty: nothing was injected, nothing is changed but framing. `service` null:
+// the host has none.
+[[nodiscard]] ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patterns,
+                                         const vault::Service* service);
+// A 1xx response.
+[[nodiscard]] ResponsePlan plan_interim(const ResponseHead& response, const PatternSet* patterns);
+// Trailers as they are passed on.
+[[nodiscard]] HeadText scrubbed_trailers(const std::vector<Field>& fields,
+                                         const PatternSet* patterns);
 
 }  // namespace av::proxy

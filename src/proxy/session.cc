@@ -1,9 +1,15 @@
 #include "proxy/session.h"
 
+#include <array>
+
 #include "proxy/agent_api.h"
 #include "proxy/authenticator.h"
 #include "proxy/exchange.h"
+#include "proxy/h2_server.h"
+#include "proxy/http1_downstream.h"
 #include "proxy/http1_parser.h"
+#include "proxy/local_reply.h"
+#include "proxy/refusals.h"
 
 namespace av::proxy {
 namespace {
@@ -13,25 +19,9 @@ constexpr Millis kHeadTimeout{30'000};
 constexpr Millis kWriteTimeout{30'000};
 constexpr Millis kLinger{1'000};
 constexpr Millis kFirstHeadTimeout{10'000};
+constexpr Millis kPeekAgain{10};
 constexpr std::size_t kMaxNewcomers = 256;
 constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446 section 5.1
-
-Fault bad_request(std::string message) {
-  Fault fault;
-  fault.status = 400;
-  fault.code = "bad_request";
-  fault.message = std::move(message);
-  return fault;
-}
-
-Fault misdirected(std::string message) {
-  Fault fault;
-  fault.status = 421;
-  fault.code = "misdirected_request";
-  fault.message = std::move(message);
-  fault.help = "the host of CONNECT, of TLS (SNI) and of the request must be one and the same";
-  return fault;
-}
 
 Fault proxy_auth_required() {
   Fault fault;
@@ -40,22 +30,6 @@ Fault proxy_auth_required() {
   fault.message = "the proxy wants the token of this run";
   fault.help = "use the HTTPS_PROXY that agent-vault run has set";
   return fault;
-}
-
-Outcome<vault::Target> canonical(std::string_view target, std::string_view method) {
-  if (target == "*" && method != "OPTIONS") {
-    return bad_request("only OPTIONS may ask about *");
-  }
-  if (target == "*") {
-    vault::Target star;
-    star.path = "*";
-    return star;
-  }
-  auto canonical = vault::canonical_target(target);
-  if (!canonical) {
-    return bad_request(canonical.error().message);
-  }
-  return std::move(*canonical);
 }
 
 }  // namespace
@@ -135,6 +109,13 @@ Awaitable<Io> Session::fill_head_in_clear() {
   }
 }
 
+Awaitable<Io> Session::fill_head() {
+  if (in_tunnel_) {
+    return fill(stream_, buffer_, kHeadTimeout);
+  }
+  return fill_head_in_clear();
+}
+
 Awaitable<Session::Next> Session::read_head() {
   HeadScanner scanner;
   for (;;) {
@@ -152,8 +133,7 @@ Awaitable<Session::Next> Session::read_head() {
           }
         }
       }
-      const Io io = in_tunnel_ ? co_await fill(stream_, buffer_, kHeadTimeout)
-                               : co_await fill_head_in_clear();
+      const Io io = co_await fill_head();
       if (io == Io::kTimeout && !buffer_.empty()) {
         Fault fault = bad_request("the request head did not arrive in time");
         fault.status = 408;
@@ -202,7 +182,8 @@ Awaitable<bool> Session::serve_outer_request() {
     const Field* const field = head_.find("authorization");
     const bool authorised = field != nullptr && authenticate(worker_.grant, field->value);
     const bool close = !head_.keep_alive || head_.body != BodyKind::kNone;
-    const std::string response = agent_api_response(worker_, head_, authorised, close);
+    const std::string response =
+        to_http1(agent_api_reply(worker_, head_, authorised), close, head_.method == "HEAD");
     const Io io = co_await stream_.write_all(response, kWriteTimeout);
     co_return io == Io::kOk && !close;
   }
@@ -210,7 +191,7 @@ Awaitable<bool> Session::serve_outer_request() {
     co_return co_await refuse(proxy_auth_required());
   }
   no_longer_newcomer();
-  auto identity = identity_of_absolute_form();
+  auto identity = identity_of_absolute_form(head_);
   if (!identity) {
     co_return co_await refuse(std::move(identity.error()));
   }
@@ -258,151 +239,104 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
   if (peeked.status != Io::kOk) {
     co_return;
   }
-  vault::Scheme scheme = vault::Scheme::kHttp;
+  TunnelIdentity tunnel;
+  tunnel.authority = std::move(authority);
+  bool http2 = false;
   if (first == kTlsHandshakeRecord) {
-    scheme = vault::Scheme::kHttps;
-    auto context = worker_.leaves.context_for(authority.host);
-    if (!context) {
-      Fault fault;
-      fault.status = 0;
-      fault.code = "internal";
-      head_.method = "CONNECT";
-      audit_refusal(fault);
+    const bool secure = co_await accept_tls(tunnel);
+    if (!secure) {
       co_return;
     }
-    const Io io = co_await stream_.accept_tls(*context, kHandshakeTimeout);
-    if (io != Io::kOk) {
-      Fault fault;
-      fault.status = 0;
-      fault.code = "client_tls_failed";
-      fault.message = "the client did not complete TLS: " + stream_.tls_error();
-      head_.method = "CONNECT";
-      audit_refusal(fault);
-      co_return;
-    }
-    in_tunnel_ = true;
+    http2 = chose_http2(stream_.ssl());
   } else if (first < 'A' || first > 'Z') {
-    Fault fault;
-    fault.status = 0;
-    fault.code = "unsupported_protocol";
-    head_.method = "CONNECT";
-    audit_refusal(fault);
+    audit_tunnel_failure("unsupported_protocol");
     co_return;
   } else {
-    in_tunnel_ = true;
+    tunnel.scheme = vault::Scheme::kHttp;
+    if (first == 'P') {
+      http2 = co_await begins_with_http2();
+    }
+  }
+  in_tunnel_ = true;
+  if (http2) {
+    H2Server server(worker_, stream_, buffer_, tunnel);
+    co_await server.run();
+    co_return;
   }
   for (bool more = true; more;) {
     const Next next = co_await read_head();
     if (next != Next::kHead) {
       co_return;
     }
-    more = co_await serve_tunnel_request(scheme, authority);
+    more = co_await serve_tunnel_request(tunnel);
   }
 }
 
-bool Session::sni_agrees(const vault::Authority& authority) const {
-  const char* const name = SSL_get_servername(stream_.ssl(), TLSEXT_NAMETYPE_host_name);
-  if (name == nullptr) {
-    return true;  // older clients, and IP literals, send none: CONNECT and Host still agree
+Awaitable<bool> Session::accept_tls(TunnelIdentity& tunnel) {
+  auto context = worker_.leaves.context_for(tunnel.authority.host);
+  if (!context) {
+    audit_tunnel_failure("internal");
+    co_return false;
   }
-  const auto canonical = vault::canonical_host(name);
-  return canonical && *canonical == authority.host;
+  const Io io = co_await stream_.accept_tls(*context, kHandshakeTimeout);
+  if (io != Io::kOk) {
+    audit_tunnel_failure("client_tls_failed");
+    co_return false;
+  }
+  if (const char* const name = SSL_get_servername(stream_.ssl(), TLSEXT_NAMETYPE_host_name)) {
+    tunnel.sni = name;
+  }
+  co_return true;
 }
 
-Awaitable<bool> Session::serve_tunnel_request(vault::Scheme scheme,
-                                              const vault::Authority& authority) {
-  auto identity = identity_in_tunnel(scheme, authority);
+// HTTP/2 with prior knowledge begins with a request of a method that nobody else uses (RFC 9113
+// section 3.4).
+Awaitable<bool> Session::begins_with_http2() {
+  static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  std::array<char, kPreface.size()> seen{};
+  Timer pause(worker_.io.get_executor());
+  const auto give_up = worker_.clock.steady() + kFirstHeadTimeout;
+  for (;;) {
+    const IoResult peeked = stream_.peek(seen.data(), seen.size());
+    const std::string_view bytes(seen.data(), peeked.size);
+    if (peeked.status != Io::kOk || !kPreface.starts_with(bytes) ||
+        worker_.clock.steady() >= give_up) {
+      co_return false;
+    }
+    if (bytes.size() == kPreface.size()) {
+      co_return true;
+    }
+    co_await sleep_for(pause, kPeekAgain);  // the socket stays readable: waiting for it would spin
+  }
+}
+
+Awaitable<bool> Session::serve_tunnel_request(const TunnelIdentity& tunnel) {
+  auto identity = identity_in_tunnel(tunnel, head_);
   if (!identity) {
     co_return co_await refuse(std::move(identity.error()));
   }
   co_return co_await exchange(std::move(*identity));
 }
 
-Outcome<vault::RequestIdentity> Session::identity_in_tunnel(
-    vault::Scheme scheme, const vault::Authority& authority) const {
-  if (scheme == vault::Scheme::kHttps && !sni_agrees(authority)) {
-    return misdirected("the name in TLS (SNI) is not " + authority.host);
-  }
-  vault::RequestIdentity identity;
-  identity.scheme = scheme;
-  identity.authority = authority;
-  identity.method = head_.method;
-  std::string_view target = head_.target;
-  if (head_.method == "CONNECT" || (!target.starts_with('/') && target != "*")) {
-    return bad_request("inside a tunnel the request target must be a path");
-  }
-  if (!head_.host.empty()) {
-    const auto host = vault::parse_authority(head_.host, vault::default_port(scheme));
-    if (!host || *host != authority) {
-      return misdirected("the Host field is not " + vault::to_string(authority, scheme));
-    }
-  }
-  AV_TRY(identity.target, canonical(target, head_.method));
-  return identity;
-}
-
-Outcome<vault::RequestIdentity> Session::identity_of_absolute_form() const {
-  vault::RequestIdentity identity;
-  std::string_view rest = head_.target;
-  // RFC 9110 section 4.2: the scheme is case-insensitive.
-  if (rest.size() > 7 && iequals(rest.substr(0, 7), "http://")) {
-    identity.scheme = vault::Scheme::kHttp;
-    rest.remove_prefix(7);
-  } else if (rest.size() > 8 && iequals(rest.substr(0, 8), "https://")) {
-    identity.scheme = vault::Scheme::kHttps;
-    rest.remove_prefix(8);
-  } else {
-    return bad_request("the proxy serves CONNECT, http:// and https:// targets");
-  }
-  const std::size_t end = rest.find_first_of("/?#");
-  auto authority =
-      vault::parse_authority(rest.substr(0, end), vault::default_port(identity.scheme));
-  if (!authority) {
-    return bad_request(authority.error().message);
-  }
-  identity.authority = std::move(*authority);
-  identity.method = head_.method;
-  if (!head_.host.empty()) {
-    const auto host = vault::parse_authority(head_.host, vault::default_port(identity.scheme));
-    if (!host || *host != identity.authority) {
-      return misdirected("the Host field is not " +
-                         vault::to_string(identity.authority, identity.scheme));
-    }
-  }
-  std::string target(end == std::string_view::npos ? std::string_view() : rest.substr(end));
-  if (!target.starts_with('/')) {
-    target.insert(0, 1, '/');
-  }
-  AV_TRY(identity.target, canonical(target, head_.method));
-  return identity;
+void Session::audit_tunnel_failure(std::string_view code) {
+  Fault fault;
+  fault.status = 0;
+  fault.code = code;
+  audit_refusal(worker_, "CONNECT", fault);
 }
 
 Awaitable<bool> Session::exchange(vault::RequestIdentity identity) {
-  Exchange exchange(worker_, ClientSide{stream_, buffer_, head_}, std::move(identity));
+  Http1Downstream client(stream_, buffer_, head_, worker_.draining);
+  Exchange exchange(worker_, client, std::move(identity));
   co_return co_await exchange.run();
 }
 
 // Errors before a request has an identity. The connection ends: what follows on it is in doubt.
 Awaitable<bool> Session::refuse(Fault fault) {
-  audit_refusal(fault);
-  const std::string response = fault_response(fault, /*close=*/true, head_.method == "HEAD");
+  audit_refusal(worker_, head_.method, fault);
+  const std::string response = to_http1(fault_reply(fault), /*close=*/true, head_.method == "HEAD");
   (void)co_await stream_.write_all(response, kWriteTimeout);
   co_return false;
-}
-
-void Session::audit_refusal(const Fault& fault) {
-  vault::AuditRecord record;
-  record.time_ms = worker_.clock.wall_ms();
-  record.event = "request";
-  record.vault = worker_.snapshot->vault_name;
-  record.agent = worker_.grant.principal.agent;
-  record.run = worker_.grant.principal.run_id;
-  record.request = worker_.next_request++;
-  record.method = std::string(head_.method.substr(0, 32));
-  record.decision = fault.status == 407 || fault.status == 421 ? "deny" : "error";
-  record.status = fault.status;
-  record.error = fault.code;
-  (void)worker_.audit.append(record);
 }
 
 }  // namespace av::proxy

@@ -8,6 +8,7 @@
 #include "proxy/body.h"
 #include "proxy/fault.h"
 #include "proxy/head.h"
+#include "proxy/request_identity.h"
 #include "proxy/stream.h"
 #include "proxy/worker.h"
 #include "vault/canonical.h"
@@ -27,20 +28,19 @@ class Session {
   enum class Next : std::uint8_t { kHead, kClosed, kRefused };
 
   Awaitable<Next> read_head();
+  Awaitable<Io> fill_head();
   Awaitable<Io> fill_head_in_clear();
   Awaitable<bool> serve_outer_request();
   Awaitable<bool> open_tunnel();
   Awaitable<void> serve_tunnel(vault::Authority authority);
-  Awaitable<bool> serve_tunnel_request(vault::Scheme scheme, const vault::Authority& authority);
+  Awaitable<bool> accept_tls(TunnelIdentity& tunnel);
+  Awaitable<bool> begins_with_http2();
+  Awaitable<bool> serve_tunnel_request(const TunnelIdentity& tunnel);
   Awaitable<bool> exchange(vault::RequestIdentity identity);
   Awaitable<bool> refuse(Fault fault);
 
   [[nodiscard]] bool authenticated() const;
-  [[nodiscard]] Outcome<vault::RequestIdentity> identity_in_tunnel(
-      vault::Scheme scheme, const vault::Authority& authority) const;
-  [[nodiscard]] Outcome<vault::RequestIdentity> identity_of_absolute_form() const;
-  [[nodiscard]] bool sni_agrees(const vault::Authority& authority) const;
-  void audit_refusal(const Fault& fault);
+  void audit_tunnel_failure(std::string_view code);
   void no_longer_newcomer();
 
   Worker& worker_;

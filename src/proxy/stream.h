@@ -105,4 +105,7 @@ class Stream final : private Deadline {
   bool truncated_ = false;
 };
 
+// What ALPN has agreed on (RFC 7301).
+[[nodiscard]] bool chose_http2(SSL* ssl);
+
 }  // namespace av::proxy

@@ -10,68 +10,59 @@ namespace {
 // A silent WebSocket is normal; one that is silent for this long is gone.
 constexpr Millis kSilence{60 * 60'000};
 
-struct Direction {
-  Stream& from;
-  ReadBuffer& buffer;
-  Stream& to;
-};
-
-Awaitable<void> copy_plain(Direction way, bool& done, Timer& signal) {
-  for (;;) {
-    if (way.buffer.empty()) {
-      const Io io = co_await fill(way.from, way.buffer, kSilence);
-      if (io != Io::kOk) {
-        break;
-      }
-    }
-    const std::string_view bytes = way.buffer.view();
-    const Io io = co_await way.to.write_all(bytes, kSilence);
-    if (io != Io::kOk) {
-      break;
-    }
-    way.buffer.consume(bytes.size());
-  }
-  // One direction's end ends both: after a close frame there is nothing more to say.
-  way.to.close();
-  way.from.close();
-  done = true;
-  signal.cancel();
+bool is_open(BodySource::State state) {
+  return state == BodySource::State::kData;
 }
 
-Awaitable<std::uint64_t> copy_scrubbed(Direction way, const PatternSet* patterns) {
+// From the client to the server, as it comes.
+Awaitable<void> copy_up(Downstream& client, UpstreamExchange& upstream, bool& done,
+                        Signal& signal) {
+  static const HeadText kNone;
+  BodySource& source = client.upgraded();
+  for (bool open = true; open;) {
+    const BodySource::Piece piece = co_await source.next(kSilence);
+    open = is_open(piece.state);
+    const std::string_view bytes(piece.data.data(), piece.data.size());
+    const Io io = co_await upstream.send_body(bytes, /*end=*/false, kNone);
+    open = open && io == Io::kOk;
+  }
+  // One direction's end ends both: after a close frame there is nothing more to say.
+  upstream.abort();
+  done = true;
+  signal.notify();
+}
+
+// From the server to the client, values masked.
+Awaitable<void> copy_down(Downstream& client, UpstreamExchange& upstream,
+                          const PatternSet* patterns) {
+  static const HeadText kNone;
   std::optional<Scrubber> scrubber;
   if (patterns != nullptr && !patterns->empty()) {
     scrubber.emplace(*patterns);
   }
   FrameTracker frames;
-  std::uint64_t sent = 0;
-  for (;;) {
-    if (way.buffer.empty()) {
-      const Io io = co_await fill(way.from, way.buffer, kSilence);
-      if (io != Io::kOk) {
-        break;
-      }
-    }
-    const std::span<char> data(way.buffer.data(), way.buffer.size());
-    std::string out;
+  BodySource& source = upstream.upgraded();
+  Io io = co_await client.flush();
+  for (bool open = io == Io::kOk; open;) {
+    const BodySource::Piece piece = co_await source.next(kSilence);
+    open = is_open(piece.state);
     if (scrubber) {
-      const std::size_t whole = frames.through_last_message(data);
+      std::string out;
+      const std::size_t whole = frames.through_last_message(piece.data);
       if (whole != 0) {
-        out += scrubber->feed(data.first(whole), /*last=*/true);
+        out += scrubber->feed(piece.data.first(whole), /*last=*/true);
       }
-      out += scrubber->feed(data.subspan(whole), /*last=*/false);
+      out += scrubber->feed(piece.data.subspan(whole), /*last=*/false);
+      io = co_await client.put_body(out);
+    } else {
+      const std::string_view bytes(piece.data.data(), piece.data.size());
+      io = co_await client.put_body(bytes);
     }
-    const std::string_view bytes = scrubber ? std::string_view(out) : way.buffer.view();
-    const Io io = co_await way.to.write_all(bytes, kSilence);
-    if (io != Io::kOk) {
-      break;
-    }
-    sent += bytes.size();
-    way.buffer.consume(data.size());
+    open = open && io == Io::kOk;
+    io = co_await client.flush();
+    open = open && io == Io::kOk;
   }
-  way.to.close();
-  way.from.close();
-  co_return sent;
+  (void)co_await client.put_end(kNone);
 }
 
 }  // namespace
@@ -111,19 +102,17 @@ std::size_t FrameTracker::through_last_message(std::span<const char> data) {
   return last;
 }
 
-Awaitable<std::uint64_t> tunnel_websocket(Executor executor, Stream& client,
-                                          ReadBuffer& client_buffer, Stream& upstream,
-                                          ReadBuffer& upstream_buffer, const PatternSet* patterns) {
+Awaitable<void> tunnel_websocket(Executor executor, Downstream& client, UpstreamExchange& upstream,
+                                 const PatternSet* patterns) {
   bool done = false;
-  Timer signal(executor);
-  const Direction up{client, client_buffer, upstream};
-  const Direction down{upstream, upstream_buffer, client};
-  asio::co_spawn(executor, copy_plain(up, done, signal), asio::detached);
-  const std::uint64_t sent = co_await copy_scrubbed(down, patterns);
+  Signal signal(executor);
+  asio::co_spawn(executor, copy_up(client, upstream, done, signal), asio::detached);
+  co_await copy_down(client, upstream, patterns);
+  upstream.abort();
   while (!done) {
-    co_await sleep_for(signal, kSilence);
+    client.hurry_body();
+    (void)co_await signal.wait(DeadlineList::kTick);
   }
-  co_return sent;
 }
 
 }  // namespace av::proxy

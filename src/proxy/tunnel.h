@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <span>
 
-#include "proxy/body.h"
+#include "proxy/downstream.h"
 #include "proxy/pattern_set.h"
-#include "proxy/stream.h"
+#include "proxy/upstream_exchange.h"
 
 namespace av::proxy {
 
@@ -27,9 +27,8 @@ class FrameTracker {
   bool in_payload_ = false;
 };
 
-// Returns the number of bytes sent to the client. Both streams are closed when it returns.
-Awaitable<std::uint64_t> tunnel_websocket(Executor executor, Stream& client,
-                                          ReadBuffer& client_buffer, Stream& upstream,
-                                          ReadBuffer& upstream_buffer, const PatternSet* patterns);
+// Until one side ends; the other is ended with it.
+Awaitable<void> tunnel_websocket(Executor executor, Downstream& client, UpstreamExchange& upstream,
+                                 const PatternSet* patterns);
 
 }  // namespace av::proxy

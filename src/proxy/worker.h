@@ -52,7 +52,8 @@ struct Worker {
         audit(audit_log),
         clock(wall_clock),
         leaves(std::move(authority), wall_clock),
-        connector(context.get_executor(), deadlines, connector_options(options)) {}
+        connector(context.get_executor(), deadlines, connector_options(options)),
+        pool(context.get_executor(), deadlines, connector) {}
 
   static ConnectorOptions connector_options(const ProxyOptions& options) {
     ConnectorOptions out;

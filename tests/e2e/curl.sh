@@ -11,6 +11,7 @@ bearer_service echo.test TOKEN "$real"
 
 cat >c.sh <<'SH'
 set -eu
+curl() { command curl --http1.1 "$@"; }
 curl -sS -o get.json -H 'X-One: 1' -H 'x-two: 2' -H 'X-One: 3' 'https://echo.test/echo?q=a%20b'
 curl -sS -o post.json -d 'hello=world' https://echo.test/echo
 curl -sS -o put.json -T get.json https://echo.test/upload

@@ -77,6 +77,7 @@ for path in glob.glob(os.path.join(os.environ["AV_ROOT"], "src/proxy/*.*")):
         text = file.read()
     for pattern in (r'\bcode = "([a-z_]+)"', r'HeadError\{\s*\d+,\s*"([a-z_]+)"', r'gateway_fault\(\s*"([a-z_]+)"'):
         codes.update(re.findall(pattern, text))
+    codes.update(re.findall(r"audit_tunnel_failure\(\"([a-z_]+)\"", text))
     for call in re.findall(r"note_broken_body\(([^;]*);", text):
         codes.update(re.findall(r'"([a-z_]+)"', call))
 errors = read("agent-vault-errors.7")

@@ -6,7 +6,7 @@ a hard time limit.
 
 One line per case; the last line is exactly `N passed, N failed, N skipped`. A case passes with exit
 code 0 and is skipped with 77 (its last line then says why). A case that needs longer than the usual
-limit says so in a line `# timeout: SECONDS`. Whatever a case leaves running is killed: each one has
+limit says so in a line `# timeout: SECONDS` or `# timeout: SECONDS + VARIABLE`. Whatever a case leaves running is killed: each one has
 a supervisor that adopts orphans (PR_SET_CHILD_SUBREAPER), so not even a daemon gets away.
 """
 
@@ -28,7 +28,8 @@ LIMIT = 60
 SKIPPED = 77
 PR_SET_CHILD_SUBREAPER = 36
 # All that a case inherits. Proxies, CA bundles and keys of the caller would decide its outcome.
-KEEP = ("PATH", "LANG", "USER", "LOGNAME", "AV_NPM_DIR", "AV_PYTHON", "JAVA_HOME")
+KEEP = ("PATH", "LANG", "USER", "LOGNAME", "AV_NPM_DIR", "AV_PYTHON", "JAVA_HOME", "SOAK_SECONDS",
+        "SOAK_SEED")
 
 
 def descendants(pid):
@@ -78,8 +79,8 @@ def supervise(script, limit):
 
 def limit_of(script):
     with open(script, encoding="utf-8") as file:
-        found = re.search(r"^# timeout: (\d+)", file.read(), re.M)
-    return int(found.group(1)) if found else LIMIT
+        found = re.search(r"^# timeout: (\d+)(?: \+ (\w+))?", file.read(), re.M)
+    return int(found.group(1)) + int(os.environ.get(found.group(2) or "", 0)) if found else LIMIT
 
 
 def run_case(name, options):

@@ -128,6 +128,9 @@ TEST_CASE("parser: request heads that two readers could read differently are ref
       {400, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
       {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
       {417, request_with("Expect: something\r\n")},
+      // CGI and WSGI read these as framing.
+      {400, request_with("Content_Length: 3\r\n")},
+      {400, request_with("TRANSFER_ENCODING: chunked\r\n")},
   };
   for (const auto& [status, bytes] : cases) {
     INFO(bytes);
@@ -239,7 +242,10 @@ TEST_CASE("chunked: malformed framing is refused", "[proxy][http1][smuggling]") 
        {"\r\n"s, "g\r\n"s, "-1\r\n"s, "+1\r\n"s, "0x1\r\n"s, " 1\r\n"s, "1 \r\na\r\n"s, "1\na\r\n"s,
         "1\r\nab\r\n"s, "1\r\na\n0\r\n\r\n"s, "1;\x01\r\na\r\n"s, "ffffffffffffffff\r\n"s,
         "1;a\nb\r\na\r\n"s, "0\r\n\n"s, "0\r\nX: 1\n\r\n"s, "1\r\na\rX"s,
-        "1;" + std::string(400, 'x') + "\r\n"}) {
+        "1;" + std::string(400, 'x') + "\r\n",
+        // Trailers are dropped from requests, but what is none must not be.
+        "0\r\nGET / HTTP/1.1\r\n\r\n"s, "0\r\nX\r\n\r\n"s, "0\r\nX : 1\r\n\r\n"s,
+        "0\r\nX: 1\r\n 2\r\n\r\n"s, "0\r\nX: 1\r2\r\n\r\n"s, "0\r\nX: \0\r\n\r\n"s}) {
     INFO(bad);
     ChunkDecoder decoder;
     std::string bytes = bad;

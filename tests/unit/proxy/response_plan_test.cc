@@ -4,6 +4,7 @@
 
 #include "core/encoding.h"
 #include "proxy/authenticator.h"
+#include "proxy/http1_downstream.h"
 #include "proxy/http1_parser.h"
 #include "proxy/tunnel.h"
 
@@ -11,15 +12,26 @@ using namespace av::proxy;
 
 namespace {
 
-ResponsePlan plan(const std::string& response_text, const std::string& request_text,
-                  const PatternSet* patterns) {
+// What a client of HTTP/1 gets to see.
+struct Planned : ResponsePlan {
+  std::string head;
+  Http1Framing framing;
+};
+
+Planned plan(const std::string& response_text, const std::string& request_text,
+             const PatternSet* patterns, const av::vault::Service* service = nullptr) {
   ResponseHead response;
   RequestHead request;
   REQUIRE_FALSE(parse_request_head(request_text, request));
   REQUIRE_FALSE(check_request_head(request));
   REQUIRE_FALSE(parse_response_head(response_text, response));
   REQUIRE_FALSE(check_response_head(response, request.method));
-  return plan_response(response, request, patterns, /*draining=*/false);
+  Planned planned{plan_response(response, patterns, service), {}, {}};
+  planned.framing = frame_response(planned, request, /*draining=*/false);
+  av::SecretBuffer text;
+  append_http1_head(text, planned, request, planned.framing);
+  planned.head = std::string(text.view());
+  return planned;
 }
 
 const std::string kGet = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -35,8 +47,8 @@ TEST_CASE("response: fields keep order and spelling; hop-by-hop ones and Alt-Svc
   CHECK(p.head ==
         "HTTP/1.1 200 Fine\r\nX-b: 1\r\nx-A: 2\r\nX-b: 3\r\nSet-Cookie: a\r\n"
         "Content-Length: 3\r\n\r\n");
-  CHECK(p.client_keep_alive);
-  CHECK_FALSE(p.chunked);
+  CHECK(p.framing.keep_alive);
+  CHECK_FALSE(p.framing.chunked);
 }
 
 TEST_CASE("response: injected values are masked in names, values and the reason",
@@ -69,10 +81,27 @@ TEST_CASE("response: what cannot be searched is refused, only where something wa
   CHECK_FALSE(coded("br", nullptr).refused);
   const auto decoded = coded("gzip", &set);
   CHECK(decoded.decode);
-  CHECK(decoded.chunked);
+  CHECK(decoded.framing.chunked);
   CHECK(decoded.head.find("Content-Encoding") == std::string::npos);
   CHECK(decoded.head.find("Content-Length") == std::string::npos);
   CHECK_FALSE(coded("gzip", nullptr).decode);
+}
+
+TEST_CASE("response: a service may opt out of inspection and of cookies", "[proxy][response]") {
+  PatternSet set;
+  set.add_value("super-secret-value");
+  set.compile();
+  av::vault::Service service;
+  const std::string text =
+      "HTTP/1.1 200 OK\r\nContent-Encoding: compress\r\nSet-Cookie: a=b\r\nX: y\r\n"
+      "Content-Length: 9\r\n\r\n";
+  CHECK(plan(text, kGet, &set, &service).refused);
+  service.allow_uninspected = true;
+  service.drop_cookies = true;
+  const auto p = plan(text, kGet, &set, &service);
+  CHECK_FALSE(p.refused);
+  CHECK(p.head ==
+        "HTTP/1.1 200 OK\r\nContent-Encoding: compress\r\nX: y\r\nContent-Length: 9\r\n\r\n");
 }
 
 TEST_CASE("response: Connection cannot take the length of a body away", "[proxy][response]") {
@@ -84,8 +113,8 @@ TEST_CASE("response: Connection cannot take the length of a body away", "[proxy]
 TEST_CASE("response: an HTTP/1.0 client gets no chunks", "[proxy][response]") {
   const auto p = plan("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                       "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", nullptr);
-  CHECK_FALSE(p.chunked);
-  CHECK_FALSE(p.client_keep_alive);
+  CHECK_FALSE(p.framing.chunked);
+  CHECK_FALSE(p.framing.keep_alive);
   CHECK(p.head == "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
 }
 

@@ -1,4 +1,4 @@
-#include "proxy/fault.h"
+#include "proxy/local_reply.h"
 
 #include "core/encoding.h"
 
@@ -60,8 +60,11 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-std::string fault_response(const Fault& fault, bool close, bool head_only) {
-  std::string body = "{";
+LocalReply fault_reply(const Fault& fault) {
+  LocalReply reply;
+  reply.status = fault.status;
+  std::string& body = reply.body;
+  body = "{";
   add_member(body, "error", fault.code);
   add_member(body, "message", fault.message);
   if (!fault.help.empty()) {
@@ -73,25 +76,32 @@ std::string fault_response(const Fault& fault, bool close, bool head_only) {
             "\"basic\",\"api-key\",\"custom\",\"passthrough\"]}";
   }
   body += "}\n";
-  std::string response = "HTTP/1.1 " + std::to_string(fault.status) + ' ';
-  response += reason_phrase(fault.status);
-  response += "\r\nContent-Type: application/json\r\nContent-Length: ";
-  response += std::to_string(body.size());
-  response += "\r\nX-Agent-Vault-Proxy-Error: true\r\nCache-Control: no-store\r\n";
+  reply.fields.add("Content-Type", "application/json");
+  reply.fields.add("Content-Length", std::to_string(body.size()));
+  reply.fields.add("X-Agent-Vault-Proxy-Error", "true");
+  reply.fields.add("Cache-Control", "no-store");
   if (fault.status == 407) {
-    response += "Proxy-Authenticate: Basic realm=\"agent-vault\"\r\n";
+    reply.fields.add("Proxy-Authenticate", "Basic realm=\"agent-vault\"");
   }
   if (!fault.transient) {
-    response += "x-should-retry: false\r\n";
+    reply.fields.add("x-should-retry", "false");
   }
+  return reply;
+}
+
+std::string to_http1(const LocalReply& reply, bool close, bool head_only) {
+  std::string out = "HTTP/1.1 " + std::to_string(reply.status) + ' ';
+  out += reason_phrase(reply.status);
+  out += "\r\n";
+  out += reply.fields.text();
   if (close) {
-    response += "Connection: close\r\n";
+    out += "Connection: close\r\n";
   }
-  response += "\r\n";
+  out += "\r\n";
   if (!head_only) {
-    response += body;
+    out += reply.body;
   }
-  return response;
+  return out;
 }
 
 }  // namespace av::proxy

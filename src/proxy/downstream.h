@@ -1,0 +1,56 @@
+#pragma once
+// Downstream: the client's end of one exchange, whichever protocol it speaks. Exchange knows no
+// other; Http1Downstream and H2Downstream are behind it.
+//
+// What is put may be kept back to go out in one write; flush() sends it. A write that fails says so
+// once and every later one fails too.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/body_source.h"
+#include "proxy/fault.h"
+#include "proxy/head.h"
+#include "proxy/io.h"
+#include "proxy/response_plan.h"
+
+namespace av::proxy {
+
+class Downstream {
+ public:
+  virtual ~Downstream() = default;
+
+  // Parsed and checked; valid as long as the object.
+  [[nodiscard]] virtual const RequestHead& head() const = 0;
+  [[nodiscard]] virtual BodySource& body() = 0;
+
+  // A 1xx response (RFC 9110 section 15.2). Dropped for a client that does not know them.
+  virtual Awaitable<Io> put_interim(const ResponsePlan& plan) = 0;
+  // The head of the final response, or of the 101 that opens a WebSocket.
+  virtual void put_head(const ResponsePlan& plan) = 0;
+  virtual Awaitable<Io> put_body(std::string_view bytes) = 0;
+  // The end of the body, with trailers where the protocol has them.
+  virtual Awaitable<Io> put_end(const HeadText& trailers) = 0;
+  virtual Awaitable<Io> flush() = 0;
+  // A complete response of our own. True: the client can go on with another request on its
+  // connection; `reusable` false rules that out.
+  virtual Awaitable<bool> put_fault(const Fault& fault, bool reusable) = 0;
+
+  // After a 101: what the client sends from now on, as bytes.
+  [[nodiscard]] virtual BodySource& upgraded() = 0;
+  // The response stays without its end, so that nobody takes it for complete.
+  virtual void cut() = 0;
+  // The client will not read an answer any more. Costs a system call.
+  [[nodiscard]] virtual bool gone() = 0;
+  // Makes a read of the body that is under way in another coroutine end soon.
+  virtual void hurry_body() = 0;
+  // True when the exchange is over and the client's connection can carry another request.
+  [[nodiscard]] virtual bool reusable() const = 0;
+  // How long a client may go on sending its body after it has been answered: over HTTP/1 a close
+  // under its hands could cost it the answer (RFC 9112 section 9.6).
+  [[nodiscard]] virtual Millis linger() const = 0;
+  [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
+};
+
+}  // namespace av::proxy

@@ -1,0 +1,589 @@
+#include "proxy/h2_connection.h"
+
+#include <malloc.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/ascii.h"
+
+namespace av::proxy {
+namespace {
+
+constexpr std::size_t kWriteBatch = std::size_t{64} << 10;
+constexpr std::size_t kMaxQueuedFrames = 256;
+constexpr std::size_t kMaxQueuedHeads = 64;
+constexpr Millis kWriteStall{5 * 60'000};
+constexpr Millis kLongWait{60 * 60'000};
+constexpr Millis kLastWrite{2'000};
+
+// What nghttp2 allocates holds rendered heads with credentials in them: wiped when it is freed.
+void* wiping_malloc(std::size_t size, void* /*user*/) {
+  return std::malloc(size);
+}
+void wiping_free(void* memory, void* /*user*/) {
+  if (memory != nullptr) {
+    OPENSSL_cleanse(memory, ::malloc_usable_size(memory));
+    std::free(memory);
+  }
+}
+void* wiping_calloc(std::size_t count, std::size_t size, void* /*user*/) {
+  return std::calloc(count, size);
+}
+void* wiping_realloc(void* memory, std::size_t size, void* user) {
+  if (memory == nullptr) {
+    return std::malloc(size);
+  }
+  void* const fresh = std::malloc(size);
+  if (fresh != nullptr) {
+    std::memcpy(fresh, memory, std::min(size, ::malloc_usable_size(memory)));
+    wiping_free(memory, user);
+  }
+  return fresh;
+}
+
+// A header block in the form that the library takes; the texts must outlive the call only.
+class FieldList {
+ public:
+  explicit FieldList(std::size_t size_hint) { fields_.reserve(size_hint); }
+
+  void add(std::string_view name, std::string_view value, std::uint8_t flags = 0) {
+    nghttp2_nv& field = fields_.emplace_back();
+    // The interface predates const; nothing is written through these.
+    field.name = reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data()));
+    field.namelen = name.size();
+    field.value = reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data()));
+    field.valuelen = value.size();
+    field.flags = flags;
+  }
+
+  // RFC 9113 section 8.2: names are in lower case.
+  void add_all(const HeadText& head) {
+    names_.reserve(head.text().size());
+    for (std::size_t i = 0; i < head.size(); ++i) {
+      const HeadText::Entry entry = head.entry(i);
+      if (entry.kind == HeadText::Kind::kHttp1Only) {
+        continue;
+      }
+      const std::size_t at = names_.size();
+      for (const char c : entry.name) {
+        names_.push_back(ascii::lower(c));
+      }
+      add(std::string_view(names_).substr(at), entry.value,
+          entry.kind == HeadText::Kind::kSecret ? NGHTTP2_NV_FLAG_NO_INDEX : 0);
+    }
+  }
+
+  [[nodiscard]] const nghttp2_nv* data() const { return fields_.data(); }
+  [[nodiscard]] std::size_t size() const { return fields_.size(); }
+
+ private:
+  std::vector<nghttp2_nv> fields_;
+  std::string names_;  // reserved for all of them, so the views stay
+};
+
+}  // namespace
+
+bool RateLimit::allows(std::int64_t now_ms) {
+  // A second at a time: fractions would be lost to rounding.
+  const std::int64_t seconds = (now_ms - refilled_ms_) / 1000;
+  if (seconds > 0) {
+    left_ = std::min<std::int64_t>(burst_, left_ + seconds * per_second_);
+    refilled_ms_ += seconds * 1000;
+  }
+  return left_-- > 0;
+}
+
+struct H2Connection::Callbacks {
+  static H2Connection& self(void* user) { return *static_cast<H2Connection*>(user); }
+
+  static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return self(user).on_begin_headers(*frame);
+  }
+  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                    std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
+                    std::uint8_t /*flags*/, void* user) {
+    return self(user).on_header(*frame,
+                                std::string_view(reinterpret_cast<const char*>(name), name_size),
+                                std::string_view(reinterpret_cast<const char*>(value), value_size));
+  }
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
+    return self(user).on_begin_frame(*header);
+  }
+  static int frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return self(user).on_frame(*frame);
+  }
+  static int data_chunk(nghttp2_session*, std::uint8_t /*flags*/, std::int32_t stream_id,
+                        const std::uint8_t* data, std::size_t size, void* user) {
+    return self(user).on_data(stream_id,
+                              std::string_view(reinterpret_cast<const char*>(data), size));
+  }
+  static int stream_close(nghttp2_session*, std::int32_t stream_id, std::uint32_t error_code,
+                          void* user) {
+    return self(user).on_stream_close(stream_id, error_code);
+  }
+  static ssize_t read(nghttp2_session*, std::int32_t /*stream_id*/, std::uint8_t* out,
+                      std::size_t size, std::uint32_t* flags, nghttp2_data_source* source,
+                      void* user) {
+    return self(user).read_data(*static_cast<H2Stream*>(source->ptr), out, size, *flags);
+  }
+
+  static nghttp2_data_provider provider(H2Stream& stream) {
+    nghttp2_data_provider provider{};
+    provider.source.ptr = &stream;
+    provider.read_callback = read;
+    return provider;
+  }
+};
+
+H2Connection::H2Connection(Role role, Executor executor, Stream& stream, ReadBuffer& buffer,
+                           const DeadlineList& deadlines, H2Limits limits, OnRequest on_request)
+    : role_(role),
+      executor_(executor),
+      stream_(stream),
+      buffer_(buffer),
+      deadlines_(deadlines),
+      limits_(limits),
+      on_request_(std::move(on_request)),
+      resets_(limits.resets_burst, limits.resets_per_second),
+      idle_frames_(limits.idle_frames_burst, limits.idle_frames_per_second),
+      writer_(executor),
+      drained_(executor),
+      last_received_ms_(deadlines.now_ms()) {
+  nghttp2_session_callbacks* callbacks = nullptr;
+  nghttp2_option* option = nullptr;
+  if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
+    std::abort();  // out of memory
+  }
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback(callbacks, Callbacks::header);
+  nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, Callbacks::begin_frame);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame_recv);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data_chunk);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::stream_close);
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_closed_streams(option, 1);  // priorities are ignored: nothing to remember
+  nghttp2_option_set_max_outbound_ack(option, 256);
+  nghttp2_mem memory{};
+  memory.malloc = wiping_malloc;
+  memory.free = wiping_free;
+  memory.calloc = wiping_calloc;
+  memory.realloc = wiping_realloc;
+  const int made = role == Role::kServer
+                       ? nghttp2_session_server_new3(&session_, callbacks, this, option, nullptr)
+                       : nghttp2_session_client_new3(&session_, callbacks, this, option, &memory);
+  nghttp2_option_del(option);
+  nghttp2_session_callbacks_del(callbacks);
+  if (made != 0) {
+    std::abort();  // out of memory
+  }
+  start();
+}
+
+H2Connection::~H2Connection() {
+  let_go_of_streams();
+  nghttp2_session_del(session_);
+}
+
+void H2Connection::start() {
+  std::array<nghttp2_settings_entry, 5> settings{};
+  std::size_t count = 0;
+  const auto set = [&](std::int32_t id, std::uint32_t value) {
+    settings[count].settings_id = id;
+    settings[count++].value = value;
+  };
+  set(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<std::uint32_t>(limits_.stream_window));
+  set(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(kMaxHeadSize));
+  if (role_ == Role::kServer) {
+    set(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.concurrent_streams);
+    set(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);  // RFC 8441
+    set(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1);
+  } else {
+    set(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
+  }
+  (void)nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), count);
+  (void)nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                              limits_.connection_window);
+}
+
+Awaitable<void> H2Connection::run(Millis idle) {
+  writer_running_ = true;
+  asio::co_spawn(executor_, write_loop(), asio::detached);
+  while (!closed_) {
+    if (buffer_.empty()) {
+      buffer_.release();
+      const Io io = co_await fill(stream_, buffer_, idle);
+      const bool over = nghttp2_session_want_read(session_) == 0;
+      if (io == Io::kTimeout && !over && !streams_.empty()) {
+        continue;
+      }
+      if (io != Io::kOk || over) {
+        break;
+      }
+    }
+    last_received_ms_ = deadlines_.now_ms();
+    const ssize_t taken = nghttp2_session_mem_recv(
+        session_, reinterpret_cast<const std::uint8_t*>(buffer_.data()), buffer_.size());
+    buffer_.consume(buffer_.size());
+    wake_writer();
+    if (taken < 0 || nghttp2_session_want_read(session_) == 0) {
+      break;
+    }
+    // A peer that does not read what it makes us say is not read either.
+    while (!closed_ && nghttp2_session_get_outbound_queue_size(session_) > kMaxQueuedFrames) {
+      const bool drained = co_await drained_.wait(kWriteStall);
+      if (!drained) {
+        close();
+      }
+    }
+  }
+  if (!closed_ && nghttp2_session_want_read(session_) != 0) {
+    (void)nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
+  }
+  reading_done_ = true;
+  let_go_of_streams();
+  wake_writer();
+  for (bool in_time = true; writer_running_ && in_time;) {
+    in_time = co_await drained_.wait(kLastWrite);
+  }
+  close();
+  while (writer_running_) {
+    (void)co_await drained_.wait(kLongWait);
+  }
+}
+
+// Moves frames from the library into out_. False when the library has failed.
+bool H2Connection::collect_output() {
+  while (out_.size() < kWriteBatch) {
+    const std::uint8_t* data = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) {
+      return false;
+    }
+    if (size == 0) {
+      return true;
+    }
+    out_.append(
+        std::string_view(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size)));
+  }
+  return true;
+}
+
+Awaitable<void> H2Connection::write_loop() {
+  while (!closed_) {
+    if (!collect_output()) {
+      break;
+    }
+    if (out_.empty()) {
+      if (reading_done_) {
+        break;
+      }
+      if (nghttp2_session_want_read(session_) == 0) {
+        stream_.hurry_read(Millis{0});  // the last word has been said; the reader may end
+      }
+      (void)co_await writer_.wait(kLongWait);
+      continue;
+    }
+    const Io io = co_await stream_.write_all(out_.view(), kWriteStall);
+    out_.clear();
+    drained_.notify();
+    if (io != Io::kOk) {
+      break;
+    }
+  }
+  writer_running_ = false;
+  if (!reading_done_) {
+    close();  // the reader notices
+  }
+  drained_.notify();
+}
+
+void H2Connection::let_go_of_streams() {
+  for (auto& [id, stream] : streams_) {
+    stream->closed_ = true;
+    stream->connection_ = nullptr;
+    stream->readable_.notify();
+    stream->writable_.notify();
+    left_behind_.push_back(std::move(stream));
+  }
+  streams_.clear();
+}
+
+void H2Connection::close() {
+  if (!closed_) {
+    closed_ = true;
+    stream_.close();
+    writer_.notify();
+    drained_.notify();
+  }
+}
+
+void H2Connection::fail(std::uint32_t error_code) {
+  (void)nghttp2_session_terminate_session(session_, error_code);
+  wake_writer();
+}
+
+void H2Connection::shut_down() {
+  if (!closed_) {
+    (void)nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                                nullptr, 0);
+    wake_writer();
+  }
+}
+
+std::int64_t H2Connection::silent_ms() const {
+  return deadlines_.now_ms() - last_received_ms_;
+}
+
+void H2Connection::ping() {
+  if (!closed_) {
+    (void)nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+    wake_writer();
+  }
+}
+
+bool H2Connection::can_open() const {
+  const std::uint32_t theirs =
+      nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return !closed_ && !reading_done_ && nghttp2_session_check_request_allowed(session_) != 0 &&
+         streams_.size() < std::min(theirs, limits_.concurrent_streams);
+}
+
+H2StreamPtr H2Connection::open(const RequestLine& line, const HeadText& fields, bool end) {
+  if (!can_open()) {
+    return nullptr;
+  }
+  FieldList list(fields.size() + 4);
+  list.add(":method", line.method);
+  list.add(":scheme", line.scheme);
+  list.add(":authority", line.authority);
+  // The target may carry a credential.
+  list.add(":path", line.target, NGHTTP2_NV_FLAG_NO_INDEX);
+  list.add_all(fields);
+  auto stream = std::make_shared<H2Stream>(*this, 0, executor_);
+  const nghttp2_data_provider provider = Callbacks::provider(*stream);
+  const std::int32_t id = nghttp2_submit_request(session_, nullptr, list.data(), list.size(),
+                                                 end ? nullptr : &provider, nullptr);
+  if (id < 0) {
+    return nullptr;
+  }
+  stream->id_ = id;
+  stream->sent_end_ = end;
+  streams_.emplace(id, stream);
+  wake_writer();
+  return stream;
+}
+
+bool H2Connection::respond(H2Stream& stream, int status, const HeadText& fields, bool end) {
+  if (stream.closed_) {
+    return false;
+  }
+  const std::string status_text = std::to_string(status);
+  FieldList list(fields.size() + 1);
+  list.add(":status", status_text);
+  list.add_all(fields);
+  const nghttp2_data_provider provider = Callbacks::provider(stream);
+  const int result = nghttp2_submit_response(session_, stream.id_, list.data(), list.size(),
+                                             end ? nullptr : &provider);
+  stream.sent_end_ = end;
+  wake_writer();
+  return result == 0;
+}
+
+bool H2Connection::respond_interim(H2Stream& stream, int status, const HeadText& fields) {
+  if (stream.closed_) {
+    return false;
+  }
+  const std::string status_text = std::to_string(status);
+  FieldList list(fields.size() + 1);
+  list.add(":status", status_text);
+  list.add_all(fields);
+  const int result = nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr,
+                                            list.data(), list.size(), nullptr);
+  wake_writer();
+  return result == 0;
+}
+
+void H2Connection::resume(H2Stream& stream) {
+  if (stream.deferred_) {
+    stream.deferred_ = false;
+    (void)nghttp2_session_resume_data(session_, stream.id_);
+  }
+  wake_writer();
+}
+
+void H2Connection::consumed(std::int32_t stream_id, std::size_t size) {
+  (void)nghttp2_session_consume(session_, stream_id, size);
+  wake_writer();  // there may be a WINDOW_UPDATE to send
+}
+
+void H2Connection::reset_stream(std::int32_t stream_id, std::uint32_t error_code) {
+  (void)nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream_id, error_code);
+  wake_writer();
+}
+
+int H2Connection::on_begin_frame(const nghttp2_frame_hd& header) {
+  // A header block in endless pieces (CVE-2024-27316 and its relatives).
+  continuations_ = header.type == NGHTTP2_CONTINUATION ? continuations_ + 1 : 0;
+  if (continuations_ > limits_.continuations) {
+    fail(NGHTTP2_ENHANCE_YOUR_CALM);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  return 0;
+}
+
+int H2Connection::on_begin_headers(const nghttp2_frame& frame) {
+  const std::int32_t id = frame.hd.stream_id;
+  if (role_ == Role::kServer && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    streams_.emplace(id, std::make_shared<H2Stream>(*this, id, executor_));
+  }
+  const auto found = streams_.find(id);
+  if (found != streams_.end()) {
+    found->second->collecting_.clear();
+  }
+  return 0;
+}
+
+int H2Connection::on_header(const nghttp2_frame& frame, std::string_view name,
+                            std::string_view value) {
+  const auto found = streams_.find(frame.hd.stream_id);
+  if (found != streams_.end()) {
+    // What is too large is answered (431) when the block has ended; nothing more is kept.
+    (void)found->second->collecting_.add(name, value);
+  }
+  return 0;
+}
+
+int H2Connection::on_headers_done(const nghttp2_frame& frame) {
+  const auto found = streams_.find(frame.hd.stream_id);
+  if (found == streams_.end()) {
+    return 0;
+  }
+  const H2StreamPtr stream = found->second;
+  const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (stream->final_head_seen_) {
+    stream->trailers_sound_ =
+        stream->collecting_.to_trailers(stream->trailer_text_, stream->trailers_);
+  } else {
+    stream->final_head_seen_ = role_ == Role::kServer || !stream->collecting_.is_interim();
+    H2Stream::Block block;
+    block.head = std::move(stream->collecting_);
+    block.end = end;
+    stream->heads_.push_back(std::move(block));
+    if (stream->heads_.size() > kMaxQueuedHeads) {
+      reset_stream(stream->id_, NGHTTP2_ENHANCE_YOUR_CALM);
+    }
+  }
+  stream->collecting_.clear();
+  stream->ended_in_ = stream->ended_in_ || end;
+  stream->readable_.notify();
+  if (role_ == Role::kServer && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    on_request_(stream);
+  }
+  return 0;
+}
+
+int H2Connection::on_frame(const nghttp2_frame& frame) {
+  bool calm = true;
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS:
+      return on_headers_done(frame);
+    case NGHTTP2_DATA: {
+      const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+      const auto found = streams_.find(frame.hd.stream_id);
+      if (end && found != streams_.end()) {
+        found->second->ended_in_ = true;
+        found->second->readable_.notify();
+      }
+      calm = end || frame.hd.length > frame.data.padlen || idle_frames_.allows(deadlines_.now_ms());
+      break;
+    }
+    case NGHTTP2_RST_STREAM:
+      // Streams that are opened only to be taken back (CVE-2023-44487).
+      calm = role_ == Role::kClient || resets_.allows(deadlines_.now_ms());
+      break;
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PRIORITY:
+      calm = (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 || idle_frames_.allows(deadlines_.now_ms());
+      break;
+    default:
+      break;
+  }
+  if (!calm) {
+    fail(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+  return 0;
+}
+
+int H2Connection::on_data(std::int32_t stream_id, std::string_view bytes) {
+  const auto found = streams_.find(stream_id);
+  if (found == streams_.end() || found->second->abandoned_) {
+    consumed(stream_id, bytes.size());
+    return 0;
+  }
+  H2Stream& stream = *found->second;
+  while (!bytes.empty()) {
+    const std::span<char> space = stream.in_.space();
+    const std::size_t take = std::min(space.size(), bytes.size());
+    std::memcpy(space.data(), bytes.data(), take);
+    stream.in_.filled(take);
+    bytes.remove_prefix(take);
+  }
+  stream.readable_.notify();
+  return 0;
+}
+
+int H2Connection::on_stream_close(std::int32_t stream_id, std::uint32_t error_code) {
+  const auto found = streams_.find(stream_id);
+  if (found == streams_.end()) {
+    return 0;
+  }
+  const H2StreamPtr stream = found->second;
+  streams_.erase(found);
+  stream->closed_ = true;
+  stream->error_code_ = error_code;
+  stream->readable_.notify();
+  stream->writable_.notify();
+  return 0;
+}
+
+ssize_t H2Connection::read_data(H2Stream& stream, std::uint8_t* out, std::size_t size,
+                                std::uint32_t& flags) {
+  if (stream.pending_.empty() && !stream.end_pending_) {
+    stream.deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  const std::size_t take = std::min(size, stream.pending_.size());
+  std::memcpy(out, stream.pending_.data(), take);
+  stream.pending_.remove_prefix(take);
+  if (!stream.pending_.empty()) {
+    return static_cast<ssize_t>(take);
+  }
+  if (stream.end_pending_) {
+    flags |= NGHTTP2_DATA_FLAG_EOF;
+    stream.sent_end_ = true;
+    if (!stream.trailers_out_.empty()) {
+      flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      FieldList list(stream.trailers_out_.size());
+      for (auto& [name, value] : stream.trailers_out_) {
+        for (char& c : name) {
+          c = ascii::lower(c);
+        }
+        list.add(name, value);
+      }
+      (void)nghttp2_submit_trailer(session_, stream.id_, list.data(), list.size());
+    }
+  }
+  stream.writing_ = false;
+  stream.writable_.notify();
+  return static_cast<ssize_t>(take);
+}
+
+}  // namespace av::proxy

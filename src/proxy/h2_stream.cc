@@ -1,0 +1,143 @@
+#include "proxy/h2_stream.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "proxy/h2_connection.h"
+
+namespace av::proxy {
+
+H2Stream::H2Stream(H2Connection& connection, std::int32_t id, Executor executor)
+    : connection_(&connection), id_(id), readable_(executor), writable_(executor) {}
+
+H2Stream::~H2Stream() = default;
+
+void H2Stream::consume_current() {
+  if (unconsumed_ != 0 && connection_ != nullptr) {
+    connection_->consumed(id_, unconsumed_);
+  }
+  unconsumed_ = 0;
+  current_.consume(current_.size());
+}
+
+bool H2Stream::poll(Piece& piece) {
+  consume_current();
+  if (!in_.empty()) {
+    in_.swap(current_);
+    unconsumed_ = current_.size();
+    piece.data = {current_.data(), current_.size()};
+    piece.state = ended_in_ ? State::kEnd : State::kData;
+    return true;
+  }
+  current_.release();
+  if (ended_in_) {
+    piece.state = trailers_sound_ ? State::kEnd : State::kMalformed;
+    return true;
+  }
+  if (closed_) {
+    piece.state = State::kBroken;
+    piece.io = why_broken();
+    return true;
+  }
+  return false;
+}
+
+Awaitable<BodySource::Piece> H2Stream::next(Millis timeout) {
+  Piece piece;
+  while (!poll(piece)) {
+    bool notified = false;
+    if (!hurried_) {
+      notified = co_await readable_.wait(timeout);
+    }
+    if (!notified || hurried_) {
+      // What came with the last turn of the loop is still good.
+      if (!poll(piece)) {
+        piece.state = State::kBroken;
+        piece.io = Io::kTimeout;
+      }
+      break;
+    }
+  }
+  co_return piece;
+}
+
+bool H2Stream::trailers(std::vector<Field>& fields) const {
+  fields = trailers_;
+  return trailers_sound_;
+}
+
+Awaitable<Io> H2Stream::wait_head(Millis timeout) {
+  while (heads_.empty()) {
+    if (closed_) {
+      co_return why_broken();
+    }
+    const bool notified = co_await readable_.wait(timeout);
+    if (!notified && heads_.empty()) {
+      co_return closed_ ? why_broken() : Io::kTimeout;
+    }
+  }
+  co_return Io::kOk;
+}
+
+H2Stream::Block H2Stream::take_head() {
+  Block block = std::move(heads_.front());
+  heads_.pop_front();
+  return block;
+}
+
+Awaitable<Io> H2Stream::write(std::string_view bytes, bool end, const HeadText& trailers,
+                              Millis timeout) {
+  if (closed_ || connection_ == nullptr) {
+    co_return why_broken();
+  }
+  if (bytes.empty() && !end) {
+    co_return Io::kOk;
+  }
+  pending_ = bytes;
+  end_pending_ = end;
+  for (std::size_t i = 0; end && i < trailers.size(); ++i) {
+    const HeadText::Entry entry = trailers.entry(i);
+    trailers_out_.emplace_back(entry.name, entry.value);
+  }
+  writing_ = true;
+  connection_->resume(*this);
+  Io io = Io::kOk;
+  while (writing_) {
+    if (closed_) {
+      io = why_broken();
+      break;
+    }
+    const bool notified = co_await writable_.wait(timeout);
+    if (!notified && writing_ && !closed_) {
+      io = Io::kTimeout;
+      break;
+    }
+  }
+  pending_ = {};
+  writing_ = false;
+  co_return io;
+}
+
+void H2Stream::reset(std::uint32_t error_code) {
+  if (connection_ != nullptr && !closed_) {
+    connection_->reset_stream(id_, error_code);
+  }
+  abandon();
+}
+
+void H2Stream::abandon() {
+  abandoned_ = true;
+  consume_current();
+  if (connection_ != nullptr && !in_.empty()) {
+    connection_->consumed(id_, in_.size());
+  }
+  in_.consume(in_.size());
+  in_.release();
+  current_.release();
+}
+
+Io H2Stream::why_broken() const {
+  return connection_ == nullptr || error_code_ == NGHTTP2_NO_ERROR ? Io::kClosed : Io::kReset;
+}
+
+}  // namespace av::proxy

@@ -1,0 +1,56 @@
+#include "proxy/head_text.h"
+
+#include "proxy/head.h"
+
+namespace av::proxy {
+
+namespace {
+constexpr std::size_t kSeparator = 2;  // ": ", and CRLF
+}
+
+void HeadText::add(std::string_view name, std::string_view value, Kind kind) {
+  begin(name).append(value);
+  end(kind);
+}
+
+SecretBuffer& HeadText::begin(std::string_view name) {
+  Place& place = index_.emplace_back();
+  place.name = static_cast<std::uint32_t>(text_.size());
+  place.name_size = static_cast<std::uint32_t>(name.size());
+  text_.append(name);
+  text_.append(": ");
+  return text_;
+}
+
+void HeadText::end(Kind kind) {
+  Place& place = index_.back();
+  place.kind = kind;
+  place.value_size =
+      static_cast<std::uint32_t>(text_.size() - place.name - place.name_size - kSeparator);
+  text_.append("\r\n");
+}
+
+void HeadText::drop_last() {
+  text_.truncate(index_.back().name);
+  index_.pop_back();
+}
+
+HeadText::Entry HeadText::entry(std::size_t i) const {
+  const Place& place = index_[i];
+  Entry entry;
+  entry.name = text_.view().substr(place.name, place.name_size);
+  entry.value = text_.view().substr(place.name + place.name_size + kSeparator, place.value_size);
+  entry.kind = place.kind;
+  return entry;
+}
+
+bool HeadText::contains(std::string_view name) const {
+  for (std::size_t i = 0; i < index_.size(); ++i) {
+    if (iequals(entry(i).name, name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace av::proxy

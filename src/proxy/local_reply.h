@@ -1,0 +1,24 @@
+#pragma once
+// LocalReply: a response that the broker itself gives.
+
+#include <string>
+#include <string_view>
+
+#include "proxy/fault.h"
+#include "proxy/head_text.h"
+
+namespace av::proxy {
+
+struct LocalReply {
+  int status = 200;
+  HeadText fields;  // Content-Length included
+  std::string body;
+};
+
+// JSON `{"error", "message", "help"}` and the fields that SDKs look at (agent-vault-errors(7)).
+[[nodiscard]] LocalReply fault_reply(const Fault& fault);
+// The whole message in HTTP/1.1. `close` adds `Connection: close`.
+[[nodiscard]] std::string to_http1(const LocalReply& reply, bool close, bool head_only);
+[[nodiscard]] std::string_view reason_phrase(int status);
+
+}  // namespace av::proxy
