@@ -1,5 +1,5 @@
-// Any text as the URL of a proxy, as NO_PROXY, as an address range: what is accepted can be used, and
-// its label, which is shown, holds nothing of user and password.
+// Any text as the URL of a proxy, as NO_PROXY, as an address range: what is accepted can be used,
+// and its label, which is shown, holds nothing of user and password.
 
 #include <cstdint>
 #include <cstdlib>
@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace av::proxy;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto proxy = EgressProxy::parse(text)) {
-    require(proxy->port() != 0 && av::vault::canonical_host(proxy->host()).value() == proxy->host());
+    require(proxy->port() != 0 &&
+            av::vault::canonical_host(proxy->host()).value() == proxy->host());
     require(proxy->label().find('@') == std::string::npos);
     const auto again = EgressProxy::parse(proxy->label());
     require(again && again->label() == proxy->label() && !again->has_credentials());
