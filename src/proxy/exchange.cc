@@ -122,12 +122,75 @@ Outcome<OutboundRequest> Exchange::admit() {
   if (allowed.service() != nullptr) {
     record_.service = allowed.service()->name;
   }
+  guard_.emplace(allowed, worker_.grant.placeholders.get());
+  AV_CHECK(guard_->check_head(identity_.target, client_.head()));
   AV_TRY(ResolvedPtr resolved,
          worker_.resolver.resolve(allowed, *key_ring_, worker_.deadlines.now_ms()));
+  AV_TRY(const InjectOptions options, prepare_body(resolved.get()));
   AV_TRY(OutboundRequest request,
-         Injector::inject(std::move(allowed), std::move(resolved), client_.head()));
+         Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options));
   AV_CHECK(audit_use(request));
   return request;
+}
+
+// Takes what is here of the body through the placeholder guard, before anything is sent.
+Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* credential) {
+  InjectOptions options;
+  options.plain_websocket = guard_->needs_plain_websocket();
+  body_filter_.emplace(*guard_, credential, client_.head());
+  RequestBodyFilter& filter = *body_filter_;
+  if (filter.status() != RequestBodyFilter::Status::kOk) {
+    return filter.fault();
+  }
+  options.body_rewritten = filter.changes_length() && client_.head().body != BodyKind::kNone;
+  BodySource& body = client_.body();
+  std::vector<Field> trailers;
+  whole_ = body.buffered() && body.trailers(trailers) && trailers.empty();
+  BodySource::Piece piece;
+  const bool some = !body.ended() && (whole_ || filter.active()) && body.poll(piece);
+  if (!some) {
+    return options;
+  }
+  if (piece.state != BodySource::State::kData && piece.state != BodySource::State::kEnd) {
+    return bad_request_body();
+  }
+  upload_.count(piece.data.size());
+  first_ = std::string_view(piece.data.data(), piece.data.size());
+  if (!filter.active()) {
+    return options;
+  }
+  if (!options.body_rewritten) {
+    filter.supply(first_, whole_);
+    while (!filter.next().empty()) {
+    }
+    return filter.status() == RequestBodyFilter::Status::kOk ? Outcome<InjectOptions>(options)
+                                                             : filter.fault();
+  }
+  if (whole_) {
+    const auto done = filter.render_whole(first_, rendered_);
+    if (done == RequestBodyFilter::Whole::kFailed) {
+      return filter.fault();
+    }
+    if (done == RequestBodyFilter::Whole::kDone) {
+      first_ = rendered_.view();
+      options.body_length = first_.size();
+      return options;
+    }
+  }
+  whole_ = false;  // its end, if it is here, is sent by the upload
+  filter.supply(first_, /*end=*/false);
+  rendered_.clear();
+  for (std::string_view bytes = filter.next(); !bytes.empty(); bytes = filter.next()) {
+    rendered_.append(bytes);
+    if (rendered_.size() >= RequestBodyFilter::kWholeLimit) {
+      break;  // the rest is the upload's
+    }
+  }
+  if (filter.status() != RequestBodyFilter::Status::kOk) {
+    return filter.fault();
+  }
+  first_ = rendered_.view();
+  return options;
 }
 
 Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
@@ -150,16 +213,6 @@ Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
 
 // Sends the request and reads the response's head into response_.
 Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundRequest& request) {
-  // A body that is here already goes out with the head and can be sent again.
-  BodySource& body = client_.body();
-  std::vector<Field> trailers;
-  const bool whole = body.buffered() && body.trailers(trailers) && trailers.empty();
-  std::string_view first;
-  if (whole && !body.ended()) {
-    const BodySource::Piece piece = co_await body.next(kBodyStall);
-    first = std::string_view(piece.data.data(), piece.data.size());
-    upload_.count(first.size());
-  }
   for (int attempt = 1;; ++attempt) {
     auto acquired = co_await worker_.pool.acquire(request, client_.head().http2, attempt > 1);
     if (!acquired) {
@@ -167,11 +220,11 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     }
     UpstreamExchangePtr upstream = std::move(*acquired);
     record_.upstream = upstream->address();
-    const Io sent = co_await upstream->send(request, first, /*end=*/whole);
+    const Io sent = co_await upstream->send(request, first_, /*end=*/whole_);
     Outcome<void> answered = upstream_fault(sent, identity_);
     if (sent == Io::kOk) {
-      if (!whole) {
-        upload_.start(*upstream);
+      if (!whole_) {
+        upload_.start(*upstream, *body_filter_, *guard_);
       }
       answered = co_await read_response_head(*upstream, patterns_of(request));
     }
@@ -181,11 +234,14 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     co_await upload_.stop(Millis{0});
     const UpstreamExchange::Retry retry = upstream->retry();
     const bool again =
-        whole && response_.status == 0 && answered.error().code == "upstream_closed" &&
+        whole_ && response_.status == 0 && answered.error().code == "upstream_closed" &&
         (retry == UpstreamExchange::Retry::kYes ||
          (retry == UpstreamExchange::Retry::kIfIdempotent && is_idempotent(identity_.method)));
     if (again && attempt < kMaxAttempts) {
       continue;
+    }
+    if (upload_.fault()) {
+      co_return *upload_.fault();
     }
     co_return upload_.malformed() ? bad_request_body() : std::move(answered.error());
   }
@@ -253,10 +309,20 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request,
   record_.status = response_.status;
   client_.put_head(plan);
   if (response_.status == 101) {
-    co_await tunnel_websocket(worker_.io.get_executor(), client_, upstream, patterns);
+    const bool extensions = response_.find("sec-websocket-extensions") != nullptr;
+    ClientMessageFilter up(*guard_, request.credential(), extensions);
+    ServerMessageFilter down(patterns, extensions);
+    co_await tunnel_websocket(worker_.io.get_executor(), client_, upstream, up, down);
+    if (up.status() == ClientMessageFilter::Status::kMisuse ||
+        up.status() == ClientMessageFilter::Status::kTooMany) {
+      note_misuse(up.fault());
+    }
     co_return false;
   }
   const bool complete = co_await relay_body(plan, patterns, upstream);
+  if (upload_.fault()) {
+    note_misuse(*upload_.fault());
+  }
   if (!complete) {
     // A cut body must not look complete: no orderly end for the client either.
     client_.cut();
@@ -340,9 +406,16 @@ void Exchange::note_broken_body(const char* code) {
   record_.decision = "error";
 }
 
+void Exchange::note_misuse(const Fault& fault) {
+  record_.error = fault.code;
+  record_.detail = fault.detail;
+  record_.decision = "deny";
+}
+
 Awaitable<bool> Exchange::refuse(const Fault& fault) {
   record_.status = fault.status;
   record_.error = fault.code;
+  record_.detail = fault.detail;
   if (record_.decision == "allow") {
     record_.decision = fault.status == 403 ? "deny" : "error";
   }

@@ -5,12 +5,15 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "proxy/downstream.h"
 #include "proxy/fault.h"
 #include "proxy/head.h"
 #include "proxy/injector.h"
+#include "proxy/placeholder_guard.h"
+#include "proxy/request_body_filter.h"
 #include "proxy/response_plan.h"
 #include "proxy/upload.h"
 #include "proxy/upstream_exchange.h"
@@ -33,6 +36,7 @@ class Exchange {
 
  private:
   Outcome<OutboundRequest> admit();
+  Outcome<InjectOptions> prepare_body(const ResolvedCredential* credential);
   Outcome<void> audit_use(const OutboundRequest& request);
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
   Awaitable<Outcome<void>> read_response_head(UpstreamExchange& upstream,
@@ -45,6 +49,7 @@ class Exchange {
   Awaitable<bool> drain_request_body();
   [[nodiscard]] bool client_gone();
   void note_broken_body(const char* code);
+  void note_misuse(const Fault& fault);
 
   Worker& worker_;
   Downstream& client_;
@@ -52,6 +57,12 @@ class Exchange {
   vault::SnapshotPtr snapshot_;
   std::shared_ptr<const vault::KeyRing> key_ring_;
   Upload upload_;
+  std::optional<PlaceholderGuard> guard_;
+  std::optional<RequestBodyFilter> body_filter_;
+  // What of the body goes out with the head; it can be sent again.
+  std::string_view first_;
+  SecretBuffer rendered_;  // what first_ points at where values were put in
+  bool whole_ = false;     // first_ is all of it
   ResponseHead response_;
   vault::AuditRecord record_;
   std::chrono::steady_clock::time_point started_;

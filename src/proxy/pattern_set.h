@@ -33,6 +33,8 @@ class PatternSet {
   void compile();
 
   [[nodiscard]] bool empty() const { return patterns_.empty(); }
+  // Bytes of the longest pattern; scrub() leaves fewer than that unsettled.
+  [[nodiscard]] std::size_t longest() const { return longest_; }
 
   struct Scrubbed {
     std::size_t settled = 0;  // bytes at the front that are final

@@ -11,17 +11,39 @@ constexpr Millis kBodyStall{30 * 60'000};
 
 }  // namespace
 
-void Upload::start(UpstreamExchange& upstream) {
+void Upload::start(UpstreamExchange& upstream, RequestBodyFilter& filter,
+                   const PlaceholderGuard& guard) {
   upstream_ = &upstream;
   running_ = true;
   complete_ = false;
-  asio::co_spawn(executor_, copy(upstream), asio::detached);
+  asio::co_spawn(executor_, copy(upstream, filter, guard), asio::detached);
+}
+
+// What the filter lets through of what it has.
+Awaitable<Io> Upload::send_filtered(UpstreamExchange& upstream, RequestBodyFilter& filter) {
+  static const HeadText kNone;
+  for (std::string_view bytes = filter.next(); !bytes.empty(); bytes = filter.next()) {
+    const Io io = co_await upstream.send_body(bytes, /*end=*/false, kNone);
+    if (io != Io::kOk) {
+      co_return io;
+    }
+  }
+  if (filter.status() != RequestBodyFilter::Status::kOk) {
+    fault_ = filter.fault();
+    co_return Io::kClosed;
+  }
+  co_return Io::kOk;
 }
 
 // Ends quietly when either side is gone: whoever waits for the response reports it.
-Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
+Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filter,
+                             const PlaceholderGuard& guard) {
   BodySource& body = client_.body();
-  for (bool end = false; !end;) {
+  Io io = Io::kOk;
+  if (filter.active()) {
+    io = co_await send_filtered(upstream, filter);  // what came with the head
+  }
+  for (bool end = false; !end && io == Io::kOk;) {
     const BodySource::Piece piece = co_await body.next(kBodyStall);
     std::vector<Field> fields;
     end = piece.state == BodySource::State::kEnd;
@@ -32,20 +54,31 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
         malformed_ = piece.state != BodySource::State::kBroken;
         client_broke_ = !malformed_;
       }
-      upstream.abort();
+      io = Io::kClosed;
       break;
     }
     bytes_ += piece.data.size();
-    HeadText trailers;
-    for (const Field& field : fields) {
-      trailers.add(field.name, field.value);
+    std::string_view bytes(piece.data.data(), piece.data.size());
+    if (filter.active()) {
+      filter.supply(bytes, end);
+      io = co_await send_filtered(upstream, filter);
+      bytes = {};
     }
-    const std::string_view bytes(piece.data.data(), piece.data.size());
-    const Io io = co_await upstream.send_body(bytes, end, trailers);
-    if (io != Io::kOk) {
-      break;
+    if (const auto allowed = guard.check_trailers(fields); !allowed) {
+      fault_ = allowed.error();
+      io = Io::kClosed;
     }
-    complete_ = end;
+    if (io == Io::kOk) {
+      HeadText trailers;
+      for (const Field& field : fields) {
+        trailers.add(field.name, field.value);
+      }
+      io = co_await upstream.send_body(bytes, end, trailers);
+      complete_ = end && io == Io::kOk;
+    }
+  }
+  if (fault_ || malformed_ || client_broke_ || stopping_) {
+    upstream.abort();  // never to be taken for the whole of it
   }
   running_ = false;
   done_.notify();

@@ -8,6 +8,7 @@
 #include "proxy/downstream.h"
 #include "proxy/fault.h"
 #include "proxy/io.h"
+#include "proxy/request_body_filter.h"
 #include "proxy/upstream_exchange.h"
 
 namespace av::proxy {
@@ -20,8 +21,8 @@ class Upload {
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
 
-  // Begins to copy to `upstream`, which must outlive the copying.
-  void start(UpstreamExchange& upstream);
+  // Begins to copy to `upstream`. It and `filter` must outlive the copying.
+  void start(UpstreamExchange& upstream, RequestBodyFilter& filter, const PlaceholderGuard& guard);
   // Ends it: the upstream's exchange is given up, and a client that goes on sending is read for
   // `patience` at most.
   Awaitable<void> stop(Millis patience);
@@ -33,10 +34,14 @@ class Upload {
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] bool malformed() const { return malformed_; }
   [[nodiscard]] bool client_broke() const { return client_broke_; }
+  // The body held what must not go out: the request was broken off.
+  [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
-  Awaitable<void> copy(UpstreamExchange& upstream);
+  Awaitable<void> copy(UpstreamExchange& upstream, RequestBodyFilter& filter,
+                       const PlaceholderGuard& guard);
+  Awaitable<Io> send_filtered(UpstreamExchange& upstream, RequestBodyFilter& filter);
 
   Executor executor_;
   Downstream& client_;
@@ -49,6 +54,7 @@ class Upload {
   bool complete_ = true;
   bool malformed_ = false;
   bool client_broke_ = false;
+  std::optional<Fault> fault_;
 };
 
 }  // namespace av::proxy

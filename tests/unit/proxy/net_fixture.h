@@ -99,7 +99,7 @@ class Requests {
     snapshot->vault_uid = "uid";
     snapshot->vault_name = "default";
     if (service) {
-      snapshot->matcher = vault::Matcher({*service});
+      snapshot->set_services({*service});
     }
     snapshot->generation = ++generation_;
     vault::RequestIdentity identity;
