@@ -6,8 +6,8 @@ add_library(av_proxy STATIC
   src/proxy/http1_upstream.cc src/proxy/local_reply.cc src/proxy/request_identity.cc src/proxy/upload.cc
   src/proxy/head.cc src/proxy/http1_parser.cc
   src/proxy/inflater.cc src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
-  src/proxy/proxy_server.cc src/proxy/refusals.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
-  src/proxy/tunnel.cc src/proxy/upstream_pool.cc)
+  src/proxy/proxy_server.cc src/proxy/refusals.cc src/proxy/prefixed_messages.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
+  src/proxy/tunnel.cc src/proxy/upstream_pool.cc src/proxy/websocket_handshake.cc)
 # Debian 12 packages Boost 1.81 beside its default 1.74; coroutines want the newer one.
 find_package(Boost 1.81 REQUIRED)
 target_link_libraries(av_proxy PUBLIC av_vault Boost::headers PkgConfig::ZLIB PkgConfig::NGHTTP2

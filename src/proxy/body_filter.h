@@ -9,12 +9,14 @@
 
 #include "proxy/inflater.h"
 #include "proxy/pattern_set.h"
+#include "proxy/prefixed_messages.h"
 
 namespace av::proxy {
 
 class BodyFilter {
  public:
-  BodyFilter(const PatternSet* patterns, bool decode);
+  // `messages`: the body is made of PrefixedMessages; what is searched ends where one ends.
+  BodyFilter(const PatternSet* patterns, bool decode, bool messages = false);
   // Hands over the next bytes; `end`: there are no more. They must stay valid until next() has
   // returned an empty view.
   void supply(std::span<char> data, bool end);
@@ -27,7 +29,9 @@ class BodyFilter {
  private:
   std::optional<Scrubber> scrubber_;
   std::optional<Inflater> inflater_;
+  std::optional<PrefixedMessages> messages_;
   std::span<char> pending_;
+  std::size_t whole_ = 0;  // bytes of pending_ that end with a message
   bool supplied_any_ = false;
   bool end_ = false;
   bool flushed_ = false;

@@ -1,6 +1,9 @@
 #include "proxy/response_plan.h"
 
+#include <algorithm>
 #include <span>
+
+#include "proxy/prefixed_messages.h"
 
 namespace av::proxy {
 namespace {
@@ -50,6 +53,15 @@ Coding content_coding(const ResponseHead& response) {
   return coding;
 }
 
+// The messages inside the body are compressed one by one (gRPC, Connect).
+bool has_coded_messages(const ResponseHead& response) {
+  return std::any_of(response.fields.begin(), response.fields.end(), [](const Field& field) {
+    return (iequals(field.name, "grpc-encoding") ||
+            iequals(field.name, "connect-content-encoding")) &&
+           !iequals(field.value, "identity");
+  });
+}
+
 // Fields that describe the bytes before they were decoded.
 bool describes_coded_bytes(std::string_view name) {
   return iequals(name, "content-encoding") || iequals(name, "content-length") ||
@@ -69,7 +81,10 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
     const Coding coding = content_coding(response);
     plan.decode = coding == Coding::kInflatable;
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused = insist && (coding == Coding::kOpaque || response.status == 206);
+    plan.refused = insist && (coding == Coding::kOpaque || response.status == 206 ||
+                              has_coded_messages(response));
+    const Field* const type = response.find("content-type");
+    plan.messages = type != nullptr && has_prefixed_messages(type->value);
   }
   if (searches(patterns) && response.status == 101) {
     // Extensions were not offered (injector): compressed frames could not be searched.
