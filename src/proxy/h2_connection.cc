@@ -244,6 +244,9 @@ Awaitable<void> H2Connection::run(Millis idle) {
     buffer_.consume(buffer_.size());
     hand_over_requests();
     wake_writer();
+    if (taken == NGHTTP2_ERR_FLOODED) {
+      fail(NGHTTP2_ENHANCE_YOUR_CALM);
+    }
     if (taken < 0 || nghttp2_session_want_read(session_) == 0) {
       break;
     }
