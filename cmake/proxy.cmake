@@ -8,10 +8,11 @@ add_library(av_proxy STATIC
   src/proxy/head.cc src/proxy/http1_parser.cc
   src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc
-  src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
+  src/proxy/prefixed_messages.cc src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
   src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
   src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc
   src/proxy/upstream_tls.cc src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc
+  src/proxy/websocket_handshake.cc
   # the reflection guard
   src/proxy/content_decoder.cc src/proxy/escape.cc src/proxy/hex_view.cc src/proxy/pattern_search.cc
   src/proxy/text_shape.cc src/proxy/text_view.cc src/proxy/value_forms.cc)

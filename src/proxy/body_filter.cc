@@ -4,12 +4,14 @@
 
 namespace av::proxy {
 
-BodyFilter::BodyFilter(const PatternSet* patterns, CodingList codings) {
+BodyFilter::BodyFilter(const PatternSet* patterns, CodingList codings, bool messages) {
   if (patterns != nullptr && !patterns->empty()) {
     scrubber_.emplace(*patterns);
   }
   if (codings) {
     decoder_.emplace(codings);
+  } else if (messages && scrubber_) {
+    messages_.emplace();
   }
 }
 
@@ -20,17 +22,23 @@ void BodyFilter::supply(std::span<char> data, bool end) {
     decoder_->supply(std::string_view(data.data(), data.size()));
   } else {
     pending_ = data;
+    whole_ = messages_ ? messages_->through_last_message(data) : 0;
   }
 }
 
 std::string_view BodyFilter::next() {
   for (;;) {
-    const std::span<char> plain =
+    std::span<char> plain =
         decoder_ ? decoder_->next() : std::exchange(pending_, std::span<char>());
     if (plain.empty()) {
       break;
     }
-    const std::string_view clean = scrubber_ ? scrubber_->feed(plain, /*last=*/false)
+    const bool whole = whole_ != 0;
+    if (whole) {
+      pending_ = plain.subspan(whole_);
+      plain = plain.first(std::exchange(whole_, 0));
+    }
+    const std::string_view clean = scrubber_ ? scrubber_->feed(plain, /*last=*/whole)
                                              : std::string_view(plain.data(), plain.size());
     if (!clean.empty()) {
       return clean;

@@ -9,13 +9,15 @@
 
 #include "proxy/content_decoder.h"
 #include "proxy/pattern_set.h"
+#include "proxy/prefixed_messages.h"
 
 namespace av::proxy {
 
 class BodyFilter {
  public:
-  // `codings` come off; none: the body is passed on as it is coded.
-  BodyFilter(const PatternSet* patterns, CodingList codings);
+  // `codings` come off; none: the body is passed on as it is coded. `messages`: the body is made of
+  // PrefixedMessages; what is searched ends where one ends.
+  BodyFilter(const PatternSet* patterns, CodingList codings, bool messages = false);
   // Hands over the next bytes; `end`: there are no more. They must stay valid until next() has
   // returned an empty view.
   void supply(std::span<char> data, bool end);
@@ -28,7 +30,9 @@ class BodyFilter {
  private:
   std::optional<Scrubber> scrubber_;
   std::optional<ContentDecoder> decoder_;
+  std::optional<PrefixedMessages> messages_;
   std::span<char> pending_;
+  std::size_t whole_ = 0;  // bytes of pending_ that end with a message
   bool supplied_any_ = false;
   bool end_ = false;
   bool flushed_ = false;

@@ -5,6 +5,7 @@
 // What is put may be kept back to go out in one write; flush() sends it. A write that fails says so
 // once and every later one fails too.
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,9 @@ class Downstream {
   virtual void cut() = 0;
   // The client will not read an answer any more. Costs a system call.
   [[nodiscard]] virtual bool gone() = 0;
+  // Calls once when the client gives the exchange up before the response is complete, where that
+  // shows without asking. Must not wait. Empty: nobody wants to know any more.
+  virtual void when_gone(std::function<void()> call) = 0;
   // Makes a read of the body that is under way in another coroutine end soon.
   virtual void hurry_body() = 0;
   // True when the exchange is over and the client's connection can carry another request.

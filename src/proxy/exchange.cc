@@ -7,6 +7,7 @@
 #include "proxy/refusals.h"
 #include "proxy/response_plan.h"
 #include "proxy/tunnel.h"
+#include "proxy/websocket_handshake.h"
 
 namespace av::proxy {
 namespace {
@@ -80,9 +81,16 @@ Exchange::Exchange(Worker& worker, Downstream& client, vault::RequestIdentity id
   record_.port = identity_.authority.port;
   record_.path = identity_.target.path;
   record_.decision = "allow";
+  client_.when_gone([this] {
+    client_broke_ = true;
+    if (live_ != nullptr) {
+      live_->abort();
+    }
+  });
 }
 
 Exchange::~Exchange() {
+  client_.when_gone(nullptr);
   record_.event = "request";
   record_.latency_us =
       std::chrono::duration_cast<std::chrono::microseconds>(worker_.clock.steady() - started_)
@@ -114,6 +122,7 @@ Awaitable<bool> Exchange::run() {
   if (body_filter_->status() != RequestBodyFilter::Status::kOk) {
     note_refusal(body_filter_->fault());  // found when the answer was on its way already
   }
+  live_ = nullptr;
   co_return reusable;
 }
 
@@ -149,10 +158,12 @@ Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* values) 
   options.body_rewritten = filter.changes_length();
   BodySource& body = client_.body();
   std::vector<Field> trailers;
-  whole_ = body.buffered() && body.trailers(trailers) && trailers.empty();
+  // After the head of a WebSocket's opening comes no body, but what the tunnel carries.
+  const bool websocket = client_.head().websocket_upgrade;
+  whole_ = websocket || (body.buffered() && body.trailers(trailers) && trailers.empty());
   BodySource::Piece piece;
-  if (filter.status() == RequestBodyFilter::Status::kOk && whole_ && !body.ended() &&
-      body.poll(piece)) {
+  if (filter.status() == RequestBodyFilter::Status::kOk && whole_ && !websocket &&
+      !body.ended() && body.poll(piece)) {
     whole_ = piece.state == BodySource::State::kEnd;
     first_ = std::string_view(piece.data.data(), piece.data.size());
     upload_.count(first_.size());
@@ -197,30 +208,38 @@ Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
 // Sends the request and reads the response's head into response_.
 Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundRequest& request) {
   // A body that is here already goes out with the head and can be sent again.
+  bool http2 = client_.head().http2;
   for (int attempt = 1;; ++attempt) {
-    auto acquired = co_await worker_.pool.acquire(request, client_.head().http2, attempt > 1);
+    auto acquired = co_await worker_.pool.acquire(request, http2, attempt > 1);
     if (!acquired) {
       co_return std::move(acquired);
     }
     UpstreamExchangePtr upstream = std::move(*acquired);
+    if (client_broke_) {
+      co_return upstream_fault(Io::kClosed, identity_);
+    }
     record_.upstream = upstream->address();
+    live_ = upstream.get();
     const Io sent = co_await upstream->send(request, first_, /*end=*/whole_);
     Outcome<void> answered = upstream_fault(sent, identity_);
     if (sent == Io::kOk) {
       if (!whole_) {
         upload_.start(*upstream, *body_filter_, request.fields());
       }
-      answered = co_await read_response_head(*upstream, patterns_of(request));
+      answered = co_await read_response_head(*upstream, request);
     }
     if (answered) {
       co_return std::move(upstream);
     }
     co_await upload_.stop(Millis{0});
+    live_ = nullptr;
     const UpstreamExchange::Retry retry = upstream->retry();
     const bool again =
         whole_ && response_.status == 0 && answered.error().code == "upstream_closed" &&
-        (retry == UpstreamExchange::Retry::kYes ||
+        !client_gone() &&
+        (retry == UpstreamExchange::Retry::kYes || retry == UpstreamExchange::Retry::kOverHttp1 ||
          (retry == UpstreamExchange::Retry::kIfIdempotent && is_idempotent(identity_.method)));
+    http2 = http2 && retry != UpstreamExchange::Retry::kOverHttp1;
     if (again && attempt < kMaxAttempts) {
       continue;
     }
@@ -238,7 +257,7 @@ bool Exchange::client_gone() {
 
 // The final response's head; 1xx responses on the way are passed on (RFC 9110 section 15.2).
 Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream,
-                                                      const PatternSet* patterns) {
+                                                      const OutboundRequest& request) {
   std::uint64_t seen = upload_.bytes();
   int interim_responses = 0;
   auto give_up = worker_.clock.steady() + worker_.options.header_timeout;
@@ -267,13 +286,17 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream
         (!client_.head().websocket_upgrade || !response_.websocket_upgrade)) {
       co_return invalid_response(identity_.authority.host, "an upgrade that nobody asked for");
     }
+    if (response_.status == 101 && !request.websocket_key().empty() &&
+        !accepts_websocket_key(response_, request.websocket_key())) {
+      co_return invalid_response(identity_.authority.host, "a wrong Sec-WebSocket-Accept");
+    }
     if (response_.status >= 200 || response_.status == 101) {
       co_return Outcome<void>();
     }
     if (++interim_responses > kMaxInterimResponses || now >= give_up) {
       co_return upstream_fault(Io::kReset, identity_);
     }
-    const ResponsePlan interim = plan_interim(response_, patterns);
+    const ResponsePlan interim = plan_interim(response_, patterns_of(request));
     const Io io = co_await client_.put_interim(interim);
     if (io != Io::kOk) {
       client_broke_ = true;
@@ -323,7 +346,7 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request,
 Awaitable<bool> Exchange::relay_body(const ResponsePlan& plan, const PatternSet* patterns,
                                      UpstreamExchange& upstream) {
   BodySource& body = upstream.body();
-  BodyFilter filter(patterns, plan.decode);
+  BodyFilter filter(patterns, plan.decode, plan.messages);
   for (bool end = plan.body == BodyKind::kNone; !end;) {
     BodySource::Piece piece;
     if (!body.poll(piece)) {
@@ -402,8 +425,9 @@ Awaitable<bool> Exchange::refuse(const Fault& fault) {
   if (client_broke_ || upload_.client_broke()) {
     co_return false;
   }
-  const bool readable =
-      !upload_.malformed() && (client_.body().ended() || !client_.head().expect_continue);
+  // Over HTTP/2 the rest of a request is in nobody's way.
+  const bool readable = !client_.head().http2 && !upload_.malformed() &&
+                        (client_.body().ended() || !client_.head().expect_continue);
   bool drained = false;
   if (readable) {
     drained = co_await drain_request_body();

@@ -41,7 +41,7 @@ class Exchange {
   Outcome<void> audit_use(const OutboundRequest& request);
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
   Awaitable<Outcome<void>> read_response_head(UpstreamExchange& upstream,
-                                              const PatternSet* patterns);
+                                              const OutboundRequest& request);
   Awaitable<bool> relay_response(const OutboundRequest& request, UpstreamExchange& upstream);
   Awaitable<bool> relay_body(const ResponsePlan& plan, const PatternSet* patterns,
                              UpstreamExchange& upstream);
@@ -67,6 +67,7 @@ class Exchange {
   ResponseHead response_;
   vault::AuditRecord record_;
   std::chrono::steady_clock::time_point started_;
+  UpstreamExchange* live_ = nullptr;  // given up when the client leaves
   bool client_broke_ = false;
 };
 

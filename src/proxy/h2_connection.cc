@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kWriteBatch = std::size_t{64} << 10;
 constexpr std::size_t kMaxQueuedFrames = 256;
 constexpr std::size_t kMaxQueuedHeads = 64;
+constexpr std::size_t kMaxSentHead = std::size_t{8} << 20;
 constexpr Millis kWriteStall{5 * 60'000};
 constexpr Millis kLongWait{60 * 60'000};
 constexpr Millis kLastWrite{2'000};
@@ -123,6 +124,12 @@ struct H2Connection::Callbacks {
     return self(user).on_data(stream_id,
                               std::string_view(reinterpret_cast<const char*>(data), size));
   }
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return self(user).on_frame_sent(*frame);
+  }
+  static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int /*error*/, void* user) {
+    return self(user).on_invalid_frame();
+  }
   static int stream_close(nghttp2_session*, std::int32_t stream_id, std::uint32_t error_code,
                           void* user) {
     return self(user).on_stream_close(stream_id, error_code);
@@ -154,6 +161,7 @@ H2Connection::H2Connection(Role role, Executor executor, Stream& stream, ReadBuf
       idle_frames_(limits.idle_frames_burst, limits.idle_frames_per_second),
       writer_(executor),
       drained_(executor),
+      ready_(executor),
       last_received_ms_(deadlines.now_ms()) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
@@ -165,10 +173,14 @@ H2Connection::H2Connection(Role role, Executor executor, Stream& stream, ReadBuf
   nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, Callbacks::begin_frame);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame_recv);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data_chunk);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::frame_sent);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, Callbacks::invalid_frame);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::stream_close);
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);  // priorities are ignored: nothing to remember
   nghttp2_option_set_max_outbound_ack(option, 256);
+  // Rendered, a head may be larger than any that we take: values have up to a mebibyte.
+  nghttp2_option_set_max_send_header_block_length(option, kMaxSentHead);
   nghttp2_mem memory{};
   memory.malloc = wiping_malloc;
   memory.free = wiping_free;
@@ -230,7 +242,11 @@ Awaitable<void> H2Connection::run(Millis idle) {
     const ssize_t taken = nghttp2_session_mem_recv(
         session_, reinterpret_cast<const std::uint8_t*>(buffer_.data()), buffer_.size());
     buffer_.consume(buffer_.size());
+    hand_over_requests();
     wake_writer();
+    if (taken == NGHTTP2_ERR_FLOODED) {
+      fail(NGHTTP2_ENHANCE_YOUR_CALM);
+    }
     if (taken < 0 || nghttp2_session_want_read(session_) == 0) {
       break;
     }
@@ -255,6 +271,17 @@ Awaitable<void> H2Connection::run(Millis idle) {
   while (writer_running_) {
     (void)co_await drained_.wait(kLongWait);
   }
+}
+
+void H2Connection::hand_over_requests() {
+  for (H2StreamPtr& stream : arrived_) {
+    if (stream->closed_) {
+      stream->abandon();  // taken back already
+    } else {
+      on_request_(std::move(stream));
+    }
+  }
+  arrived_.clear();
 }
 
 // Moves frames from the library into out_. False when the library has failed.
@@ -305,13 +332,12 @@ Awaitable<void> H2Connection::write_loop() {
 
 void H2Connection::let_go_of_streams() {
   for (auto& [id, stream] : streams_) {
-    stream->closed_ = true;
     stream->connection_ = nullptr;
-    stream->readable_.notify();
-    stream->writable_.notify();
+    stream->on_closed(NGHTTP2_NO_ERROR);
     left_behind_.push_back(std::move(stream));
   }
   streams_.clear();
+  ready_.notify();
 }
 
 void H2Connection::close() {
@@ -352,7 +378,18 @@ bool H2Connection::can_open() const {
   const std::uint32_t theirs =
       nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
   return !closed_ && !reading_done_ && nghttp2_session_check_request_allowed(session_) != 0 &&
+         // Until the server has said how many it takes, one; more could be refused.
+         (settings_seen_ || !opened_) &&
+         // Slow readers hold half of the window that all streams share: others go elsewhere.
+         held_ < static_cast<std::size_t>(limits_.connection_window) / 2 &&
          streams_.size() < std::min(theirs, limits_.concurrent_streams);
+}
+
+Awaitable<void> H2Connection::wait_ready(Millis timeout) {
+  bool notified = true;
+  while (notified && !settings_seen_ && !reading_done_ && !closed_) {
+    notified = co_await ready_.wait(timeout);
+  }
 }
 
 H2StreamPtr H2Connection::open(const RequestLine& line, const HeadText& fields, bool end) {
@@ -373,6 +410,7 @@ H2StreamPtr H2Connection::open(const RequestLine& line, const HeadText& fields, 
   if (id < 0) {
     return nullptr;
   }
+  opened_ = true;
   stream->id_ = id;
   stream->sent_end_ = end;
   streams_.emplace(id, stream);
@@ -419,6 +457,7 @@ void H2Connection::resume(H2Stream& stream) {
 }
 
 void H2Connection::consumed(std::int32_t stream_id, std::size_t size) {
+  held_ -= std::min(held_, size);
   (void)nghttp2_session_consume(session_, stream_id, size);
   wake_writer();  // there may be a WINDOW_UPDATE to send
 }
@@ -484,7 +523,7 @@ int H2Connection::on_headers_done(const nghttp2_frame& frame) {
   stream->ended_in_ = stream->ended_in_ || end;
   stream->readable_.notify();
   if (role_ == Role::kServer && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-    on_request_(stream);
+    arrived_.push_back(stream);
   }
   return 0;
 }
@@ -511,7 +550,14 @@ int H2Connection::on_frame(const nghttp2_frame& frame) {
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS:
     case NGHTTP2_PRIORITY:
+      if (frame.hd.type == NGHTTP2_SETTINGS && (frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) {
+        settings_seen_ = true;
+        ready_.notify();
+      }
       calm = (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 || idle_frames_.allows(deadlines_.now_ms());
+      break;
+    case NGHTTP2_GOAWAY:
+      http1_required_ = frame.goaway.error_code == NGHTTP2_HTTP_1_1_REQUIRED;
       break;
     default:
       break;
@@ -522,7 +568,30 @@ int H2Connection::on_frame(const nghttp2_frame& frame) {
   return 0;
 }
 
+int H2Connection::on_frame_sent(const nghttp2_frame& frame) {
+  const bool ends = (frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS) &&
+                    (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  const auto found = ends ? streams_.find(frame.hd.stream_id) : streams_.end();
+  if (found != streams_.end()) {
+    found->second->end_on_wire_ = true;
+    if (found->second->finishing_) {
+      reset_stream(frame.hd.stream_id, NGHTTP2_NO_ERROR);
+    }
+  }
+  return 0;
+}
+
+// Making us reset streams frees places for new ones just as taking them back does
+// (CVE-2025-8671).
+int H2Connection::on_invalid_frame() {
+  if (role_ == Role::kServer && !resets_.allows(deadlines_.now_ms())) {
+    fail(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+  return 0;
+}
+
 int H2Connection::on_data(std::int32_t stream_id, std::string_view bytes) {
+  held_ += bytes.size();
   const auto found = streams_.find(stream_id);
   if (found == streams_.end() || found->second->abandoned_) {
     consumed(stream_id, bytes.size());
@@ -547,10 +616,7 @@ int H2Connection::on_stream_close(std::int32_t stream_id, std::uint32_t error_co
   }
   const H2StreamPtr stream = found->second;
   streams_.erase(found);
-  stream->closed_ = true;
-  stream->error_code_ = error_code;
-  stream->readable_.notify();
-  stream->writable_.notify();
+  stream->on_closed(error_code);
   return 0;
 }
 
@@ -563,6 +629,7 @@ ssize_t H2Connection::read_data(H2Stream& stream, std::uint8_t* out, std::size_t
   const std::size_t take = std::min(size, stream.pending_.size());
   std::memcpy(out, stream.pending_.data(), take);
   stream.pending_.remove_prefix(take);
+  idle_frames_.refund();  // whoever measures the path answers data with a PING
   if (!stream.pending_.empty()) {
     return static_cast<ssize_t>(take);
   }

@@ -24,9 +24,11 @@ namespace av::proxy {
 // What a peer may cost us.
 struct H2Limits {
   std::uint32_t concurrent_streams = 128;
-  std::int32_t stream_window = 256 << 10;       // bytes received and not yet passed on, each stream
-  std::int32_t connection_window = 1024 << 10;  // and all streams together
-  int resets_burst = 200;                       // RST_STREAM from the peer, refilled per second
+  // Bytes received and not yet passed on: of each stream, and of all together. Where the second is
+  // what all streams can hold, none that is stuck can stop another.
+  std::int32_t stream_window = 64 << 10;
+  std::int32_t connection_window = 128 * (64 << 10);
+  int resets_burst = 200;  // RST_STREAM from the peer, refilled per second
   int resets_per_second = 50;
   int idle_frames_burst = 1000;  // frames that carry nothing: empty DATA, PING, SETTINGS, PRIORITY
   int idle_frames_per_second = 200;
@@ -39,6 +41,8 @@ class RateLimit {
  public:
   RateLimit(int burst, int per_second) : burst_(burst), per_second_(per_second), left_(burst) {}
   [[nodiscard]] bool allows(std::int64_t now_ms);
+  // Once more, for something that makes it legitimate.
+  void refund() { left_ += left_ < burst_ ? 1 : 0; }
 
  private:
   int burst_;
@@ -50,7 +54,8 @@ class RateLimit {
 class H2Connection {
  public:
   enum class Role : std::uint8_t { kServer, kClient };
-  // Called for each request, on the worker, from inside run(). Must not wait.
+  // Called for each request, on the worker, from inside run(), when all that was received with the
+  // head has been taken in: a short message is complete then. Must not wait.
   using OnRequest = std::function<void(H2StreamPtr)>;
 
   // `stream`, `buffer` and `deadlines` must outlive the object.
@@ -74,6 +79,10 @@ class H2Connection {
   };
   [[nodiscard]] H2StreamPtr open(const RequestLine& line, const HeadText& fields, bool end);
   [[nodiscard]] bool can_open() const;
+  // Client: until the server has said how many streams it takes, or the connection has ended.
+  Awaitable<void> wait_ready(Millis timeout);
+  // The server has ended the connection because it wants HTTP/1.1 (RFC 9113 section 7).
+  [[nodiscard]] bool http1_required() const { return http1_required_; }
   // Server: the head of a response. `end`: there is no body. False when the stream has gone.
   bool respond(H2Stream& stream, int status, const HeadText& fields, bool end);
   bool respond_interim(H2Stream& stream, int status, const HeadText& fields);
@@ -98,6 +107,7 @@ class H2Connection {
   void wake_writer() { writer_.notify(); }
   void fail(std::uint32_t error_code);
   void let_go_of_streams();
+  void hand_over_requests();
   void resume(H2Stream& stream);
   void consumed(std::int32_t stream_id, std::size_t size);
   void reset_stream(std::int32_t stream_id, std::uint32_t error_code);
@@ -109,6 +119,8 @@ class H2Connection {
   int on_frame(const nghttp2_frame& frame);
   int on_headers_done(const nghttp2_frame& frame);
   int on_data(std::int32_t stream_id, std::string_view bytes);
+  int on_frame_sent(const nghttp2_frame& frame);
+  int on_invalid_frame();
   int on_stream_close(std::int32_t stream_id, std::uint32_t error_code);
   ssize_t read_data(H2Stream& stream, std::uint8_t* out, std::size_t size, std::uint32_t& flags);
 
@@ -122,16 +134,22 @@ class H2Connection {
   nghttp2_session* session_ = nullptr;
   std::map<std::int32_t, H2StreamPtr> streams_;
   std::vector<H2StreamPtr> left_behind_;  // the library still knows their addresses
+  std::vector<H2StreamPtr> arrived_;      // requests of the bytes that are being taken in
+  std::size_t held_ = 0;                  // bytes received that the windows do not know to be free
   RateLimit resets_;
   RateLimit idle_frames_;
   int continuations_ = 0;
   SecretBuffer out_;
   Signal writer_;
   Signal drained_;
+  Signal ready_;
   std::int64_t last_received_ms_ = 0;
   bool writer_running_ = false;
   bool reading_done_ = false;
   bool closed_ = false;
+  bool opened_ = false;         // a stream, at least
+  bool settings_seen_ = false;  // the peer's
+  bool http1_required_ = false;
 };
 
 }  // namespace av::proxy

@@ -23,6 +23,7 @@ class H2Downstream final : public Downstream {
   Awaitable<bool> put_fault(const Fault& fault, bool reusable) override;
   void cut() override;
   [[nodiscard]] bool gone() override { return stream_->closed(); }
+  void when_gone(std::function<void()> call) override { stream_->when_gone(std::move(call)); }
   void hurry_body() override { stream_->hurry(); }
   [[nodiscard]] BodySource& upgraded() override { return *stream_; }
   [[nodiscard]] bool reusable() const override { return true; }

@@ -112,7 +112,9 @@ bool H2Head::fields_are_sound() const {
   });
 }
 
-std::optional<HeadError> H2Head::set_body(Head& head, bool end) const {
+// `needs_body`: the length is that of bytes that follow, and not of those that another method would
+// have got (HEAD, 304).
+std::optional<HeadError> H2Head::set_body(Head& head, bool end, bool needs_body) const {
   std::optional<std::uint64_t> length;
   for (const Field& field : head.fields) {
     if (field.name != "content-length") {
@@ -125,6 +127,9 @@ std::optional<HeadError> H2Head::set_body(Head& head, bool end) const {
     length = parsed;
   }
   head.content_length = length.value_or(0);
+  if (end && needs_body && head.content_length != 0) {
+    return HeadError{400, "bad_framing", "Content-Length of a message without a body"};
+  }
   head.body = end ? BodyKind::kNone : length ? BodyKind::kLength : BodyKind::kChunked;
   return std::nullopt;
 }
@@ -194,7 +199,7 @@ std::optional<HeadError> H2Head::to_request(RequestHead& head, bool end) {
   if (head.target.empty() || head.scheme.empty()) {
     return bad("malformed pseudo-header field");
   }
-  if (auto error = set_body(head, end || head.websocket_upgrade)) {
+  if (auto error = set_body(head, end || head.websocket_upgrade, /*needs_body=*/true)) {
     return error;
   }
   if (head.body == BodyKind::kNone && head.content_length != 0) {
@@ -229,12 +234,14 @@ std::optional<HeadError> H2Head::to_response(ResponseHead& head, bool end,
   if (head.status == 0) {
     return HeadError{502, "upstream_protocol", "no status"};
   }
-  if (auto error = set_body(head, end)) {
+  const bool bodiless =
+      head.status < 200 || head.status == 204 || head.status == 304 || request_method == "HEAD";
+  if (auto error = set_body(head, end, !bodiless)) {
     error->status = 502;
     error->code = "upstream_protocol";
     return error;
   }
-  if (head.status < 200 || head.status == 204 || head.status == 304 || request_method == "HEAD") {
+  if (bodiless) {
     head.body = BodyKind::kNone;
   }
   return std::nullopt;

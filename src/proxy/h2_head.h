@@ -39,7 +39,7 @@ class H2Head {
   [[nodiscard]] Field at(std::string_view text, const Place& place) const;
   void join_cookies();
   [[nodiscard]] bool fields_are_sound() const;
-  std::optional<HeadError> set_body(Head& head, bool end) const;
+  std::optional<HeadError> set_body(Head& head, bool end, bool needs_body) const;
 
   std::string text_;
   std::vector<Place> places_;

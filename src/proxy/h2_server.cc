@@ -55,11 +55,7 @@ Awaitable<void> H2Server::serve(H2StreamPtr stream) {
   } else {
     co_await serve_request(client, head);
   }
-  if (!stream->ended() && !stream->closed()) {
-    // The answer is complete; the rest of the request is not wanted (RFC 9113 section 8.1).
-    stream->reset(NGHTTP2_NO_ERROR);
-  }
-  stream->abandon();
+  stream->finish();
   if (--running_ == 0) {
     if (worker_.draining) {
       connection_.shut_down();

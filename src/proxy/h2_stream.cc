@@ -17,14 +17,26 @@ void H2Stream::consume_current() {
     connection_->consumed(id_, unconsumed_);
   }
   unconsumed_ = 0;
-  current_.consume(current_.size());
 }
 
 bool H2Stream::poll(Piece& piece) {
   consume_current();
+  current_.consume(current_.size());
+  if (abandoned_) {
+    // Bytes have been thrown away: what comes now, an end even, would look like all of it.
+    current_.release();
+    piece.state = State::kBroken;
+    piece.io = Io::kClosed;
+    return true;
+  }
   if (!in_.empty()) {
     in_.swap(current_);
     unconsumed_ = current_.size();
+    if (ended_in_ && unconsumed_ <= ReadBuffer::kSize) {
+      // A short message that is kept for as long as its answer takes must not hold the other
+      // streams' window meanwhile.
+      consume_current();
+    }
     piece.data = {current_.data(), current_.size()};
     piece.state = ended_in_ ? State::kEnd : State::kData;
     return true;
@@ -68,12 +80,12 @@ bool H2Stream::trailers(std::vector<Field>& fields) const {
 
 Awaitable<Io> H2Stream::wait_head(Millis timeout) {
   while (heads_.empty()) {
-    if (closed_) {
+    if (closed_ || abandoned_) {
       co_return why_broken();
     }
     const bool notified = co_await readable_.wait(timeout);
     if (!notified && heads_.empty()) {
-      co_return closed_ ? why_broken() : Io::kTimeout;
+      co_return closed_ || abandoned_ ? why_broken() : Io::kTimeout;
     }
   }
   co_return Io::kOk;
@@ -87,7 +99,7 @@ H2Stream::Block H2Stream::take_head() {
 
 Awaitable<Io> H2Stream::write(std::string_view bytes, bool end, const HeadText& trailers,
                               Millis timeout) {
-  if (closed_ || connection_ == nullptr) {
+  if (closed_ || abandoned_ || connection_ == nullptr) {
     co_return why_broken();
   }
   if (bytes.empty() && !end) {
@@ -103,7 +115,7 @@ Awaitable<Io> H2Stream::write(std::string_view bytes, bool end, const HeadText& 
   connection_->resume(*this);
   Io io = Io::kOk;
   while (writing_) {
-    if (closed_) {
+    if (closed_ || abandoned_) {
       io = why_broken();
       break;
     }
@@ -125,6 +137,22 @@ void H2Stream::reset(std::uint32_t error_code) {
   abandon();
 }
 
+void H2Stream::finish() {
+  if (connection_ != nullptr && !closed_ && !(sent_end_ && ended_in_)) {
+    if (!sent_end_) {
+      connection_->reset_stream(id_, NGHTTP2_INTERNAL_ERROR);
+    } else if (end_on_wire_) {
+      connection_->reset_stream(id_, NGHTTP2_NO_ERROR);
+    } else {
+      finishing_ = true;  // the library would drop the end in favour of the reset
+    }
+  }
+  abandon();
+  current_.consume(current_.size());
+  current_.release();
+}
+
+// May happen in one coroutine while another works on what it got from next(): that piece stays.
 void H2Stream::abandon() {
   abandoned_ = true;
   consume_current();
@@ -133,7 +161,20 @@ void H2Stream::abandon() {
   }
   in_.consume(in_.size());
   in_.release();
-  current_.release();
+  readable_.notify();
+  writable_.notify();
+}
+
+void H2Stream::on_closed(std::uint32_t error_code) {
+  closed_ = true;
+  error_code_ = error_code;
+  readable_.notify();
+  writable_.notify();
+  if (when_gone_ && !sent_end_) {
+    const std::function<void()> call = std::move(when_gone_);
+    when_gone_ = nullptr;
+    call();
+  }
 }
 
 Io H2Stream::why_broken() const {

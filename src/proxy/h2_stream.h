@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -58,6 +59,13 @@ class H2Stream final : public BodySource {
   Awaitable<Io> write(std::string_view bytes, bool end, const HeadText& trailers, Millis timeout);
   // Both directions at once. Nothing more is sent or delivered.
   void reset(std::uint32_t error_code);
+  // Nobody reads or writes here any more. An end that is on its way still goes out, and only then
+  // is the peer told that the rest of its half is not wanted (RFC 9113 section 8.1); without an end
+  // the stream is broken off.
+  void finish();
+  // Called once if the stream ends before we have ended it, from inside the connection's run():
+  // must not wait. Empty: nobody wants to know any more.
+  void when_gone(std::function<void()> call) { when_gone_ = std::move(call); }
 
   [[nodiscard]] std::int32_t id() const { return id_; }
   // The peer, the connection or we have ended the stream before its time, or both halves are done.
@@ -65,11 +73,11 @@ class H2Stream final : public BodySource {
   // Of RST_STREAM; 0 when there was none.
   [[nodiscard]] std::uint32_t error_code() const { return error_code_; }
   [[nodiscard]] bool sent_end() const { return sent_end_; }
-  // The exchange has gone: what still comes is thrown away.
-  void abandon();
 
  private:
   friend class H2Connection;
+  void abandon();
+  void on_closed(std::uint32_t error_code);
   void consume_current();
   [[nodiscard]] Io why_broken() const;
 
@@ -93,14 +101,17 @@ class H2Stream final : public BodySource {
   bool end_pending_ = false;
   std::vector<std::pair<std::string, std::string>> trailers_out_;
   bool writing_ = false;
-  bool deferred_ = false;  // the library waits for bytes
-  bool sent_end_ = false;
+  bool deferred_ = false;     // the library waits for bytes
+  bool sent_end_ = false;     // the library has been given the end
+  bool end_on_wire_ = false;  // and has written it
+  bool finishing_ = false;
   Signal writable_;
 
   bool closed_ = false;
   bool abandoned_ = false;
   bool hurried_ = false;
   std::uint32_t error_code_ = 0;
+  std::function<void()> when_gone_;
 };
 using H2StreamPtr = std::shared_ptr<H2Stream>;
 

@@ -7,9 +7,10 @@ constexpr Millis kWriteStall{10 * 60'000};
 
 H2Limits upstream_limits() {
   H2Limits limits;
-  limits.concurrent_streams = 100;
+  limits.concurrent_streams = 250;
+  // A server may be far away: fewer streams fit into the connection's window (see can_open()).
   limits.stream_window = 1024 << 10;
-  limits.connection_window = 4096 << 10;
+  limits.connection_window = 16 * (1024 << 10);
   return limits;
 }
 
@@ -74,6 +75,10 @@ Awaitable<UpstreamExchange::HeadResult> H2Upstream::next_head(ResponseHead& head
 }
 
 UpstreamExchange::Retry H2Upstream::retry() const {
+  if (!answered_ && (shared_->http2.http1_required() ||
+                     (stream_ != nullptr && stream_->error_code() == NGHTTP2_HTTP_1_1_REQUIRED))) {
+    return Retry::kOverHttp1;
+  }
   if (stream_ == nullptr || stream_->error_code() == NGHTTP2_REFUSED_STREAM) {
     return Retry::kYes;
   }
@@ -81,13 +86,8 @@ UpstreamExchange::Retry H2Upstream::retry() const {
 }
 
 void H2Upstream::release() {
-  // The response is whole; what the server does not want of the request is not sent on (RFC 9113
-  // section 8.1).
-  if (stream_ != nullptr && !stream_->closed()) {
-    stream_->reset(NGHTTP2_NO_ERROR);
-  }
   if (stream_ != nullptr) {
-    stream_->abandon();
+    stream_->finish();
   }
   stream_ = nullptr;
 }

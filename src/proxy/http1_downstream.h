@@ -38,6 +38,7 @@ class Http1Downstream final : public Downstream {
   Awaitable<bool> put_fault(const Fault& fault, bool reusable) override;
   void cut() override;
   [[nodiscard]] bool gone() override { return broken_ || stream_.peer_gone(); }
+  void when_gone(std::function<void()> /*call*/) override {}  // gone() tells
   void hurry_body() override { stream_.hurry_read(Millis{0}); }
   [[nodiscard]] BodySource& upgraded() override {
     body_.start(BodyKind::kUntilClose, 0);

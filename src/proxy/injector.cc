@@ -10,6 +10,7 @@
 #include "core/encoding.h"
 #include "proxy/content_decoder.h"
 #include "proxy/query.h"
+#include "proxy/websocket_handshake.h"
 
 namespace av::proxy {
 namespace {
@@ -290,10 +291,17 @@ void add_client_field(HeadText& out, const Field& field, const RequestHead& head
     out.add(field.name, inspectable_codings(field.value));
     return;
   }
+  if (narrow_encoding && (iequals(field.name, "grpc-accept-encoding") ||
+                          iequals(field.name, "connect-accept-encoding"))) {
+    return;  // neither could messages that are compressed one by one
+  }
   if (narrow_encoding && (iequals(field.name, "range") || iequals(field.name, "if-range"))) {
     // Asked for in slices, a value would never be seen whole. The full answer is always a legal one
     // (RFC 9110 section 14.2).
     return;
+  }
+  if (head.http2 && head.websocket_upgrade && iequals(field.name, "sec-websocket-key")) {
+    return;  // RFC 8441 section 5: not used there; ours goes upstream
   }
   if ((narrow_encoding || options.plain_websocket) && head.websocket_upgrade &&
       iequals(field.name, "sec-websocket-extensions")) {
@@ -305,13 +313,25 @@ void add_client_field(HeadText& out, const Field& field, const RequestHead& head
 }
 
 // What HTTP/1.1 needs and a client of HTTP/2 has said in other ways.
-void add_missing_framing(HeadText& out, const RequestHead& head, BodyKind body) {
+void add_missing_framing(HeadText& out, const RequestHead& head, BodyKind body,
+                         std::string_view websocket_key) {
   if (body == BodyKind::kChunked && !out.contains("transfer-encoding")) {
     out.add("Transfer-Encoding", "chunked", HeadText::Kind::kHttp1Only);
   }
   if (head.websocket_upgrade && !out.contains("upgrade")) {
     out.add("Connection", "Upgrade", HeadText::Kind::kHttp1Only);
     out.add("Upgrade", "websocket", HeadText::Kind::kHttp1Only);
+    out.add("Sec-WebSocket-Key", websocket_key, HeadText::Kind::kHttp1Only);
+    if (!out.contains("sec-websocket-version")) {
+      out.add("Sec-WebSocket-Version", "13", HeadText::Kind::kHttp1Only);
+    }
+  }
+  // RFC 9110 section 8.6: a method that expects content says that there is none; some servers
+  // insist on it (411).
+  const bool expects_content =
+      head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
+  if (head.body == BodyKind::kNone && expects_content && !out.contains("content-length")) {
+    out.add("Content-Length", "0", HeadText::Kind::kHttp1Only);
   }
 }
 
@@ -368,7 +388,10 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
     }
   }
   if (head.http2) {
-    add_missing_framing(out, head, request.body_);
+    if (head.websocket_upgrade) {
+      request.websocket_key_ = make_websocket_key();
+    }
+    add_missing_framing(out, head, request.body_, request.websocket_key_);
   }
   if (rendering.fault()) {
     return *rendering.fault();

@@ -35,6 +35,8 @@ class OutboundRequest {
   [[nodiscard]] BodyKind body() const { return body_; }
   [[nodiscard]] std::uint64_t content_length() const { return content_length_; }
   [[nodiscard]] bool websocket() const { return websocket_; }
+  // Ours, where the client's protocol has none; empty when the client has sent one itself.
+  [[nodiscard]] const std::string& websocket_key() const { return websocket_key_; }
 
  private:
   friend class Injector;
@@ -47,6 +49,7 @@ class OutboundRequest {
   BodyKind body_ = BodyKind::kNone;
   std::uint64_t content_length_ = 0;
   bool websocket_ = false;
+  std::string websocket_key_;
 };
 
 // What else has been decided about the request: see RequestBodyFilter and PlaceholderGuard.

@@ -1,7 +1,10 @@
 #include "proxy/response_plan.h"
 
+#include <algorithm>
 #include <optional>
 #include <span>
+
+#include "proxy/prefixed_messages.h"
 
 namespace av::proxy {
 namespace {
@@ -46,6 +49,15 @@ std::optional<CodingList> content_coding(const ResponseHead& response) {
   return codings;
 }
 
+// The messages inside the body are compressed one by one (gRPC, Connect).
+bool has_coded_messages(const ResponseHead& response) {
+  return std::any_of(response.fields.begin(), response.fields.end(), [](const Field& field) {
+    return (iequals(field.name, "grpc-encoding") ||
+            iequals(field.name, "connect-content-encoding")) &&
+           !iequals(field.value, "identity");
+  });
+}
+
 // Fields that describe the bytes before they were decoded.
 bool describes_coded_bytes(std::string_view name) {
   return iequals(name, "content-encoding") || iequals(name, "content-length") ||
@@ -65,7 +77,10 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
     const std::optional<CodingList> codings = content_coding(response);
     plan.decode = codings.value_or(CodingList());
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused = insist && (!codings || response.status == 206);
+    plan.refused =
+        insist && (!codings || response.status == 206 || has_coded_messages(response));
+    const Field* const type = response.find("content-type");
+    plan.messages = type != nullptr && has_prefixed_messages(type->value);
   }
   if (searches(patterns) && response.status == 101) {
     // Extensions were not offered (injector): compressed frames could not be searched.

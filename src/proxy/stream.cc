@@ -391,7 +391,7 @@ bool Stream::idle_and_healthy() {
   char byte = 0;
   const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   // What a proxy's TLS has decrypted already is for the TLS inside it.
-  const bool pending = outer_ != nullptr && SSL_pending(outer_.get()) > 0;
+  const bool pending = outer_ != nullptr && SSL_has_pending(outer_.get()) != 0;
   if (got < 0 && !pending) {
     return errno == EAGAIN || errno == EWOULDBLOCK;
   }

@@ -69,6 +69,11 @@ class Stream final : private Deadline {
   // TLS close_notify (best effort) and close.
   void close() noexcept;
   [[nodiscard]] bool closed() const { return closed_; }
+  // OpenSSL holds received bytes that the socket does not show any more.
+  [[nodiscard]] bool has_pending() const {
+    return (ssl_ != nullptr && SSL_has_pending(ssl_.get()) != 0) ||
+           (outer_ != nullptr && SSL_has_pending(outer_.get()) != 0);
+  }
   [[nodiscard]] bool is_tls() const { return ssl_ != nullptr; }
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
   // The peer ended TCP without TLS's close_notify: a close-delimited body may be cut short.

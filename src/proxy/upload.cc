@@ -48,6 +48,11 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
     }
     complete_ = end;
   }
+  if (complete_) {
+    // The last piece's bytes go back to the window now, not when the answer has come.
+    BodySource::Piece none;
+    (void)body.poll(none);
+  }
   running_ = false;
   done_.notify();
 }

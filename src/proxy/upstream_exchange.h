@@ -48,7 +48,8 @@ class UpstreamExchange {
   enum class Retry : std::uint8_t {
     kNo,
     kIfIdempotent,  // an idle connection may close just as it is used (RFC 9112 section 9.3.1)
-    kYes            // the server says that it has not looked at it (RFC 9113 section 8.7)
+    kYes,           // the server says that it has not looked at it (RFC 9113 section 8.7)
+    kOverHttp1      // the server wants HTTP/1.1 for it (HTTP_1_1_REQUIRED)
   };
   [[nodiscard]] virtual Retry retry() const = 0;
 

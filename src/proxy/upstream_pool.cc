@@ -12,6 +12,7 @@ constexpr std::size_t kMaxOrigins = 4096;
 constexpr std::int64_t kSilence = 30'000;   // ms without a byte before a connection is asked
 constexpr std::int64_t kPatience = 15'000;  // ms for its answer
 constexpr Millis kDialWait{60'000};
+constexpr Millis kSettingsWait{10'000};
 
 Awaitable<void> run_shared(SharedH2Ptr shared) {
   co_await shared->http2.run(UpstreamPool::kMaxIdleTime);
@@ -79,8 +80,8 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
   }
   auto shared = std::make_shared<SharedH2>(executor_, deadlines_, std::move(connection));
   shared_.emplace(pool_key, shared);
-  dial_done(pool_key);
   asio::co_spawn(executor_, run_shared(shared), asio::detached);
+  asio::co_spawn(executor_, announce(shared, pool_key), asio::detached);
   UpstreamExchangePtr exchange = std::make_unique<H2Upstream>(std::move(shared), /*fresh=*/true);
   co_return exchange;
 }
@@ -135,6 +136,12 @@ Awaitable<void> UpstreamPool::wait_for_dial(const std::string& key) {
       found->second.remove(&done);
     }
   }
+}
+
+// Those who wait for the connection may come when it is known how many of them it can serve.
+Awaitable<void> UpstreamPool::announce(SharedH2Ptr shared, std::string key) {
+  co_await shared->http2.wait_ready(kSettingsWait);
+  dial_done(key);
 }
 
 void UpstreamPool::dial_done(const std::string& key) {

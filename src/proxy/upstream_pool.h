@@ -47,6 +47,7 @@ class UpstreamPool {
   Awaitable<Outcome<UpstreamPtr>> dial(const OutboundRequest& request, const std::string& origin,
                                        bool http2);
   Awaitable<void> wait_for_dial(const std::string& key);
+  Awaitable<void> announce(SharedH2Ptr shared, std::string key);
   void dial_done(const std::string& key);
   void drop_oldest();
 
