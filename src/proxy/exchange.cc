@@ -162,8 +162,8 @@ Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* values) 
   const bool websocket = client_.head().websocket_upgrade;
   whole_ = websocket || (body.buffered() && body.trailers(trailers) && trailers.empty());
   BodySource::Piece piece;
-  if (filter.status() == RequestBodyFilter::Status::kOk && whole_ && !websocket &&
-      !body.ended() && body.poll(piece)) {
+  if (filter.status() == RequestBodyFilter::Status::kOk && whole_ && !websocket && !body.ended() &&
+      body.poll(piece)) {
     whole_ = piece.state == BodySource::State::kEnd;
     first_ = std::string_view(piece.data.data(), piece.data.size());
     upload_.count(first_.size());
@@ -255,6 +255,28 @@ bool Exchange::client_gone() {
   return client_broke_;
 }
 
+// A tunnel stands only when both ends have said so; null: they agree.
+const char* Exchange::wrong_upgrade(const OutboundRequest& request) const {
+  const RequestHead& asked = client_.head();
+  if (response_.status != 101) {
+    // RFC 8441 section 5: to a client of HTTP/2 any 2xx means that its tunnel stands.
+    const bool success = response_.status >= 200 && response_.status < 300;
+    return success && asked.http2 && asked.websocket_upgrade
+               ? "no WebSocket where one was asked for"
+               : nullptr;
+  }
+  if (!asked.websocket_upgrade || !response_.websocket_upgrade) {
+    return "an upgrade that nobody asked for";
+  }
+  // Without this a reflected request could pass for an upgrade, and open a tunnel (RFC 6455 section
+  // 4.1).
+  const Field* const key = asked.find("sec-websocket-key");
+  const std::string_view sent = !request.websocket_key().empty() ? request.websocket_key()
+                                : key != nullptr                 ? key->value
+                                                                 : std::string_view();
+  return accepts_websocket_key(response_, sent) ? nullptr : "a wrong Sec-WebSocket-Accept";
+}
+
 // The final response's head; 1xx responses on the way are passed on (RFC 9110 section 15.2).
 Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream,
                                                       const OutboundRequest& request) {
@@ -282,13 +304,8 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream
       case UpstreamExchange::Got::kHead:
         break;
     }
-    if (response_.status == 101 &&
-        (!client_.head().websocket_upgrade || !response_.websocket_upgrade)) {
-      co_return invalid_response(identity_.authority.host, "an upgrade that nobody asked for");
-    }
-    if (response_.status == 101 && !request.websocket_key().empty() &&
-        !accepts_websocket_key(response_, request.websocket_key())) {
-      co_return invalid_response(identity_.authority.host, "a wrong Sec-WebSocket-Accept");
+    if (const char* const wrong = wrong_upgrade(request)) {
+      co_return invalid_response(identity_.authority.host, wrong);
     }
     if (response_.status >= 200 || response_.status == 101) {
       co_return Outcome<void>();

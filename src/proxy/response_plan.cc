@@ -77,8 +77,7 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
     const std::optional<CodingList> codings = content_coding(response);
     plan.decode = codings.value_or(CodingList());
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused =
-        insist && (!codings || response.status == 206 || has_coded_messages(response));
+    plan.refused = insist && (!codings || response.status == 206 || has_coded_messages(response));
     const Field* const type = response.find("content-type");
     plan.messages = type != nullptr && has_prefixed_messages(type->value);
   }

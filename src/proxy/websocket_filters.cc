@@ -227,8 +227,7 @@ void ServerMessageFilter::on_header() {
   }
   // Decided by lengths alone, before any of the payload is seen.
   const std::uint64_t total = pending_ + frame.length;
-  const std::uint64_t kept =
-      frame.fin ? 0 : std::min<std::uint64_t>(total, patterns_->most_held());
+  const std::uint64_t kept = frame.fin ? 0 : std::min<std::uint64_t>(total, patterns_->most_held());
   quota_ = total - kept;
   pending_ = kept;
   if (quota_ != 0 || frame.fin) {
