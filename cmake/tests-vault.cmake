@@ -4,6 +4,7 @@ set(AV_TESTS_VAULT
   tests/unit/vault/key_ring_test.cc
   tests/unit/vault/matcher_test.cc
   tests/unit/vault/names_test.cc
+  tests/unit/vault/placeholder_index_test.cc
   tests/unit/vault/placeholder_test.cc
   tests/unit/vault/policy_test.cc
   tests/unit/vault/preset_test.cc

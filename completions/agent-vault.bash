@@ -61,7 +61,7 @@ _agent_vault() {
     'key rotate') words=' --help --json';;
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
-    'log') words=' --help --follow --limit --host --service --agent --run --decision --since --errors --all --vault --json';;
+    'log') words=' --help --follow --limit --host --service --agent --run --decision --since --errors --alarms --all --vault --json';;
     'run') words=' --help --agent --isolation --upstream-ca --resolve --allow-net --unmatched --header-timeout --no-skill --vault';;
     'vault') words='create list delete rename use current settings credential service creds run ';;
     'vault create') words=' --help --json';;

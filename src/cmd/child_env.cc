@@ -188,6 +188,14 @@ Placeholders make_placeholders(const vault::PolicySnapshot& snapshot) {
   return placeholders;
 }
 
+vault::PlaceholderIndex index_of(const Placeholders& placeholders) {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const auto& [key, text] : placeholders) {
+    list.emplace_back(text, key);
+  }
+  return vault::PlaceholderIndex(std::move(list));
+}
+
 const std::string* placeholder_in(const vault::PolicySnapshot& snapshot,
                                   const Placeholders& placeholders, const std::string& variable) {
   for (const vault::Service& service : snapshot.matcher.services()) {

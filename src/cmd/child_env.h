@@ -46,6 +46,8 @@ class EnvBlock {
 // one, new in each run.
 using Placeholders = std::map<std::string, std::string, std::less<>>;
 [[nodiscard]] Placeholders make_placeholders(const vault::PolicySnapshot& snapshot);
+// For the proxy, which refuses them where they do not belong.
+[[nodiscard]] vault::PlaceholderIndex index_of(const Placeholders& placeholders);
 
 // The placeholder that an enabled service puts into `variable`; nullptr when none does.
 [[nodiscard]] const std::string* placeholder_in(const vault::PolicySnapshot& snapshot,

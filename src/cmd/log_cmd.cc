@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kPollEvery{100};
 struct LogOptions {
   bool follow = false;
   bool errors = false;
+  bool alarms = false;
   bool all = false;
   std::size_t limit = kDefaultLimit;
   std::string host, service, agent, run, decision, since;
@@ -56,6 +57,11 @@ Expected<std::int64_t> parse_since(const std::string& text, std::int64_t now_ms)
   }
 }
 
+// What says that something goes wrong on the agent's side, not only that a request failed.
+bool is_alarm(const vault::AuditRecord& record) {
+  return record.error == "placeholder_misuse";
+}
+
 bool wanted(const LogOptions& o, std::int64_t since_ms, const vault::AuditRecord& record) {
   const auto fits = [](const std::string& filter, const std::string& value) {
     return filter.empty() || filter == value;
@@ -64,7 +70,7 @@ bool wanted(const LogOptions& o, std::int64_t since_ms, const vault::AuditRecord
   return (o.all || record.event != "request.begin") && record.time_ms >= since_ms &&
          fits(o.host, record.host) && fits(o.service, record.service) &&
          fits(o.agent, record.agent) && fits(o.run, record.run) &&
-         fits(o.decision, record.decision) &&
+         fits(o.decision, record.decision) && (!o.alarms || is_alarm(record)) &&
          (!o.errors || !record.error.empty() || record.decision == "deny" || record.status >= 400);
 }
 
@@ -80,6 +86,7 @@ std::string to_line(const vault::AuditRecord& r) {
       line += shown(text) + " ";
     }
   };
+  add(is_alarm(r) ? "ALARM" : "");
   const std::string who = r.agent.empty() ? r.run : r.agent;
   if (!r.host.empty()) {
     add(r.decision.empty() ? r.event : r.decision);
@@ -150,6 +157,7 @@ Run setup_log(OptionSet& app) {
   app.add_option("--decision", o->decision, "only these")->type_name("allow|deny|error");
   app.add_option("--since", o->since, "90s, 10m, 2h, 3d, or a UTC time")->type_name("WHEN");
   app.add_flag("--errors", o->errors, "only what was refused or failed");
+  app.add_flag("--alarms", o->alarms, "only placeholders where they do not belong");
   app.add_flag("--all", o->all, "also the announcements of requests");
   return [o](Context& context) -> Expected<int> {
     if (!o->decision.empty() && o->decision != "allow" && o->decision != "deny" &&

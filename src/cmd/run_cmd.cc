@@ -128,6 +128,7 @@ class Session {
   std::string vault_;
   std::string vault_uid_;
   vault::SnapshotPtr snapshot_;
+  Placeholders placeholders_;  // of the whole run, whatever becomes of the vault
   std::uint64_t change_counter_ = 0;
   std::unique_ptr<store::AuditJournal> journal_;
   std::uint16_t port_ = 0;
@@ -165,6 +166,7 @@ Status Session::load() {
   AV_TRY(change_counter_, context_.store->change_counter());
   AV_TRY(snapshot_, context_.store->load_snapshot(vault_));
   vault_uid_ = snapshot_->vault_uid;
+  placeholders_ = make_placeholders(*snapshot_);
   return {};
 }
 
@@ -186,6 +188,7 @@ Status Session::start_proxy() {
   proxy::SessionGrant grant;
   grant.token_hash = token_.reveal([](std::string_view token) { return crypto::sha256(token); });
   grant.principal = {options_.agent, run_id_};
+  grant.placeholders = std::make_shared<const vault::PlaceholderIndex>(index_of(placeholders_));
   AV_TRY(proxy_,
          proxy::ProxyServer::start(
              std::move(options),
@@ -205,14 +208,13 @@ Expected<std::string> Session::write_trust_store(std::string_view path) const {
 
 Expected<isolation::LaunchSpec> Session::make_spec() {
   EnvBlock env(::environ);
-  const Placeholders placeholders = make_placeholders(*snapshot_);
-  AV_CHECK(replace_secrets(env, *snapshot_, *context_.store->key_ring(), placeholders));
+  AV_CHECK(replace_secrets(env, *snapshot_, *context_.store->key_ring(), placeholders_));
   AV_TRY(const auto bundle_file, directory_.write("ca.pem", bundle_));
   AV_TRY(std::string trust_store, write_trust_store(env.get("PATH").value_or("")));
   add_proxy_access(env,
                    {port_, token_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
   AV_TRY(AgentSetup agent, AgentSetup::create({command_.argv, launcher_.level(), options_.skill,
-                                               *snapshot_, placeholders, directory_},
+                                               *snapshot_, placeholders_, directory_},
                                               env));
   agent_.emplace(std::move(agent));
 

@@ -251,13 +251,6 @@ Status warn_about_missing(Context& context, const std::string& vault, const Serv
   AV_TRY(const auto stored, context.store->list_credentials(vault));
   std::set<std::string> missing;
   for (const vault::Service& service : services) {
-    for (const vault::Substitution& substitution : service.substitutions) {
-      if (substitution.in(vault::Surface::kBody) || substitution.in(vault::Surface::kWebSocket)) {
-        warn(context, "service '" + service.name +
-                          "': substitution in body and websocket has no "
-                          "effect in this version");
-      }
-    }
     for (const std::string& key : service.credential_keys()) {
       const bool known = std::any_of(stored.begin(), stored.end(),
                                      [&](const auto& info) { return info.key == key; });

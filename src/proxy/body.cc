@@ -10,7 +10,7 @@ namespace av::proxy {
 void ReadBuffer::wipe() {
   if (data_ != nullptr) {
     // An upstream's answer may carry a value in a form that was about to be masked.
-    OPENSSL_cleanse(data_.get(), capacity_);
+    OPENSSL_cleanse(data_.get(), dirty_);
   }
 }
 
@@ -48,6 +48,7 @@ void ReadBuffer::swap(ReadBuffer& other) noexcept {
   std::swap(capacity_, other.capacity_);
   std::swap(begin_, other.begin_);
   std::swap(end_, other.end_);
+  std::swap(dirty_, other.dirty_);
 }
 
 void ReadBuffer::release() {
@@ -55,6 +56,7 @@ void ReadBuffer::release() {
     wipe();
     data_.reset();
     capacity_ = 0;
+    dirty_ = 0;
     begin_ = 0;
     end_ = 0;
   }

@@ -32,7 +32,10 @@ class ReadBuffer {
   void consume(std::size_t n);
   // Room for at least one byte (usually kSize), behind what is there.
   std::span<char> space();
-  void filled(std::size_t n) { end_ += n; }
+  void filled(std::size_t n) {
+    end_ += n;
+    dirty_ = dirty_ < end_ ? end_ : dirty_;
+  }
   void swap(ReadBuffer& other) noexcept;
   // Gives the memory back when nothing is in it: an idle connection should cost little.
   void release();
@@ -43,6 +46,7 @@ class ReadBuffer {
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  std::size_t dirty_ = 0;  // bytes at the front that ever held anything
 };
 
 // More bytes into the buffer, or why not.

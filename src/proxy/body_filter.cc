@@ -4,12 +4,12 @@
 
 namespace av::proxy {
 
-BodyFilter::BodyFilter(const PatternSet* patterns, bool decode, bool messages) {
+BodyFilter::BodyFilter(const PatternSet* patterns, CodingList codings, bool messages) {
   if (patterns != nullptr && !patterns->empty()) {
     scrubber_.emplace(*patterns);
   }
-  if (decode) {
-    inflater_.emplace();
+  if (codings) {
+    decoder_.emplace(codings);
   } else if (messages && scrubber_) {
     messages_.emplace();
   }
@@ -18,8 +18,8 @@ BodyFilter::BodyFilter(const PatternSet* patterns, bool decode, bool messages) {
 void BodyFilter::supply(std::span<char> data, bool end) {
   end_ = end;
   supplied_any_ = supplied_any_ || !data.empty();
-  if (inflater_) {
-    inflater_->supply(std::string_view(data.data(), data.size()));
+  if (decoder_) {
+    decoder_->supply(std::string_view(data.data(), data.size()));
   } else {
     pending_ = data;
     whole_ = messages_ ? messages_->through_last_message(data) : 0;
@@ -29,7 +29,7 @@ void BodyFilter::supply(std::span<char> data, bool end) {
 std::string_view BodyFilter::next() {
   for (;;) {
     std::span<char> plain =
-        inflater_ ? inflater_->next() : std::exchange(pending_, std::span<char>());
+        decoder_ ? decoder_->next() : std::exchange(pending_, std::span<char>());
     if (plain.empty()) {
       break;
     }
@@ -44,10 +44,11 @@ std::string_view BodyFilter::next() {
       return clean;
     }
   }
-  if (inflater_) {
-    failed_ = inflater_->failed() || (end_ && supplied_any_ && !inflater_->finished());
+  if (decoder_) {
+    failed_ = decoder_->failed() || (end_ && supplied_any_ && !decoder_->finished());
   }
-  if (end_ && !flushed_ && scrubber_) {
+  // Of a damaged body nothing more goes out.
+  if (end_ && !failed_ && !flushed_ && scrubber_) {
     flushed_ = true;
     return scrubber_->feed({}, /*last=*/true);
   }

@@ -1,13 +1,13 @@
 #pragma once
-// BodyFilter: what happens to the bytes of a response body between its two framings: a content
-// coding comes off where needed, injected values are masked. Without either, bytes pass untouched
+// BodyFilter: what happens to the bytes of a response body between its two framings: content
+// codings come off where needed, injected values are masked. Without either, bytes pass untouched
 // and uncopied.
 
 #include <optional>
 #include <span>
 #include <string_view>
 
-#include "proxy/inflater.h"
+#include "proxy/content_decoder.h"
 #include "proxy/pattern_set.h"
 #include "proxy/prefixed_messages.h"
 
@@ -15,8 +15,9 @@ namespace av::proxy {
 
 class BodyFilter {
  public:
-  // `messages`: the body is made of PrefixedMessages; what is searched ends where one ends.
-  BodyFilter(const PatternSet* patterns, bool decode, bool messages = false);
+  // `codings` come off; none: the body is passed on as it is coded. `messages`: the body is made of
+  // PrefixedMessages; what is searched ends where one ends.
+  BodyFilter(const PatternSet* patterns, CodingList codings, bool messages = false);
   // Hands over the next bytes; `end`: there are no more. They must stay valid until next() has
   // returned an empty view.
   void supply(std::span<char> data, bool end);
@@ -28,7 +29,7 @@ class BodyFilter {
 
  private:
   std::optional<Scrubber> scrubber_;
-  std::optional<Inflater> inflater_;
+  std::optional<ContentDecoder> decoder_;
   std::optional<PrefixedMessages> messages_;
   std::span<char> pending_;
   std::size_t whole_ = 0;  // bytes of pending_ that end with a message

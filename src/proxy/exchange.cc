@@ -116,6 +116,9 @@ Awaitable<bool> Exchange::run() {
   const bool reusable = co_await relay_response(*request, **upstream);
   co_await upload_.stop(Millis{0});
   live_ = nullptr;
+  if (body_filter_->status() != RequestBodyFilter::Status::kOk) {
+    note_refusal(body_filter_->fault());  // found when the answer was on its way already
+  }
   co_return reusable;
 }
 
@@ -131,12 +134,53 @@ Outcome<OutboundRequest> Exchange::admit() {
   if (allowed.service() != nullptr) {
     record_.service = allowed.service()->name;
   }
+  // Before anything is decrypted.
+  guard_.emplace(allowed, worker_.grant.placeholders.get());
+  AV_CHECK(guard_->check_head(allowed.identity().target, client_.head()));
   AV_TRY(ResolvedPtr resolved,
          worker_.resolver.resolve(allowed, *key_ring_, worker_.deadlines.now_ms()));
+  AV_TRY(const InjectOptions options, prepare_body(resolved.get()));
   AV_TRY(OutboundRequest request,
-         Injector::inject(std::move(allowed), std::move(resolved), client_.head()));
+         Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options));
   AV_CHECK(audit_use(request));
   return request;
+}
+
+// A body that is here already is looked at before anything is sent, and goes out with the head.
+Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* values) {
+  RequestBodyFilter& filter = body_filter_.emplace(*guard_, values, client_.head());
+  InjectOptions options;
+  options.plain_websocket = guard_->needs_plain_websocket();
+  options.body_rewritten = filter.changes_length();
+  BodySource& body = client_.body();
+  std::vector<Field> trailers;
+  // After the head of a WebSocket's opening comes no body, but what the tunnel carries.
+  const bool websocket = client_.head().websocket_upgrade;
+  whole_ = websocket || (body.buffered() && body.trailers(trailers) && trailers.empty());
+  BodySource::Piece piece;
+  if (filter.status() == RequestBodyFilter::Status::kOk && whole_ && !websocket && !body.ended() &&
+      body.poll(piece)) {
+    whole_ = piece.state == BodySource::State::kEnd;
+    first_ = std::string_view(piece.data.data(), piece.data.size());
+    upload_.count(first_.size());
+    if (whole_ && filter.changes_length()) {
+      whole_ = filter.render_whole(first_, rewritten_) != RequestBodyFilter::Whole::kStream;
+      if (whole_) {
+        first_ = rewritten_.view();
+        options.body_length = first_.size();
+      } else {
+        upload_.begin_with(first_);
+        first_ = {};
+      }
+    } else if (filter.active()) {
+      filter.supply(first_, whole_);
+      first_ = filter.next();
+    }
+  }
+  if (filter.status() != RequestBodyFilter::Status::kOk) {
+    return filter.fault();
+  }
+  return options;
 }
 
 Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
@@ -160,17 +204,6 @@ Outcome<void> Exchange::audit_use(const OutboundRequest& request) {
 // Sends the request and reads the response's head into response_.
 Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundRequest& request) {
   // A body that is here already goes out with the head and can be sent again.
-  // After the head of a WebSocket's opening comes no body, but what the tunnel carries.
-  BodySource& body = client_.body();
-  std::vector<Field> trailers;
-  const bool whole =
-      request.websocket() || (body.buffered() && body.trailers(trailers) && trailers.empty());
-  std::string_view first;
-  if (whole && !request.websocket() && !body.ended()) {
-    const BodySource::Piece piece = co_await body.next(kBodyStall);
-    first = std::string_view(piece.data.data(), piece.data.size());
-    upload_.count(first.size());
-  }
   bool http2 = client_.head().http2;
   for (int attempt = 1;; ++attempt) {
     auto acquired = co_await worker_.pool.acquire(request, http2, attempt > 1);
@@ -183,11 +216,11 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     }
     record_.upstream = upstream->address();
     live_ = upstream.get();
-    const Io sent = co_await upstream->send(request, first, /*end=*/whole);
+    const Io sent = co_await upstream->send(request, first_, /*end=*/whole_);
     Outcome<void> answered = upstream_fault(sent, identity_);
     if (sent == Io::kOk) {
-      if (!whole) {
-        upload_.start(*upstream);
+      if (!whole_) {
+        upload_.start(*upstream, *body_filter_, request.fields());
       }
       answered = co_await read_response_head(*upstream, request);
     }
@@ -198,13 +231,16 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
     live_ = nullptr;
     const UpstreamExchange::Retry retry = upstream->retry();
     const bool again =
-        whole && response_.status == 0 && answered.error().code == "upstream_closed" &&
+        whole_ && response_.status == 0 && answered.error().code == "upstream_closed" &&
         !client_gone() &&
         (retry == UpstreamExchange::Retry::kYes || retry == UpstreamExchange::Retry::kOverHttp1 ||
          (retry == UpstreamExchange::Retry::kIfIdempotent && is_idempotent(identity_.method)));
     http2 = http2 && retry != UpstreamExchange::Retry::kOverHttp1;
     if (again && attempt < kMaxAttempts) {
       continue;
+    }
+    if (body_filter_->status() != RequestBodyFilter::Status::kOk) {
+      co_return body_filter_->fault();
     }
     co_return upload_.malformed() ? bad_request_body() : std::move(answered.error());
   }
@@ -276,7 +312,13 @@ Awaitable<bool> Exchange::relay_response(const OutboundRequest& request,
   record_.status = response_.status;
   client_.put_head(plan);
   if (response_.status == 101) {
-    co_await tunnel_websocket(worker_.io.get_executor(), client_, upstream, patterns);
+    const bool extensions = response_.find("sec-websocket-extensions") != nullptr;
+    ClientMessageFilter up(*guard_, request.credential(), extensions);
+    ServerMessageFilter down(patterns, extensions);
+    co_await tunnel_websocket(worker_.io.get_executor(), client_, upstream, up, down);
+    if (up.status() != ClientMessageFilter::Status::kOk) {
+      note_refusal(up.fault());
+    }
     co_return false;
   }
   const bool complete = co_await relay_body(plan, patterns, upstream);
@@ -358,6 +400,12 @@ Awaitable<BodySource::Piece> Exchange::next_piece(BodySource& body) {
   }
 }
 
+void Exchange::note_refusal(const Fault& fault) {
+  record_.error = fault.code;
+  record_.detail = fault.detail;
+  record_.decision = fault.status == 403 ? "deny" : "error";
+}
+
 void Exchange::note_broken_body(const char* code) {
   record_.error = code;
   record_.decision = "error";
@@ -366,6 +414,7 @@ void Exchange::note_broken_body(const char* code) {
 Awaitable<bool> Exchange::refuse(const Fault& fault) {
   record_.status = fault.status;
   record_.error = fault.code;
+  record_.detail = fault.detail;
   if (record_.decision == "allow") {
     record_.decision = fault.status == 403 ? "deny" : "error";
   }

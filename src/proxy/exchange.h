@@ -5,12 +5,16 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "proxy/downstream.h"
 #include "proxy/fault.h"
 #include "proxy/head.h"
 #include "proxy/injector.h"
+#include "proxy/placeholder_guard.h"
+#include "proxy/request_body_filter.h"
 #include "proxy/response_plan.h"
 #include "proxy/upload.h"
 #include "proxy/upstream_exchange.h"
@@ -33,6 +37,7 @@ class Exchange {
 
  private:
   Outcome<OutboundRequest> admit();
+  Outcome<InjectOptions> prepare_body(const ResolvedCredential* values);
   Outcome<void> audit_use(const OutboundRequest& request);
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
   Awaitable<Outcome<void>> read_response_head(UpstreamExchange& upstream,
@@ -45,12 +50,19 @@ class Exchange {
   Awaitable<bool> drain_request_body();
   [[nodiscard]] bool client_gone();
   void note_broken_body(const char* code);
+  void note_refusal(const Fault& fault);
 
   Worker& worker_;
   Downstream& client_;
   vault::RequestIdentity identity_;
   vault::SnapshotPtr snapshot_;
   std::shared_ptr<const vault::KeyRing> key_ring_;
+  // Both made in admit().
+  std::optional<PlaceholderGuard> guard_;
+  std::optional<RequestBodyFilter> body_filter_;
+  std::string_view first_;  // of the body, when it is here already
+  bool whole_ = false;      // first_ is all of it
+  SecretBuffer rewritten_;  // what first_ views when its placeholders were replaced
   Upload upload_;
   ResponseHead response_;
   vault::AuditRecord record_;

@@ -15,6 +15,8 @@ struct Fault {
   std::string_view code = "internal";  // a literal
   std::string message;
   std::string help;
+  // For the audit record (AuditRecord::detail): names, never values.
+  std::string detail;
   // Trying the same request again may work: no `x-should-retry: false`.
   bool transient = false;
   // The host that a proposal could ask for: adds `proposal_hint`.

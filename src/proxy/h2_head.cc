@@ -202,6 +202,10 @@ std::optional<HeadError> H2Head::to_request(RequestHead& head, bool end) {
   if (auto error = set_body(head, end || head.websocket_upgrade, /*needs_body=*/true)) {
     return error;
   }
+  if (head.body == BodyKind::kNone && head.content_length != 0) {
+    // The library has found this too; an HTTP/1.1 server would wait for the next request's bytes.
+    return HeadError{400, "bad_framing", "Content-Length without a body"};
+  }
   return std::nullopt;
 }
 

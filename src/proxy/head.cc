@@ -159,6 +159,14 @@ std::optional<std::uint64_t> parse_length(std::string_view text) {
   return value;
 }
 
+bool overrides_identity(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
+                                                "x-method-override", "x-original-url",
+                                                "x-rewrite-url"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](std::string_view known) { return same_variable(name, known); });
+}
+
 bool may_be_trailer(std::string_view name) {
   static constexpr std::string_view kForbidden[] = {"transfer-encoding",
                                                     "content-length",
@@ -180,11 +188,12 @@ bool may_be_trailer(std::string_view name) {
                                                     "range",
                                                     "location",
                                                     "alt-svc"};
-  if (name.size() > 6 && iequals(name.substr(0, 6), "proxy-")) {
+  if (name.size() > 6 && same_variable(name.substr(0, 6), "proxy-")) {
     return false;
   }
-  return std::none_of(std::begin(kForbidden), std::end(kForbidden),
-                      [&](std::string_view forbidden) { return iequals(forbidden, name); });
+  return !overrides_identity(name) &&
+         std::none_of(std::begin(kForbidden), std::end(kForbidden),
+                      [&](std::string_view forbidden) { return same_variable(name, forbidden); });
 }
 
 void RequestHead::reset() {

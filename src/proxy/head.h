@@ -27,8 +27,11 @@ struct Field {
 
 // Content-Length: digits only, no sign, no white space, no list (RFC 9110 section 8.6).
 [[nodiscard]] std::optional<std::uint64_t> parse_length(std::string_view text);
+// Frameworks let these stand in for the method and the path that policy has looked at; those behind
+// CGI or WSGI take "_" for "-".
+[[nodiscard]] bool overrides_identity(std::string_view name);
 // Trailer fields with framing, routing, authentication or hop-by-hop meaning are not forwarded (RFC
-// 9110 section 6.5.1).
+// 9110 section 6.5.1): some servers merge trailers into the head.
 [[nodiscard]] bool may_be_trailer(std::string_view name);
 
 enum class BodyKind : std::uint8_t {

@@ -49,6 +49,16 @@ Awaitable<UpstreamExchange::HeadResult> Http1Upstream::next_head(ResponseHead& h
                                                                  Millis timeout) {
   HeadResult result;
   HeadScanner::State state = scanner_.scan(connection_->buffer.view());
+  if (state == HeadScanner::State::kMore && connection_->buffer.empty() &&
+      (!connection_->stream.is_tls() || SSL_has_pending(connection_->stream.ssl()) == 0)) {
+    // The request has just gone out: an attempt to read would only find nothing.
+    const Io waited = co_await connection_->stream.wait_readable(timeout);
+    if (waited != Io::kOk) {
+      result.got = waited == Io::kTimeout ? Got::kTimeout : Got::kClosed;
+      result.io = waited;
+      co_return result;
+    }
+  }
   while (state == HeadScanner::State::kMore) {
     const Io io = co_await fill(connection_->stream, connection_->buffer, timeout);
     if (io != Io::kOk) {

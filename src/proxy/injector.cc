@@ -8,6 +8,8 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "proxy/content_decoder.h"
+#include "proxy/query.h"
 #include "proxy/websocket_handshake.h"
 
 namespace av::proxy {
@@ -159,7 +161,6 @@ class Rendering {
       out.append(text);
       return;
     }
-    counts_.resize(service_->substitutions.size());
     while (!text.empty()) {
       std::size_t best = std::string_view::npos;
       std::size_t which = 0;
@@ -175,14 +176,13 @@ class Rendering {
       if (best == std::string_view::npos) {
         return;
       }
-      substitute(out, service_->substitutions[which], counts_[which], surface);
+      substitute(out, service_->substitutions[which], surface);
       ++substituted_;
       text.remove_prefix(best + service_->substitutions[which].placeholder.size());
     }
   }
 
-  void substitute(SecretBuffer& out, const vault::Substitution& s, std::uint32_t& count,
-                  vault::Surface surface) {
+  void substitute(SecretBuffer& out, const vault::Substitution& s, vault::Surface surface) {
     // A head of placeholders must not become gigabytes of values.
     const std::size_t grown = out.size() + 3 * credential_->value(s.credential_key).size();
     if (grown > kMaxRenderedHead) {
@@ -190,15 +190,6 @@ class Rendering {
       fault.status = 431;
       fault.code = "head_too_large";
       fault.message = "the request head is too large with its placeholders replaced";
-      fault_ = std::move(fault);
-      return;
-    }
-    if (s.max_count != 0 && ++count > s.max_count) {
-      Fault fault;
-      fault.status = 403;
-      fault.code = "placeholder_misuse";
-      fault.message = "the placeholder of " + s.credential_key + " appears more than " +
-                      std::to_string(s.max_count) + " times in one request";
       fault_ = std::move(fault);
       return;
     }
@@ -211,45 +202,9 @@ class Rendering {
     });
   }
 
-  // The query without any spelling of this parameter, so that the injected one is the only one.
-  static std::string without_parameter(std::string_view query, std::string_view name) {
-    std::string kept;
-    while (!query.empty()) {
-      // Some servers split at ";" too.
-      const std::size_t end = query.find_first_of("&;");
-      const std::string_view pair = query.substr(0, end);
-      if (!same_parameter(pair.substr(0, pair.find('=')), name)) {
-        kept += pair;
-        kept += end == std::string_view::npos ? "" : query.substr(end, 1);
-      }
-      query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    }
-    while (kept.ends_with('&')) {
-      kept.pop_back();
-    }
-    return kept;
-  }
-
-  static bool same_parameter(std::string_view encoded, std::string_view name) {
-    std::string decoded;
-    for (std::size_t i = 0; i < encoded.size(); ++i) {
-      const auto byte = encoded[i] == '%' && i + 2 < encoded.size()
-                            ? encoding::from_hex(encoded.substr(i + 1, 2))
-                            : std::nullopt;
-      if (byte) {
-        decoded.push_back(static_cast<char>(byte->front()));
-        i += 2;
-      } else {
-        decoded.push_back(encoded[i]);
-      }
-    }
-    return iequals(decoded, name);
-  }
-
   const vault::Service* service_;
   const ResolvedCredential* credential_;
   std::vector<InjectedField> fields_;
-  std::vector<std::uint32_t> counts_;
   std::size_t substituted_ = 0;
   std::optional<Fault> fault_;
 };
@@ -261,8 +216,7 @@ std::string inspectable_codings(std::string_view accept_encoding) {
     const std::size_t comma = accept_encoding.find(',');
     const std::string_view item = ascii::trim(accept_encoding.substr(0, comma));
     const std::string_view coding = ascii::trim(item.substr(0, item.find(';')));
-    if (iequals(coding, "gzip") || iequals(coding, "x-gzip") || iequals(coding, "deflate") ||
-        iequals(coding, "identity")) {
+    if (is_inspectable_coding(coding)) {
       kept += kept.empty() ? "" : ", ";
       kept += item;
     }
@@ -272,20 +226,31 @@ std::string inspectable_codings(std::string_view accept_encoding) {
   return kept.empty() ? "identity" : kept;
 }
 
-// Frameworks let these stand in for the method and the path that policy has looked at; those behind
-// CGI or WSGI take "_" for "-".
-bool overrides_identity(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
-                                                "x-method-override", "x-original-url",
-                                                "x-rewrite-url"};
+// Digests of a body that is not the one that goes upstream (RFC 9530 and what came before it).
+bool describes_body(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"content-md5", "digest", "content-digest",
+                                                "repr-digest"};
   return std::any_of(std::begin(kNames), std::end(kNames),
-                     [&](std::string_view known) { return same_variable(name, known); });
+                     [&](std::string_view known) { return iequals(name, known); });
+}
+
+bool frames_body(std::string_view name) {
+  return iequals(name, "content-length") || iequals(name, "transfer-encoding");
+}
+
+// A rewritten body has one framing field, whatever the client's was.
+void add_new_framing(HeadText& out, const InjectOptions& options) {
+  if (options.body_length) {
+    out.add("Content-Length", std::to_string(*options.body_length));
+  } else {
+    out.add("Transfer-Encoding", "chunked", HeadText::Kind::kHttp1Only);
+  }
 }
 
 // One field of the client's: kept, rewritten or dropped.
 void add_client_field(HeadText& out, const Field& field, const RequestHead& head,
                       const vault::RequestIdentity& identity, Rendering& rendering,
-                      bool narrow_encoding) {
+                      bool narrow_encoding, const InjectOptions& options) {
   if (InjectedField* const injected = rendering.field_named(field.name)) {
     // The client's own value in an injected slot is always replaced, in its place.
     if (!injected->written) {
@@ -338,7 +303,7 @@ void add_client_field(HeadText& out, const Field& field, const RequestHead& head
   if (head.http2 && head.websocket_upgrade && iequals(field.name, "sec-websocket-key")) {
     return;  // RFC 8441 section 5: not used there; ours goes upstream
   }
-  if (narrow_encoding && head.websocket_upgrade &&
+  if ((narrow_encoding || options.plain_websocket) && head.websocket_upgrade &&
       iequals(field.name, "sec-websocket-extensions")) {
     return;  // compressed frames could not be looked into
   }
@@ -348,8 +313,9 @@ void add_client_field(HeadText& out, const Field& field, const RequestHead& head
 }
 
 // What HTTP/1.1 needs and a client of HTTP/2 has said in other ways.
-void add_missing_framing(HeadText& out, const RequestHead& head, std::string_view websocket_key) {
-  if (head.body == BodyKind::kChunked && !out.contains("transfer-encoding")) {
+void add_missing_framing(HeadText& out, const RequestHead& head, BodyKind body,
+                         std::string_view websocket_key) {
+  if (body == BodyKind::kChunked && !out.contains("transfer-encoding")) {
     out.add("Transfer-Encoding", "chunked", HeadText::Kind::kHttp1Only);
   }
   if (head.websocket_upgrade && !out.contains("upgrade")) {
@@ -364,7 +330,7 @@ void add_missing_framing(HeadText& out, const RequestHead& head, std::string_vie
   // insist on it (411).
   const bool expects_content =
       head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
-  if (head.body == BodyKind::kNone && expects_content && !out.contains("content-length")) {
+  if (body == BodyKind::kNone && expects_content && !out.contains("content-length")) {
     out.add("Content-Length", "0", HeadText::Kind::kHttp1Only);
   }
 }
@@ -381,11 +347,15 @@ void append_http1_head(SecretBuffer& out, const OutboundRequest& request) {
 }
 
 Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, ResolvedPtr resolved,
-                                          const RequestHead& head) {
+                                          const RequestHead& head, const InjectOptions& options) {
   OutboundRequest request(std::move(allowed), std::move(resolved));
   const vault::RequestIdentity& identity = request.identity();
   request.body_ = head.body;
   request.content_length_ = head.content_length;
+  if (options.body_rewritten) {
+    request.body_ = options.body_length ? BodyKind::kLength : BodyKind::kChunked;
+    request.content_length_ = options.body_length.value_or(0);
+  }
   request.websocket_ = head.websocket_upgrade;
   // Without a credential nothing is injected, whatever the service says (passthrough).
   Rendering rendering(request.resolved_ == nullptr ? nullptr : request.service(),
@@ -398,8 +368,19 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
             HeadText::Kind::kHttp1Only);
   }
   const bool narrow = request.resolved_ != nullptr;
+  bool framed = !options.body_rewritten;
   for (const Field& field : head.fields) {
-    add_client_field(out, field, head, identity, rendering, narrow);
+    if (options.body_rewritten && (frames_body(field.name) || describes_body(field.name))) {
+      if (!framed && frames_body(field.name)) {
+        add_new_framing(out, options);
+        framed = true;
+      }
+      continue;
+    }
+    add_client_field(out, field, head, identity, rendering, narrow, options);
+  }
+  if (!framed) {
+    add_new_framing(out, options);
   }
   for (InjectedField& field : rendering.fields()) {
     if (!field.written) {
@@ -410,7 +391,7 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
     if (head.websocket_upgrade) {
       request.websocket_key_ = make_websocket_key();
     }
-    add_missing_framing(out, head, request.websocket_key_);
+    add_missing_framing(out, head, request.body_, request.websocket_key_);
   }
   if (rendering.fault()) {
     return *rendering.fault();

@@ -2,6 +2,8 @@
 // Injector: rebuilds the request head with the credential in its slot. The only maker of
 // OutboundRequest, and OutboundRequest is the only thing that may be sent upstream.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -50,15 +52,27 @@ class OutboundRequest {
   std::string websocket_key_;
 };
 
+// What else has been decided about the request: see RequestBodyFilter and PlaceholderGuard.
+struct InjectOptions {
+  // Placeholders in the body are replaced: fields with its digest are dropped, and it goes out with
+  // `body_length` or, when that is not known, chunked.
+  bool body_rewritten = false;
+  std::optional<std::uint64_t> body_length;
+  // Messages are looked into: no WebSocket extension is offered.
+  bool plain_websocket = false;
+};
+
 // The head in HTTP/1.1 syntax, the empty line included.
 void append_http1_head(SecretBuffer& out, const OutboundRequest& request);
 
 class Injector {
  public:
-  // `head` has passed check_request_head; `resolved` is what the resolver made of `allowed`.
+  // `head` has passed check_request_head and PlaceholderGuard::check_head, which counts what is
+  // replaced here; `resolved` is what the resolver made of `allowed`.
   [[nodiscard]] static Outcome<OutboundRequest> inject(vault::AllowedRequest allowed,
                                                        ResolvedPtr resolved,
-                                                       const RequestHead& head);
+                                                       const RequestHead& head,
+                                                       const InjectOptions& options = {});
 };
 
 }  // namespace av::proxy

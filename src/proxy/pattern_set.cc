@@ -1,238 +1,271 @@
 #include "proxy/pattern_set.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <vector>
 
-#include "core/encoding.h"
+#include "proxy/escape.h"
+#include "proxy/hex_view.h"
+#include "proxy/text_shape.h"
+#include "proxy/text_view.h"
+#include "proxy/value_forms.h"
 
 namespace av::proxy {
 namespace {
 
-// Long values are looked for in segments, which bounds how much of a stream must be held back.
-constexpr std::size_t kSegment = 512;
+constexpr std::string_view kMaskText = "[redacted-by-agent-vault]";
 
-constexpr std::string_view kMask = "[redacted-by-agent-vault]";
+// Kept beyond the longest pattern: an escape that is cut at the end, and what open_base64 and
+// open_hex want to see of a line.
+constexpr std::size_t kSlack = 16;
+static_assert(kSlack >= kMaxEscape && kSlack >= kFullLine);
 
-void mask(std::span<char> bytes) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = i < kMask.size() && bytes.size() >= kMask.size() ? kMask[i] : '*';
-  }
-}
-
-// The characters of base64(prefix || value || suffix) that depend on `value` alone, when `prefix`
-// has `skew` bytes.
-void base64_core(SecretBuffer& out, std::string_view value, std::size_t skew,
-                 encoding::Base64 alphabet) {
-  SecretBuffer shifted;
-  for (std::size_t i = 0; i < skew; ++i) {
-    shifted.push_back('\0');
-  }
-  shifted.append(value);
-  SecretBuffer encoded;
-  encoding::append_base64(encoded, shifted.view(), alphabet);
-  const std::size_t begin = (skew * 8 + 5) / 6;
-  const std::size_t end = (skew + value.size()) * 8 / 6;
-  out.append(encoded.view().substr(begin, end - begin));
-}
-
-void append_hex(SecretBuffer& out, std::string_view value, std::string_view digits) {
-  for (const char c : value) {
-    const auto u = static_cast<unsigned char>(c);
-    out.push_back(digits[u >> 4U]);
-    out.push_back(digits[u & 15U]);
-  }
-}
-
-// Encoders differ in what they leave alone besides RFC 3986's unreserved characters.
-void append_percent_keeping(SecretBuffer& out, std::string_view value, std::string_view keep) {
-  for (const char c : value) {
-    if (keep.find(c) != std::string_view::npos) {
-      out.push_back(c);
-    } else {
-      encoding::append_percent(out, std::string_view(&c, 1));
-    }
-  }
-}
-
-void append_lower_percent(SecretBuffer& out, std::string_view value, std::string_view keep) {
-  SecretBuffer upper;
-  append_percent_keeping(upper, value, keep);
-  std::size_t in_escape = 0;
-  for (const char c : upper.view()) {
-    const bool lowered = in_escape != 0 && c >= 'A' && c <= 'F';
-    out.push_back(lowered ? static_cast<char>(c + 32) : c);
-    in_escape = c == '%' ? 2 : in_escape == 0 ? 0 : in_escape - 1;
-  }
-}
-
-void append_slash_escaped(SecretBuffer& out, std::string_view value) {
-  SecretBuffer json;
-  encoding::append_json_escaped(json, value);
-  for (const char c : json.view()) {
-    if (c == '/') {
-      out.push_back('\\');
-    }
-    out.push_back(c);
-  }
-}
-
-// Encoders that are careful about HTML write these as \u00XX.
-void append_html_safe_json(SecretBuffer& out, std::string_view value, std::string_view careful,
-                           std::string_view digits) {
-  for (const char c : value) {
-    if (careful.find(c) != std::string_view::npos) {
-      const auto u = static_cast<unsigned char>(c);
-      out.append("\\u00");
-      out.push_back(digits[u >> 4U]);
-      out.push_back(digits[u & 15U]);
-    } else {
-      encoding::append_json_escaped(out, std::string_view(&c, 1));
-    }
-  }
-}
+// How far from an escape a reading goes: a pattern, or a value's hex with separators.
+constexpr std::size_t kSeparatedHex = 3;
 
 }  // namespace
 
-PatternSet::PatternSet() = default;
+class GuardScratch {
+ public:
+  std::array<TextView, PatternSet::kLayers> layers;  // each of the one before
+  std::size_t used_layers = 0;
+  std::array<TextView, 3> by_kind;  // of the data: one kind of escapes alone
+  std::size_t used_kinds = 0;
+  TextView joined;
+  HexView hex;
+  std::vector<PatternSearch::Match> matches;
+  std::vector<Mask::Found> found;
 
-void PatternSet::add_literal(std::string_view pattern) {
-  // Line by line: see decided().
-  if (const std::size_t line_feed = pattern.find('\n'); line_feed != std::string_view::npos) {
-    add_literal(pattern.substr(0, line_feed));
-    add_literal(pattern.substr(line_feed + 1));
-    return;
-  }
-  if (pattern.size() < kMinValue) {
-    return;
-  }
-  for (const Pattern& known : patterns_) {
-    if (text(known) == pattern) {
-      return;
+  // From the text that `layer` layers have been taken off of, to the data itself.
+  [[nodiscard]] std::size_t data_position(std::size_t layer, std::size_t at) const {
+    while (layer > 0) {
+      at = layers[--layer].source_at(at);
     }
+    return at;
   }
-  Pattern added;
-  added.offset = static_cast<std::uint32_t>(bytes_.size());
-  added.size = static_cast<std::uint32_t>(pattern.size());
-  bytes_.append(pattern);
-  patterns_.push_back(added);
-}
+  void add_found(std::size_t layer, std::size_t begin, std::size_t end) {
+    while (layer > 0) {
+      const TextView::Range range = layers[--layer].source_of(begin, end);
+      begin = range.begin;
+      end = range.end;
+    }
+    found.push_back({begin, end});
+  }
+};
 
 void PatternSet::add_value(std::string_view value) {
-  while (value.size() >= kMinValue) {
-    // A rest that would be too short to look for joins the segment before it.
-    const std::size_t take = value.size() < kSegment + kMinValue ? value.size() : kSegment;
-    add_segment(value.substr(0, take));
-    value.remove_prefix(take);
-  }
+  has_introducers_ = has_introducers_ || std::any_of(value.begin(), value.end(), is_introducer);
+  for_each_form(value, kMinValue, [this](std::string_view form, FormKind kind) {
+    search_.add(form);
+    if (kind == FormKind::kPlain) {
+      longest_plain_ = std::max(longest_plain_, form.size());
+    }
+  });
 }
 
-void PatternSet::add_segment(std::string_view value) {
-  add_literal(value);
-  const auto add_form = [&](auto&& encode) {
-    SecretBuffer form;
-    encode(form);
-    add_literal(form.view());
-  };
-  for (const auto alphabet : {encoding::Base64::kStandard, encoding::Base64::kUrl}) {
-    for (std::size_t skew = 0; skew < 3; ++skew) {
-      add_form([&](SecretBuffer& out) { base64_core(out, value, skew, alphabet); });
+void PatternSet::add_literal(std::string_view pattern) {
+  for (;;) {
+    // Line by line: see undecided().
+    const std::size_t line_feed = pattern.find('\n');
+    const std::string_view line = pattern.substr(0, line_feed);
+    if (line.size() >= kMinValue) {
+      search_.add(line);
+      longest_plain_ = std::max(longest_plain_, line.size());
     }
-  }
-  add_form([&](SecretBuffer& out) { append_hex(out, value, "0123456789abcdef"); });
-  add_form([&](SecretBuffer& out) { append_hex(out, value, "0123456789ABCDEF"); });
-  // RFC 3986; Python's quote; encodeURIComponent; Go's PathEscape; encodeURI.
-  for (const std::string_view keep : {"", "/", "!*'()", "$&+=:@", "!*'();/?:@&=+$,#"}) {
-    add_form([&](SecretBuffer& out) { append_percent_keeping(out, value, keep); });
-    add_form([&](SecretBuffer& out) { append_lower_percent(out, value, keep); });
-  }
-  add_form([&](SecretBuffer& out) { encoding::append_json_escaped(out, value); });
-  add_form([&](SecretBuffer& out) { append_slash_escaped(out, value); });
-  // Go; Rails and Django; PHP with all its flags.
-  for (const std::string_view careful : {"<>&", "<>&'=+", "\"", "<>&'\""}) {
-    for (const std::string_view digits : {"0123456789abcdef", "0123456789ABCDEF"}) {
-      add_form([&](SecretBuffer& out) { append_html_safe_json(out, value, careful, digits); });
+    if (line_feed == std::string_view::npos) {
+      return;
     }
+    pattern.remove_prefix(line_feed + 1);
   }
 }
 
 void PatternSet::compile() {
-  if (patterns_.empty()) {
-    return;
+  search_.build();
+}
+
+// From where on one reading of the data is undecided. No pattern contains a line feed, so what is
+// before the last one is decided, unless it is base64 or hex that may go on in the next line. So is
+// what is more than the longest pattern away from the end.
+std::size_t PatternSet::undecided(std::string_view text) const {
+  if (text.empty()) {
+    return 0;
   }
-  shortest_ = patterns_.front().size;
-  longest_ = 0;
-  for (const Pattern& p : patterns_) {
-    shortest_ = std::min<std::size_t>(shortest_, p.size);
-    longest_ = std::max<std::size_t>(longest_, p.size);
+  const std::size_t held = search_.longest() - 1 + kSlack;
+  const std::size_t by_length = text.size() > held ? text.size() - held : 0;
+  const void* const line_feed = memrchr(text.data() + by_length, '\n', text.size() - by_length);
+  const std::size_t decided =
+      line_feed == nullptr
+          ? by_length
+          : static_cast<std::size_t>(static_cast<const char*>(line_feed) - text.data()) + 1;
+  return std::min(
+      {decided, open_base64(text, held + kSlack), open_hex(text, 2 * (longest_plain_ + kSlack))});
+}
+
+std::size_t PatternSet::settle(std::string_view data, const GuardScratch& scratch) const {
+  const std::size_t layers = scratch.used_layers;
+  std::size_t settled = undecided(data);
+  for (std::size_t i = 0; i < layers && scratch.layers[i].reaches_end(); ++i) {
+    settled = std::min(settled, scratch.data_position(i + 1, undecided(scratch.layers[i].text())));
   }
-  // Shifts are bytes; a longer window would gain nothing.
-  shortest_ = std::min<std::size_t>(shortest_, 128);
-  shift_.assign(kTableSize, static_cast<std::uint8_t>(shortest_ - 1));
-  bucket_.assign(kTableSize, 0);
-  for (std::size_t i = 0; i < patterns_.size(); ++i) {
-    Pattern& p = patterns_[i];
-    const std::string_view t = text(p);
-    for (std::size_t j = 0; j + 2 <= shortest_; ++j) {
-      std::uint8_t& entry = shift_[block_hash(t.data() + j)];
-      entry = std::min(entry, static_cast<std::uint8_t>(shortest_ - 2 - j));
+  for (std::size_t i = 0; i < scratch.used_kinds; ++i) {
+    const TextView& view = scratch.by_kind[i];
+    if (view.reaches_end()) {
+      settled = std::min(settled, view.source_at(undecided(view.text())));
     }
-    const auto link = static_cast<std::uint32_t>(i + 1);
-    std::uint32_t& bucket = bucket_[block_hash(t.data() + shortest_ - 2)];
-    p.next_in_bucket = bucket;
-    bucket = link;
+  }
+  if (data.size() - settled > kMaxHeld) {
+    settled = data.size() - kMaxHeld;
+  }
+  // What is presented again must read as it did: not from inside an escape of any reading.
+  for (bool moved = true; moved;) {
+    moved = false;
+    std::size_t at = settled;
+    for (std::size_t i = 0; i < layers && at != TextView::kNone && !moved; ++i) {
+      const std::size_t start = scratch.layers[i].aligned(at);
+      moved = start != at;
+      if (moved) {
+        settled = scratch.data_position(i, start);
+      } else {
+        at = scratch.layers[i].position_of(at);
+      }
+    }
+    for (std::size_t i = 0; i < scratch.used_kinds; ++i) {
+      const std::size_t start = scratch.by_kind[i].aligned(settled);
+      moved = moved || start != settled;
+      settled = start;
+    }
+  }
+  return settled;
+}
+
+void PatternSet::search_reading(std::size_t layer, std::string_view text,
+                                GuardScratch& scratch) const {
+  std::vector<PatternSearch::Match>& matches = scratch.matches;
+  search_.find(text, matches);
+  for (const PatternSearch::Match& m : matches) {
+    scratch.add_found(layer, m.begin, m.begin + m.size);
+  }
+  matches.clear();
+  if (scratch.joined.join_lines(text, search_.shortest(), search_.longest())) {
+    search_.find(scratch.joined.text(), matches);
+    for (const PatternSearch::Match& m : matches) {
+      const TextView::Range range = scratch.joined.source_of(m.begin, m.begin + m.size);
+      scratch.add_found(layer, range.begin, range.end);
+    }
+    matches.clear();
+  }
+  if (scratch.hex.decode(text, 2 * search_.shortest())) {
+    for (std::size_t way = 0; way < 2; ++way) {
+      search_.find(scratch.hex.text(way), matches);
+      for (const PatternSearch::Match& m : matches) {
+        const TextView::Range range = scratch.hex.source_of(text, way, m.begin, m.begin + m.size);
+        scratch.add_found(layer, range.begin, range.end);
+      }
+      matches.clear();
+    }
   }
 }
 
-std::size_t PatternSet::longest_match_at(std::string_view data, std::size_t bucket) const {
-  std::size_t best = 0;
-  for (std::uint32_t link = bucket_[bucket]; link != 0;) {
-    const Pattern& p = patterns_[link - 1];
-    if (p.size > best && data.starts_with(text(p))) {
-      best = p.size;
+void PatternSet::search_by_kind(std::string_view data, std::size_t margin, bool last,
+                                GuardScratch& scratch) const {
+  for (const char introducer : {'%', '\\', '&'}) {
+    TextView& view = scratch.by_kind[scratch.used_kinds];
+    if (!view.unescape(data, margin, last, introducer)) {
+      continue;
     }
-    link = p.next_in_bucket;
+    ++scratch.used_kinds;
+    search_.find(view.text(), scratch.matches);
+    for (const PatternSearch::Match& m : scratch.matches) {
+      const TextView::Range range = view.source_of(m.begin, m.begin + m.size);
+      scratch.found.push_back({range.begin, range.end});
+    }
+    scratch.matches.clear();
   }
-  return best;
 }
 
-// How far the data is decided. It must not depend on the values: if text that begins like a value
-// were held back and other text were not, whoever sees when bytes come could guess a value
-// character by character. So it is the last line feed, which no pattern contains, or else all but
-// the longest pattern's length.
-std::size_t PatternSet::decided(std::string_view data) const {
-  const std::size_t line_feed = data.rfind('\n');
-  const std::size_t by_line = line_feed == std::string_view::npos ? 0 : line_feed + 1;
-  const std::size_t by_length = data.size() >= longest_ ? data.size() - longest_ + 1 : 0;
-  return std::max(by_line, by_length);
+std::size_t PatternSet::find(std::string_view data, bool last, GuardScratch& scratch) const {
+  scratch.found.clear();
+  scratch.used_layers = 0;
+  scratch.used_kinds = 0;
+  const std::size_t margin =
+      std::max(search_.longest(), kSeparatedHex * longest_plain_) + 2 * kSlack;
+  std::string_view text = data;
+  bool at_end = last;
+  search_reading(0, text, scratch);
+  while (scratch.used_layers < kLayers) {
+    TextView& view = scratch.layers[scratch.used_layers];
+    if (!view.unescape(text, margin, at_end)) {
+      break;
+    }
+    at_end = at_end || !view.reaches_end();
+    text = view.text();
+    search_reading(++scratch.used_layers, text, scratch);
+  }
+  if (has_introducers_ && scratch.used_layers != 0) {
+    search_by_kind(data, margin, last, scratch);
+  }
+  const std::size_t settled = last ? data.size() : settle(data, scratch);
+  std::erase_if(scratch.found, [&](const Mask::Found& f) { return f.begin >= settled; });
+  return settled;
 }
 
 PatternSet::Scrubbed PatternSet::scrub(std::span<char> data, bool last) const {
   Scrubbed result;
   result.settled = data.size();
-  if (patterns_.empty()) {
+  if (empty() || (last && data.size() < search_.shortest())) {
     return result;
   }
-  const std::string_view view(data.data(), data.size());
-  result.settled = last ? data.size() : decided(view);
-  std::size_t start = 0;
-  while (start < result.settled && start + shortest_ <= data.size()) {
-    const std::size_t hash = block_hash(data.data() + start + shortest_ - 2);
-    const std::uint8_t shift = shift_[hash];
-    if (shift != 0) {
-      start += shift;
-      continue;
-    }
-    const std::size_t size = longest_match_at(view.substr(start), hash);
-    if (size == 0) {
-      ++start;
-      continue;
-    }
-    mask(data.subspan(start, size));
-    ++result.hits;
-    start += size;
-  }
+  GuardScratch scratch;
+  Mask mask;
+  result.settled = find(std::string_view(data.data(), data.size()), last, scratch);
+  mask.paint(data, data.size(), scratch.found);
+  result.hits = mask.hits();
   return result;
 }
+
+void Mask::fill(std::span<char> bytes) {
+  for (char& c : bytes) {
+    // Line breaks inside stay: what is decided at them is decided.
+    if (c != '\n' && c != '\r') {
+      c = words_ && painted_ < kMaskText.size() ? kMaskText[painted_] : '*';
+      ++painted_;
+    }
+  }
+}
+
+void Mask::paint(std::span<char> data, std::size_t settled, std::span<Found> found) {
+  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
+  });
+  std::size_t begin = 0;
+  std::size_t end = open_;
+  const auto fill_current = [&] {
+    const std::size_t stop = std::min(end, settled);
+    if (begin < stop) {
+      fill(data.subspan(begin, stop - begin));
+    }
+  };
+  for (const Found& f : found) {
+    if (f.begin < end) {
+      end = std::max(end, f.end);  // overlaps: one mask
+      continue;
+    }
+    fill_current();
+    begin = f.begin;
+    end = f.end;
+    painted_ = 0;
+    words_ = end - begin >= kMaskText.size();
+    ++hits_;
+  }
+  fill_current();
+  open_ = end > settled ? end - settled : 0;
+}
+
+Scrubber::Scrubber(const PatternSet& patterns)
+    : patterns_(patterns), scratch_(std::make_unique<GuardScratch>()) {}
+Scrubber::~Scrubber() = default;
+Scrubber::Scrubber(Scrubber&&) noexcept = default;
 
 std::string_view Scrubber::feed(std::span<char> data, bool last) {
   std::span<char> piece = data;
@@ -243,11 +276,15 @@ std::string_view Scrubber::feed(std::span<char> data, bool last) {
     carry_.clear();
     piece = std::span(joined_.data(), joined_.size());
   }
-  const PatternSet::Scrubbed scrubbed = patterns_.scrub(piece, last);
-  hits_ += scrubbed.hits;
+  if (patterns_.empty()) {
+    return {piece.data(), piece.size()};
+  }
   const std::string_view all(piece.data(), piece.size());
-  carry_.append(all.substr(scrubbed.settled));
-  return all.substr(0, scrubbed.settled);
+  const std::size_t settled = patterns_.find(all, last, *scratch_);
+  // Kept as it came: it is searched again.
+  carry_.append(all.substr(settled));
+  mask_.paint(piece, settled, scratch_->found);
+  return all.substr(0, settled);
 }
 
 }  // namespace av::proxy

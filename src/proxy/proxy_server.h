@@ -18,6 +18,7 @@
 #include "proxy/net_guard.h"
 #include "vault/audit.h"
 #include "vault/key_ring.h"
+#include "vault/placeholder_index.h"
 #include "vault/policy.h"
 
 namespace av::proxy {
@@ -37,6 +38,8 @@ struct ProxyOptions {
 struct SessionGrant {
   crypto::Digest token_hash{};
   vault::Principal principal;
+  // What the child was given instead of values; null: nothing.
+  std::shared_ptr<const vault::PlaceholderIndex> placeholders;
 };
 
 class ProxyServer {

@@ -1,6 +1,7 @@
 #include "proxy/response_plan.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "proxy/prefixed_messages.h"
@@ -37,20 +38,15 @@ std::string scrubbed_reason(std::string_view reason, const PatternSet* patterns)
   return out;
 }
 
-enum class Coding : std::uint8_t { kIdentity, kInflatable, kOpaque };
-
-Coding content_coding(const ResponseHead& response) {
-  Coding coding = Coding::kIdentity;
+// The body's codings, over all fields (RFC 9110 section 5.3); none: not all can be taken off.
+std::optional<CodingList> content_coding(const ResponseHead& response) {
+  std::optional<CodingList> codings = CodingList();
   for (const Field& field : response.fields) {
-    if (!iequals(field.name, "content-encoding") || field.value.empty() ||
-        iequals(field.value, "identity")) {
-      continue;
+    if (codings && iequals(field.name, "content-encoding")) {
+      codings = parse_content_encoding(field.value, *codings);
     }
-    const bool known = iequals(field.value, "gzip") || iequals(field.value, "x-gzip") ||
-                       iequals(field.value, "deflate");
-    coding = known && coding == Coding::kIdentity ? Coding::kInflatable : Coding::kOpaque;
   }
-  return coding;
+  return codings;
 }
 
 // The messages inside the body are compressed one by one (gRPC, Connect).
@@ -78,11 +74,10 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
   const bool has_body = response.body != BodyKind::kNone;
   const bool insist = service == nullptr || !service->allow_uninspected;
   if (searches(patterns) && has_body) {
-    const Coding coding = content_coding(response);
-    plan.decode = coding == Coding::kInflatable;
+    const std::optional<CodingList> codings = content_coding(response);
+    plan.decode = codings.value_or(CodingList());
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused = insist && (coding == Coding::kOpaque || response.status == 206 ||
-                              has_coded_messages(response));
+    plan.refused = insist && (!codings || response.status == 206 || has_coded_messages(response));
     const Field* const type = response.find("content-type");
     plan.messages = type != nullptr && has_prefixed_messages(type->value);
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/content_decoder.h"
 #include "proxy/head.h"
 #include "proxy/head_text.h"
 #include "proxy/pattern_set.h"
@@ -23,7 +24,7 @@ struct ResponsePlan {
   BodyKind body = BodyKind::kNone;
   bool refused = false;   // the body cannot be searched: nothing of this response may pass
   bool messages = false;  // the body is made of PrefixedMessages
-  bool decode = false;    // the content coding comes off
+  CodingList decode;      // content codings that come off
 };
 
 // `patterns` null or empty: nothing was injected, nothing is changed but framing. `service` null:

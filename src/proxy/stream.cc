@@ -306,6 +306,8 @@ Awaitable<Io> Stream::connect(const tcp::endpoint& endpoint, Millis timeout) {
 Awaitable<Io> Stream::handshake(Millis timeout) {
   SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS);
+  // A record's header and body in one system call instead of two.
+  SSL_set_read_ahead(ssl_.get(), 1);
   if (SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1) {
     tls_error_ = ossl::drain_errors();
     co_return Io::kTls;
@@ -350,7 +352,7 @@ Awaitable<Io> Stream::connect_tls(ossl::Ssl ssl, Millis timeout) {
 
 bool Stream::idle_and_healthy() {
   // Bytes that OpenSSL has decrypted already are not in the socket any more.
-  if (closed_ || (ssl_ != nullptr && SSL_pending(ssl_.get()) > 0)) {
+  if (closed_ || (ssl_ != nullptr && SSL_has_pending(ssl_.get()) != 0)) {
     return false;
   }
   char byte = 0;

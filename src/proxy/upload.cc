@@ -11,17 +11,22 @@ constexpr Millis kBodyStall{30 * 60'000};
 
 }  // namespace
 
-void Upload::start(UpstreamExchange& upstream) {
+void Upload::start(UpstreamExchange& upstream, RequestBodyFilter& filter, const HeadText& head) {
   upstream_ = &upstream;
+  head_ = &head;
   running_ = true;
   complete_ = false;
-  asio::co_spawn(executor_, copy(upstream), asio::detached);
+  asio::co_spawn(executor_, copy(upstream, filter), asio::detached);
 }
 
 // Ends quietly when either side is gone: whoever waits for the response reports it.
-Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
+Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filter) {
   BodySource& body = client_.body();
-  for (bool end = false; !end;) {
+  if (taken_) {
+    const std::span<const Field> none;
+    complete_ = co_await send(upstream, filter, *taken_, /*end=*/true, none);
+  }
+  for (bool end = taken_.has_value(); !end;) {
     const BodySource::Piece piece = co_await body.next(kBodyStall);
     std::vector<Field> fields;
     end = piece.state == BodySource::State::kEnd;
@@ -36,13 +41,9 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
       break;
     }
     bytes_ += piece.data.size();
-    HeadText trailers;
-    for (const Field& field : fields) {
-      trailers.add(field.name, field.value);
-    }
     const std::string_view bytes(piece.data.data(), piece.data.size());
-    const Io io = co_await upstream.send_body(bytes, end, trailers);
-    if (io != Io::kOk) {
+    const bool sent = co_await send(upstream, filter, bytes, end, fields);
+    if (!sent) {
       break;
     }
     complete_ = end;
@@ -54,6 +55,49 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream) {
   }
   running_ = false;
   done_.notify();
+}
+
+bool Upload::in_head(std::string_view name) const {
+  for (std::size_t i = 0; i < head_->size(); ++i) {
+    const std::string_view there = head_->entry(i).name;
+    if (same_variable(name, there) || same_variable(there, name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// False: the upstream does not take it, or the filter does not let it pass.
+Awaitable<bool> Upload::send(UpstreamExchange& upstream, RequestBodyFilter& filter,
+                             std::string_view bytes, bool end, std::span<const Field> fields) {
+  HeadText trailers;
+  for (const Field& field : fields) {
+    if (!in_head(field.name)) {
+      trailers.add(field.name, field.value);
+    }
+  }
+  if (!filter.active()) {
+    const Io io = co_await upstream.send_body(bytes, end, trailers);
+    co_return io == Io::kOk;
+  }
+  static const HeadText kNone;
+  filter.supply(bytes, end);
+  for (std::string_view piece = filter.next(); !piece.empty(); piece = filter.next()) {
+    const Io io = co_await upstream.send_body(piece, /*end=*/false, kNone);
+    if (io != Io::kOk) {
+      co_return false;
+    }
+  }
+  filter.check(fields);
+  if (filter.status() != RequestBodyFilter::Status::kOk) {
+    upstream.abort();
+    co_return false;
+  }
+  if (end) {
+    const Io io = co_await upstream.send_body({}, /*end=*/true, trailers);
+    co_return io == Io::kOk;
+  }
+  co_return true;
 }
 
 Awaitable<void> Upload::stop(Millis patience) {

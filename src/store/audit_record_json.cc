@@ -57,9 +57,9 @@ class LineWriter {
   }
   void quoted(std::string_view value) {
     out_.push_back('"');
-    const bool plain =
-        value.find_first_of("\"\\") == std::string_view::npos &&
-        std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+    const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+      return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    });
     if (plain) {
       out_.append(value);
     } else {

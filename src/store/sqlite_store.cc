@@ -99,7 +99,7 @@ Expected<vault::SnapshotPtr> SqliteStore::load_snapshot(std::string_view vault) 
     snapshot->vault_uid = row.uid;
     snapshot->unmatched = row.unmatched;
     AV_TRY(auto services, load_services(row.id));
-    snapshot->matcher = vault::Matcher(std::move(services));
+    snapshot->set_services(std::move(services));
     auto statement = database_.prepare(
         "SELECT c.key, v.version, v.sealed FROM credential c"
         " JOIN credential_version v ON v.credential_id = c.id AND v.version = c.current_version"

@@ -48,6 +48,11 @@ std::optional<UnmatchedPolicy> unmatched_from_string(std::string_view text) {
   return std::nullopt;
 }
 
+void PolicySnapshot::set_services(std::vector<Service> services) {
+  placeholders = PlaceholderIndex::declared_by(services);
+  matcher = Matcher(std::move(services));
+}
+
 std::optional<Deny> Policy::decide_connect(const PolicySnapshot& snapshot,
                                            const Authority& authority,
                                            std::optional<UnmatchedPolicy> unmatched) {

@@ -14,6 +14,7 @@
 #include "core/crypto.h"
 #include "vault/canonical.h"
 #include "vault/matcher.h"
+#include "vault/placeholder_index.h"
 #include "vault/service.h"
 
 namespace av::vault {
@@ -36,8 +37,12 @@ struct PolicySnapshot {
   std::string vault_uid;
   UnmatchedPolicy unmatched = UnmatchedPolicy::kPassthrough;
   Matcher matcher;
+  PlaceholderIndex placeholders;  // declared by the services
   std::map<std::string, SealedCredential, std::less<>> credentials;
   std::uint64_t generation = 0;  // differs between any two snapshots of one process
+
+  // Compiles what depends on the services.
+  void set_services(std::vector<Service> services);
 };
 using SnapshotPtr = std::shared_ptr<const PolicySnapshot>;
 

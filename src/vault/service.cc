@@ -233,6 +233,31 @@ Status check_tls(const UpstreamTls& tls) {
   return {};
 }
 
+// Every key that auth, substitutions and TLS name; empty ones and repetitions too.
+template <typename Visit>
+void for_each_key(const Service& service, const Visit& visit) {
+  std::visit(Overloaded{[&](const BearerAuth& a) { visit(a.token_key); },
+                        [&](const BasicAuth& a) {
+                          visit(a.username_key);
+                          visit(a.password_key);
+                        },
+                        [&](const ApiKeyAuth& a) { visit(a.key); },
+                        [&](const CustomAuth& a) {
+                          for (const CustomAuth::Header& header : a.headers) {
+                            for (const TemplatePiece& piece : header.pieces) {
+                              visit(piece.credential_key);
+                            }
+                          }
+                        },
+                        [](const PassthroughAuth&) {}},
+             service.auth);
+  for (const Substitution& substitution : service.substitutions) {
+    visit(substitution.credential_key);
+  }
+  visit(service.tls.certificate_key);
+  visit(service.tls.private_key_key);
+}
+
 }  // namespace
 
 std::string_view auth_type_name(const AuthScheme& auth) {
@@ -263,32 +288,18 @@ std::string_view to_string(Surface surface) {
 
 std::vector<std::string> Service::credential_keys() const {
   std::vector<std::string> keys;
-  const auto add = [&keys](const std::string& key) {
+  for_each_key(*this, [&keys](const std::string& key) {
     if (!key.empty() && std::find(keys.begin(), keys.end(), key) == keys.end()) {
       keys.push_back(key);
     }
-  };
-  std::visit(Overloaded{[&](const BearerAuth& a) { add(a.token_key); },
-                        [&](const BasicAuth& a) {
-                          add(a.username_key);
-                          add(a.password_key);
-                        },
-                        [&](const ApiKeyAuth& a) { add(a.key); },
-                        [&](const CustomAuth& a) {
-                          for (const CustomAuth::Header& header : a.headers) {
-                            for (const TemplatePiece& piece : header.pieces) {
-                              add(piece.credential_key);
-                            }
-                          }
-                        },
-                        [](const PassthroughAuth&) {}},
-             auth);
-  for (const Substitution& substitution : substitutions) {
-    add(substitution.credential_key);
-  }
-  add(tls.certificate_key);
-  add(tls.private_key_key);
+  });
   return keys;
+}
+
+bool Service::uses(std::string_view key) const {
+  bool found = false;
+  for_each_key(*this, [&](const std::string& known) { found = found || known == key; });
+  return found && !key.empty();
 }
 
 Expected<CustomAuth::Header> parse_header_template(std::string name, std::string source) {

@@ -106,6 +106,8 @@ struct Service {
 
   // Every key that auth and substitutions name, once each, in order of appearance.
   [[nodiscard]] std::vector<std::string> credential_keys() const;
+  // Whether `key` is among them; allocates nothing.
+  [[nodiscard]] bool uses(std::string_view key) const;
   // The joined form that people write: host[:port][/path].
   [[nodiscard]] std::string matcher_text() const;
 };

@@ -61,7 +61,7 @@ struct World {
       all.placeholder = kPlaceholder;
       all.surfaces = 7;  // path, query, header
       service.substitutions.push_back(all);
-      snapshot->matcher = vault::Matcher({service});
+      snapshot->set_services({service});
       snapshots[i] = std::move(snapshot);
     }
   }

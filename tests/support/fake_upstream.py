@@ -14,6 +14,7 @@ import argparse
 import base64
 import gzip
 import hashlib
+import html
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ import tempfile
 import threading
 import time
 import urllib.parse
+import zlib
 
 HEAD_LIMIT = 1 << 20
 BODY_LIMIT = 64 << 20
@@ -485,6 +487,42 @@ def bad_responses(request):
     }
 
 
+def stored_brotli(data):
+    """RFC 7932 with uncompressed meta-blocks: a window of 16 bits, MNIBBLES 4, ISUNCOMPRESSED."""
+    out, bits, count = bytearray(), 0, 0
+
+    def put(value, size):
+        nonlocal bits, count
+        bits |= value << count
+        count += size
+        while count >= 8:
+            out.append(bits & 255)
+            bits >>= 8
+            count -= 8
+
+    put(0, 1)  # WBITS 16
+    for at in range(0, len(data), 60000):
+        part = data[at:at + 60000]
+        put(0, 1)  # ISLAST
+        put(0, 2)
+        put(len(part) - 1, 16)
+        put(1, 1)
+        put(0, -count % 8)
+        out += part
+    put(3, 2)  # the last one, and empty
+    put(0, -count % 8)
+    return bytes(out)
+
+
+def stored_zstd(data):
+    """RFC 8878: one frame of raw blocks, single segment."""
+    out = b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data))
+    parts = [data[at:at + 60000] for at in range(0, len(data), 60000)] or [b""]
+    for i, part in enumerate(parts):
+        out += struct.pack("<I", len(part) << 3 | (i == len(parts) - 1))[:3] + part
+    return out
+
+
 class Echo:
     """echo.test and every other name: behaviour by path."""
 
@@ -510,6 +548,44 @@ class Echo:
     def do_echo_gzip(self, request, response):
         body = gzip.compress(json.dumps(self.reflected(request)).encode())
         response.full(200, body, "application/json", [("Content-Encoding", "gzip")])
+
+    def do_reflect(self, request, response):
+        """The credential in the form &form=, and in the content coding &coding=."""
+        value = request.get(request.query.get("name", "authorization"))
+        value = value.removeprefix("Bearer ")
+        raw = value.encode("latin-1")
+        wide = base64.b64encode(b"p" * 50 + raw + b"s" * 70).decode()
+        some = lambda escape: "".join(escape(c) if i % 3 else c for i, c in enumerate(value))
+        forms = {
+            "raw": value,
+            "html": html.escape(value), "html-decimal": some(lambda c: f"&#{ord(c)};"),
+            "html-hex": some(lambda c: f"&#x{ord(c):04X};"),
+            "percent-partly": some(lambda c: f"%{ord(c):02x}"),
+            "json-partly": json.dumps(value).replace("/", "\\/")[1:-1],
+            "json-unicode": some(lambda c: f"\\u{ord(c):04x}"),
+            "json-in-json": json.dumps(json.dumps({"k": some(lambda c: f"\\u{ord(c):04X}")})),
+            "x-partly": some(lambda c: f"\\x{ord(c):02x}"),
+            "mime": base64.encodebytes(b"p" * 50 + raw + b"s" * 70).decode(),
+            "pem": "\n".join(wide[i:i + 64] for i in range(0, len(wide), 64)),
+            "mime-in-json": json.dumps(base64.encodebytes(b"p" * 50 + raw + b"s" * 70).decode()),
+            "base64-percent": urllib.parse.quote(base64.b64encode(b"u:" + raw).decode(), safe=""),
+            "hex-colon": raw.hex(":"), "hex-space": raw.hex(" ").upper(), "hex-dash": raw.hex("-"),
+            "hex-lines": raw.hex(":", 1)[:45] + "\n    " + raw.hex(":", 1)[45:],
+            "hex-mixed": "".join(c.upper() if i % 3 else c for i, c in enumerate(raw.hex())),
+            "utf-16": value.encode("utf-16-le").decode("latin-1"),
+        }
+        body = ("<" + forms[request.query["form"]] + ">\n").encode("latin-1")
+        coding = request.query.get("coding", "identity")
+        coded = {
+            "identity": lambda: body, "gzip": lambda: gzip.compress(body),
+            "deflate": lambda: zlib.compress(body), "raw-deflate": lambda: zlib.compress(body)[2:-4],
+            # Stored: the formats without their compressors.
+            "br": lambda: stored_brotli(body), "zstd": lambda: stored_zstd(body),
+            "gzip, br": lambda: stored_brotli(gzip.compress(body)),
+        }[coding]()
+        fields = [] if coding == "identity" else [
+            ("Content-Encoding", coding.removeprefix("raw-"))]
+        response.full(200, coded, "text/plain", fields + [("X-Form", request.query["form"])])
 
     def do_echo_header(self, request, response):
         value = request.get(request.query.get("name", "authorization"))
@@ -702,12 +778,14 @@ class Recorder:
 
     def request(self, request):
         conn = request.conn
+        # A body only where it was asked for: ?record.
+        body = {"body": request.body.decode("latin-1")} if request.body and "record" in request.query else {}
         self.write({"event": "request", "time": time.time(), "conn": conn.ident, "count": conn.count,
                     "tls": conn.tls, "sni": conn.sni, "host": request.host,
                     "method": request.method, "target": request.target, "version": request.version,
                     "headers": [list(field) for field in request.headers],
                     "chunked": request.chunked, "body_length": request.body_length,
-                    "body_sha256": request.body_sha256, "trailers": request.trailers})
+                    "body_sha256": request.body_sha256, "trailers": request.trailers, **body})
 
 
 RECORDER = Recorder(None)

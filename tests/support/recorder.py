@@ -35,6 +35,8 @@ SCRIPTED = re.compile(r"/r/(\d+)\Z")
 FORBIDDEN = {"proxy-authorization", "proxy-connection", "keep-alive", "trailer", "http2-settings",
              "x-http-method-override", "x-method-override", "x-http-method", "x-original-url",
              "x-rewrite-url"}
+NOT_BEHIND = {"content-length", "transfer-encoding", "host", "authorization", "connection", "te",
+              "upgrade", "cookie", "x-api-key"}
 
 
 class Closed(Exception):
@@ -127,6 +129,9 @@ class Request:
         for value in self.values("content-length"):
             if not re.fullmatch("0|[1-9][0-9]*", value):
                 self.note(f"Content-Length {value!r}")
+        if self.value("upgrade").lower() == "websocket" and not re.fullmatch(
+                "[A-Za-z0-9+/]{22}==", self.value("sec-websocket-key")):
+            self.note("a WebSocket handshake without a key")
         for name, value in self.fields:
             plain = name.lower().replace("_", "-")
             if plain in FORBIDDEN or plain != name.lower() and plain in (
@@ -152,7 +157,12 @@ class Request:
                 if self.conn.exactly(2) != b"\r\n":
                     self.note("chunk end")
             while line := self.head_line():
-                self.note(f"trailer {line[:100]!r}")
+                name, colon, value = line.partition(b":")
+                name = name.decode("latin-1").lower().replace("_", "-")
+                if not colon or not TOKEN.match(name.encode("latin-1")) or \
+                        name in FORBIDDEN | NOT_BEHIND or name in \
+                        {n.lower().replace("_", "-") for n, _ in self.fields}:
+                    self.note(f"trailer {line[:100]!r}")
         else:
             try:
                 self.body = self.conn.exactly(int(self.value("content-length") or 0))

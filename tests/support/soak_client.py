@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 
+import h2_client
 import proxy_client
 import ws_client
 
@@ -228,6 +229,53 @@ class Agent:
         self.stats["ws ended" if echoed else "ws cut"] += 1
         self.hang_up()
 
+    def http2(self):
+        """Streams side by side, good and bad ones; each answer is its own stream's or looks broken."""
+        self.hang_up("fin")
+        c = h2_client.H2(SERVICE)
+        c.patience = PATIENCE
+        if self.random.random() < 0.1:
+            c.close()
+            self.stats["left h2 preface"] += 1
+            return
+        try:
+            streams = {}
+            for i in range(self.random.randrange(1, 9)):
+                kind = self.random.choice(GOOD + ("upload",) if self.random.random() < 0.7 else BAD)
+                kind = "cutbody" if kind in ("stall", "stallbody") else kind
+                mark, stream = self.mark(), 2 * i + 1
+                streams[stream] = (kind, mark)
+                if kind == "upload":
+                    c.request(stream, f"/{kind}/{mark}", "POST", body=b"u" * self.random.choice((0, 9, 9000)))
+                else:
+                    c.request(stream, f"/{kind}/{mark}")
+                if self.random.random() < 0.1:
+                    c.frame(h2_client.RST_STREAM, 0, stream, b"\0\0\0\x08")
+                    self.stats["left h2 stream"] += 1
+                    del streams[stream]
+            if self.random.random() < 0.15:
+                self.stats["left h2 streams"] += 1
+                return
+            for stream, (kind, mark) in streams.items():
+                self.check_stream(kind, mark, c.response(stream))
+        except h2_client.Gone as gone:
+            raise Problem(f"h2: {gone}") from None
+        finally:
+            c.close()
+
+    def check_stream(self, kind, mark, reply):
+        if b"canary-" in reply.body:
+            raise Problem("a credential came back")
+        if not reply.ended and reply.reset is None:
+            raise Problem(f"h2 {kind} {mark}: neither an answer nor an end")
+        whole = reply.ended and reply.reset is None
+        if kind in GOOD or kind == "upload":
+            if reply.status != 200 or not whole or mark.encode() + b" " not in reply.body:
+                raise Problem(f"h2 {kind} {mark}: {reply.status} {reply.reset} {reply.body[-200:]!r}")
+        elif whole and not (reply.status in (502, 504) and reply.get("x-agent-vault-proxy-error")):
+            raise Problem(f"h2 {kind} {mark}: looks well: {reply.status} {reply.fields}")
+        self.stats[f"h2 {kind} {reply.status if whole else 'reset'}"] += 1
+
     def leave_somewhere(self):
         stage = self.random.choice(("connected", "half a CONNECT", "CONNECT sent", "tunnel",
                                     "half a handshake", "TLS", "half a head", "head sent",
@@ -266,7 +314,9 @@ class Agent:
             self.bad_host()
         elif dice < 0.70:
             self.post(self.random.choice(("early", "stop")))
-        elif dice < 0.85:
+        elif dice < 0.76:
+            self.http2()
+        elif dice < 0.86:
             # A stall lasts as long as the time limit does; a few are enough.
             kind = self.random.choice(BAD)
             if kind in ("stall", "stallbody") and self.random.random() < 0.8:
@@ -319,6 +369,7 @@ def main():
             agent.get(kind)
         agent.websocket()
         agent.hang_up("fin")
+        agent.http2()
     put(os.path.join(options.directory, "warm"), str(proxy_client.proxy().port))
     wait_for(os.path.join(options.directory, "go"))
 

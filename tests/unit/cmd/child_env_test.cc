@@ -18,7 +18,7 @@ vault::PolicySnapshot snapshot_with(const vault::KeyRing& ring, bool enabled = t
   service.placeholder_shape = "sk-av-{40}";
   vault::PolicySnapshot snapshot;
   snapshot.vault_uid = "uid";
-  snapshot.matcher = vault::Matcher({service});
+  snapshot.set_services({service});
   auto sealed = ring.seal({"uid", "credential", "OPENAI_API_KEY", 3}, kValue);
   REQUIRE(sealed);
   snapshot.credentials["OPENAI_API_KEY"] = {"OPENAI_API_KEY", 3, std::move(*sealed)};

@@ -36,7 +36,7 @@ struct Written {
   bool done = false;
   Io io = Io::kOk;
 };
-Awaitable<void> write(H2Stream& stream, const std::string& bytes, bool end, Written& result) {
+Awaitable<void> write(H2Stream& stream, std::string bytes, bool end, Written& result) {
   result.io = co_await stream.write(bytes, end, kNoFields, kPatience);
   result.done = true;
 }
@@ -325,6 +325,7 @@ TEST_CASE("h2: a client leaves a connection whose window slow readers hold", "[p
   Read got;
   pair.spawn(read_all(*slow[0].first, got));
   REQUIRE(pair.loop.until([&] { return got.done; }));
+  slow[0].first->finish();
   CHECK(pair.client.http2.can_open());
 }
 

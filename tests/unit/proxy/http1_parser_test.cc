@@ -257,7 +257,8 @@ TEST_CASE("trailers: framing, routing and authentication fields do not pass", "[
   std::vector<av::proxy::Field> fields;
   REQUIRE(av::proxy::parse_trailers(
       "grpc-status: 0\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\nProxy-X: 1\r\n"
-      "Set-Cookie: a=b\r\nX-Sum: 9\r\n",
+      "Set-Cookie: a=b\r\nX-Sum: 9\r\nContent_Length: 4\r\nX-HTTP-Method-Override: DELETE\r\n"
+      "PROXY_AUTHORIZATION: a\r\n",
       fields));
   REQUIRE(fields.size() == 2);
   CHECK(fields[0].name == "grpc-status");

@@ -203,7 +203,7 @@ TEST_CASE("filter: gzip is taken off and searched, at every split", "[proxy][scr
   const std::string text = "{\"echo\":\"" + kSecret + "\"}" + std::string(2000, 'z');
   const std::string coded = gzip(text) + gzip("second member");
   for (std::size_t split = 0; split <= coded.size(); ++split) {
-    BodyFilter filter(&set, /*decode=*/true);
+    BodyFilter filter(&set, *av::proxy::parse_content_encoding("gzip"));
     std::string first = coded.substr(0, split);
     std::string second = coded.substr(split);
     std::string out;
@@ -227,7 +227,7 @@ TEST_CASE("filter: a damaged or cut coding is a failure, never a short success",
   const std::string coded = gzip(std::string(500, 'q'));
   for (std::string bad : {coded.substr(0, coded.size() - 3), std::string("not gzip at all") + coded,
                           coded + "trailing garbage"}) {
-    BodyFilter filter(&set, /*decode=*/true);
+    BodyFilter filter(&set, *av::proxy::parse_content_encoding("gzip"));
     filter.supply(std::span(bad.data(), bad.size()), true);
     while (!filter.next().empty()) {
     }

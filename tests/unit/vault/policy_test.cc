@@ -26,7 +26,7 @@ SnapshotPtr snapshot(UnmatchedPolicy unmatched) {
   auto out = std::make_shared<PolicySnapshot>();
   out->vault_name = "default";
   out->unmatched = unmatched;
-  out->matcher = Matcher({on, off});
+  out->set_services({on, off});
   return out;
 }
 
