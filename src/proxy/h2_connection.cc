@@ -244,7 +244,8 @@ Awaitable<void> H2Connection::run(Millis idle) {
     buffer_.consume(buffer_.size());
     hand_over_requests();
     wake_writer();
-    if (taken == NGHTTP2_ERR_FLOODED) {
+    if (taken < 0 && taken != NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+      // The library's own limits: acknowledgements that nobody reads, frames of one header block.
       fail(NGHTTP2_ENHANCE_YOUR_CALM);
     }
     if (taken < 0 || nghttp2_session_want_read(session_) == 0) {
