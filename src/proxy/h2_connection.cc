@@ -628,7 +628,7 @@ ssize_t H2Connection::read_data(H2Stream& stream, std::uint8_t* out, std::size_t
     return NGHTTP2_ERR_DEFERRED;
   }
   const std::size_t take = std::min(size, stream.pending_.size());
-  std::memcpy(out, stream.pending_.data(), take);
+  std::copy_n(stream.pending_.data(), take, out);
   stream.pending_.remove_prefix(take);
   idle_frames_.refund();  // whoever measures the path answers data with a PING
   if (!stream.pending_.empty()) {
