@@ -119,10 +119,10 @@ Awaitable<bool> Exchange::run() {
   // Scrub and stream the response.
   const bool reusable = co_await relay_response(*request, **upstream);
   co_await upload_.stop(Millis{0});
+  live_ = nullptr;
   if (body_filter_->status() != RequestBodyFilter::Status::kOk) {
     note_refusal(body_filter_->fault());  // found when the answer was on its way already
   }
-  live_ = nullptr;
   co_return reusable;
 }
 

@@ -244,7 +244,8 @@ Awaitable<void> H2Connection::run(Millis idle) {
     buffer_.consume(buffer_.size());
     hand_over_requests();
     wake_writer();
-    if (taken == NGHTTP2_ERR_FLOODED) {
+    if (taken < 0 && taken != NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+      // The library's own limits: acknowledgements that nobody reads, frames of one header block.
       fail(NGHTTP2_ENHANCE_YOUR_CALM);
     }
     if (taken < 0 || nghttp2_session_want_read(session_) == 0) {
@@ -627,7 +628,7 @@ ssize_t H2Connection::read_data(H2Stream& stream, std::uint8_t* out, std::size_t
     return NGHTTP2_ERR_DEFERRED;
   }
   const std::size_t take = std::min(size, stream.pending_.size());
-  std::memcpy(out, stream.pending_.data(), take);
+  std::copy_n(stream.pending_.data(), take, out);
   stream.pending_.remove_prefix(take);
   idle_frames_.refund();  // whoever measures the path answers data with a PING
   if (!stream.pending_.empty()) {

@@ -330,7 +330,7 @@ void add_missing_framing(HeadText& out, const RequestHead& head, BodyKind body,
   // insist on it (411).
   const bool expects_content =
       head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
-  if (head.body == BodyKind::kNone && expects_content && !out.contains("content-length")) {
+  if (body == BodyKind::kNone && expects_content && !out.contains("content-length")) {
     out.add("Content-Length", "0", HeadText::Kind::kHttp1Only);
   }
 }

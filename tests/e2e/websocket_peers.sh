@@ -19,12 +19,18 @@ RUN_OPTIONS+=(--upstream-ca "$OUT/certs/ca.pem"
 real=$(new_canary)
 bearer_service js.echo.test TOKEN "$real"
 bearer_service py.echo.test TOKEN "$real"
+service_file <<'JSON'
+{"services": [
+  {"name": "js-free", "host": "js-free.echo.test", "auth": {"type": "passthrough"}, "allow_uninspected": true},
+  {"name": "py-free", "host": "py-free.echo.test", "auth": {"type": "passthrough"}, "allow_uninspected": true}
+]}
+JSON
 
-# Python's client: with a credential nothing is compressed and the token is masked, without a service
-# the extension is the two ends' own business.
+# Python's client: with a credential nothing is compressed and the token is masked; where the owner
+# allows it, the extension is the two ends' own business.
 for peer in js py; do
   for kind in '' -free; do
-    PYTHONPATH=$SUPPORT agent --unmatched passthrough -- "$AV_PYTHON" "$SUPPORT/ws_peer.py" client "wss://$peer$kind.echo.test/python"
+    PYTHONPATH=$SUPPORT agent -- "$AV_PYTHON" "$SUPPORT/ws_peer.py" client "wss://$peer$kind.echo.test/python"
     assert_eq 'as asked 4001' "$(json "$OUT/agent.out" 'd["reason"] + " " + str(d["code"])')"
     if [ "$kind" = '' ]; then
       assert_eq '' "$(json "$OUT/agent.out" 'd["extensions"]')"
@@ -36,7 +42,7 @@ for peer in js py; do
   done
 done
 
-agent_node --unmatched passthrough <<'JS'
+agent_node <<'JS'
 const assert = require('assert');
 const crypto = require('crypto');
 const WebSocket = require('ws');

@@ -75,14 +75,19 @@ function ask2(made, path, options = {}) {
       if (options.onData) options.onData(part, () => request.close(http2.constants.NGHTTP2_CANCEL));
     });
     let ended = false;
-    request.on('end', () => { ended = true; });
     request.on('error', (error) => { result.error = error.code || String(error); });
-    request.on('close', () => {
+    const over = () => {
       result.rst = request.rstCode;
       if (!ended || result.rst !== 0) result.error = result.error || `closed by ${result.rst}`;
       result.body = Buffer.concat(parts).toString('latin1');
-      result.sha = digest.digest('hex');
+      result.sha = result.sha || digest.digest('hex');
       resolve(result);
+    };
+    request.on('close', over);
+    // Node never says "close" of a stream that was paused when it was reset with NO_ERROR.
+    request.on('end', () => {
+      ended = true;
+      setTimeout(() => { if (request.closed) over(); }, 100);
     });
     feed(request, options, hasBody);
     if (options.onRequest) options.onRequest(request);
@@ -175,7 +180,7 @@ async function sha(n) {
 const sleep = (ms) => new Promise((go) => setTimeout(go, ms));
 async function within(ms, what, promise) {
   let timer;
-  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`${what}: nothing within ${ms} ms`)), ms); });
+  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`${typeof what === 'function' ? what() : what}: nothing within ${ms} ms`)), ms); });
   try {
     return await Promise.race([promise, late]);
   } finally {

@@ -1,6 +1,7 @@
 #include "proxy/h2_connection.h"
 
 #include <catch2/catch.hpp>
+#include <deque>
 
 #include "support/h2_pair.h"
 
@@ -36,8 +37,8 @@ struct Written {
   bool done = false;
   Io io = Io::kOk;
 };
-Awaitable<void> write(H2Stream& stream, const std::string& bytes, bool end, Written& result) {
-  result.io = co_await stream.write(bytes, end, kNoFields, kPatience);
+Awaitable<void> write_all(H2StreamPtr stream, std::string bytes, bool end, Written& result) {
+  result.io = co_await stream->write(bytes, end, kNoFields, kPatience);
   result.done = true;
 }
 
@@ -46,9 +47,9 @@ struct Read {
   BodySource::State state = BodySource::State::kData;
   bool done = false;
 };
-Awaitable<void> read_all(H2Stream& stream, Read& result) {
+Awaitable<void> read_all(H2StreamPtr stream, Read& result) {
   while (result.state == BodySource::State::kData) {
-    const BodySource::Piece piece = co_await stream.next(kPatience);
+    const BodySource::Piece piece = co_await stream->next(kPatience);
     result.bytes.append(piece.data.data(), piece.data.size());
     result.state = piece.state;
   }
@@ -82,6 +83,20 @@ struct Pair {
     asio::co_spawn(loop.io.get_executor(), std::move(coroutine), asio::detached);
   }
 
+  Written& write(const H2StreamPtr& stream, std::string bytes, bool end) {
+    Written& result = writes.emplace_back();
+    spawn(write_all(stream, std::move(bytes), end, result));
+    return result;
+  }
+  Read& read(const H2StreamPtr& stream) {
+    Read& result = reads.emplace_back();
+    spawn(read_all(stream, result));
+    return result;
+  }
+
+  // Coroutines may still be under way when the rest goes.
+  std::deque<Written> writes;
+  std::deque<Read> reads;
   Loop loop;
   Wires wires;
   End server;
@@ -129,15 +144,11 @@ TEST_CASE("h2: a request and its response cross with bodies", "[proxy][h2]") {
   const auto [ours, theirs] = pair.exchange();
   const std::string up(300'000, 'u');
   const std::string down(700'000, 'd');
-  Written sent;
-  Written answered;
-  Read got_up;
-  Read got_down;
-  pair.spawn(write(*ours, up, true, sent));
-  pair.spawn(read_all(*theirs, got_up));
+  (void)pair.write(ours, up, true);
+  Read& got_up = pair.read(theirs);
   REQUIRE(pair.server.http2.respond(*theirs, 200, kNoFields, /*end=*/false));
-  pair.spawn(write(*theirs, down, true, answered));
-  pair.spawn(read_all(*ours, got_down));
+  (void)pair.write(theirs, down, true);
+  Read& got_down = pair.read(ours);
   REQUIRE(pair.loop.until([&] { return got_up.done && got_down.done; }));
   CHECK(got_up.bytes == up);
   CHECK(got_up.state == BodySource::State::kEnd);
@@ -152,42 +163,38 @@ TEST_CASE("h2: a reader that waits holds back its own stream, within its window"
   Pair pair;
   const std::string big(2 << 20, 'b');
   std::vector<std::pair<H2StreamPtr, H2StreamPtr>> stuck;
-  std::vector<Written> writes(20);
-  for (Written& written : writes) {
+  for (int i = 0; i < 20; ++i) {
     stuck.push_back(pair.exchange());
-    pair.spawn(write(*stuck.back().first, big, true, written));
+    (void)pair.write(stuck.back().first, big, true);
   }
   const auto [ours, theirs] = pair.exchange();
-  Written sent;
-  Read got;
-  pair.spawn(write(*ours, big, true, sent));
-  pair.spawn(read_all(*theirs, got));
+  (void)pair.write(ours, big, true);
+  Read& got = pair.read(theirs);
   REQUIRE(pair.loop.until([&] { return got.done; }));
   CHECK(got.bytes == big);
   for (std::size_t i = 0; i < stuck.size(); ++i) {
-    CHECK_FALSE(writes[i].done);
+    CHECK_FALSE(pair.writes[i].done);
     BodySource::Piece piece;
     REQUIRE(stuck[i].second->poll(piece));
     CHECK(piece.data.size() <= static_cast<std::size_t>(H2Limits().stream_window));
   }
   // And then they all read: nothing is lost, nothing stays behind.
-  std::vector<Read> reads(stuck.size());
-  for (std::size_t i = 0; i < stuck.size(); ++i) {
-    pair.spawn(read_all(*stuck[i].second, reads[i]));
+  std::vector<Read*> reads;
+  for (const auto& [client_end, server_end] : stuck) {
+    reads.push_back(&pair.read(server_end));
   }
-  for (std::size_t i = 0; i < stuck.size(); ++i) {
-    REQUIRE(pair.loop.until([&] { return reads[i].done; }));
-    CHECK(reads[i].state == BodySource::State::kEnd);
+  for (const Read* const rest : reads) {
+    REQUIRE(pair.loop.until([&] { return rest->done; }));
+    CHECK(rest->state == BodySource::State::kEnd);
   }
 }
 
 TEST_CASE("h2: short bodies that stay unread hold nobody's window", "[proxy][h2]") {
   Pair pair;
   std::vector<H2StreamPtr> kept;
-  std::vector<Written> writes(600);
-  for (Written& written : writes) {  // more than the connection's window, together
+  for (int i = 0; i < 600; ++i) {  // more than the connection's window, together
     const auto [ours, theirs] = pair.exchange();
-    pair.spawn(write(*ours, std::string(16'000, 's'), true, written));
+    Written& written = pair.write(ours, std::string(16'000, 's'), true);
     REQUIRE(pair.loop.until([&] { return theirs->buffered(); }));
     BodySource::Piece piece;
     REQUIRE(theirs->poll(piece));
@@ -202,8 +209,7 @@ TEST_CASE("h2: short bodies that stay unread hold nobody's window", "[proxy][h2]
 TEST_CASE("h2: giving a stream up leaves the piece that somebody works on", "[proxy][h2]") {
   Pair pair;
   const auto [ours, theirs] = pair.exchange();
-  Written sent;
-  pair.spawn(write(*ours, std::string(50'000, 'p'), true, sent));
+  (void)pair.write(ours, std::string(50'000, 'p'), true);
   REQUIRE(pair.loop.until([&] { return theirs->buffered(); }));
   BodySource::Piece piece;
   REQUIRE(theirs->poll(piece));
@@ -215,14 +221,11 @@ TEST_CASE("h2: giving a stream up leaves the piece that somebody works on", "[pr
 TEST_CASE("h2: what an abandoned stream brings is no complete body", "[proxy][h2]") {
   Pair pair;
   const auto [ours, theirs] = pair.exchange();
-  Written first;
-  Written last;
-  pair.spawn(write(*ours, std::string(1000, 'a'), false, first));
+  Written& first = pair.write(ours, std::string(1000, 'a'), false);
   REQUIRE(pair.loop.until([&] { return first.done; }));
-  Read got;
   theirs->reset(NGHTTP2_CANCEL);  // crosses with the end
-  pair.spawn(write(*ours, std::string(1000, 'b'), true, last));
-  pair.spawn(read_all(*theirs, got));
+  (void)pair.write(ours, std::string(1000, 'b'), true);
+  Read& got = pair.read(theirs);
   REQUIRE(pair.loop.until([&] { return got.done && theirs->closed(); }));
   CHECK(got.state == BodySource::State::kBroken);
   CHECK(got.bytes.empty());
@@ -258,8 +261,7 @@ TEST_CASE("h2: whoever waits hears at once that the peer has gone", "[proxy][h2]
   const auto [ours, theirs] = pair.exchange();
   int gone = 0;
   theirs->when_gone([&gone] { ++gone; });
-  Written stuck;
-  pair.spawn(write(*theirs, std::string("x"), false, stuck));  // no head yet: goes nowhere
+  Written& stuck = pair.write(theirs, std::string("x"), false);  // no head yet: goes nowhere
   SECTION("with its stream") {
     ours->reset(NGHTTP2_CANCEL);
   }
@@ -277,8 +279,7 @@ TEST_CASE("h2: nobody is told about the end of a stream that was ended in order"
   int gone = 0;
   theirs->when_gone([&gone] { ++gone; });
   REQUIRE(pair.server.http2.respond(*theirs, 204, kNoFields, /*end=*/true));
-  Written sent;
-  pair.spawn(write(*ours, std::string(), true, sent));
+  (void)pair.write(ours, std::string(), true);
   REQUIRE(pair.loop.until([&] { return theirs->closed() && ours->closed(); }));
   CHECK(gone == 0);
 }
@@ -289,8 +290,7 @@ TEST_CASE("h2: after shut_down() streams end in their own time and none begins",
   pair.server.http2.shut_down();
   REQUIRE(pair.loop.until([&] { return !pair.client.http2.can_open(); }));
   REQUIRE(pair.server.http2.respond(*theirs, 204, kNoFields, /*end=*/true));
-  Written sent;
-  pair.spawn(write(*ours, "body", true, sent));
+  Written& sent = pair.write(ours, "body", true);
   REQUIRE(pair.loop.until([&] { return pair.server.over && pair.client.over; }));
   CHECK(ours->has_head());
   CHECK(sent.io == Io::kOk);
@@ -314,17 +314,16 @@ TEST_CASE("h2: a client leaves a connection whose window slow readers hold", "[p
   limits.connection_window = 4 * (64 << 10);
   Pair pair(H2Limits(), limits);
   std::vector<std::pair<H2StreamPtr, H2StreamPtr>> slow;
-  std::vector<Written> writes(2);
   const std::string big(1 << 20, 'b');
-  for (Written& written : writes) {
+  for (int i = 0; i < 2; ++i) {
     slow.push_back(pair.exchange());
     REQUIRE(pair.server.http2.respond(*slow.back().second, 200, kNoFields, false));
-    pair.spawn(write(*slow.back().second, big, true, written));
+    (void)pair.write(slow.back().second, big, true);
   }
   REQUIRE(pair.loop.until([&] { return !pair.client.http2.can_open(); }));
-  Read got;
-  pair.spawn(read_all(*slow[0].first, got));
+  Read& got = pair.read(slow[0].first);
   REQUIRE(pair.loop.until([&] { return got.done; }));
+  slow[0].first->finish();
   CHECK(pair.client.http2.can_open());
 }
 
@@ -382,8 +381,8 @@ TEST_CASE("h2: a ping for every piece of data is no flood", "[proxy][h2]") {
   const std::string piece(10, 'x');
   for (int i = 0; i < 3000; ++i) {
     Written sent;
-    asio::co_spawn(attack.loop.io.get_executor(), write(stream, piece, false, sent),
-                   asio::detached);
+    asio::co_spawn(attack.loop.io.get_executor(),
+                   write_all(attack.end.requests[0], piece, false, sent), asio::detached);
     attack.peer.send(frame(kPing, 0, 0, "12345678"));
     REQUIRE(attack.until([&] { return sent.done; }));
     REQUIRE(sent.io == Io::kOk);
