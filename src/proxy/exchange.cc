@@ -364,7 +364,9 @@ Awaitable<bool> Exchange::relay_body(const ResponsePlan& plan, const PatternSet*
                                      UpstreamExchange& upstream) {
   BodySource& body = upstream.body();
   BodyFilter filter(patterns, plan.decode, plan.messages);
+  Turns turns(worker_.io.get_executor());
   for (bool end = plan.body == BodyKind::kNone; !end;) {
+    co_await turns.take();
     BodySource::Piece piece;
     if (!body.poll(piece)) {
       // What is here goes out before anything is waited for.
@@ -411,9 +413,14 @@ Awaitable<bool> Exchange::relay_body(const ResponsePlan& plan, const PatternSet*
 
 // The next piece of the response, however long it takes, unless the client leaves.
 Awaitable<BodySource::Piece> Exchange::next_piece(BodySource& body) {
-  const auto give_up = worker_.clock.steady() + kBodyStall;
+  auto give_up = worker_.clock.steady() + kBodyStall;
+  std::uint64_t seen = upload_.bytes();
   for (;;) {
     BodySource::Piece piece = co_await body.next(kLookAtClient);
+    if (upload_.bytes() != seen) {
+      seen = upload_.bytes();  // the other direction is alive
+      give_up = worker_.clock.steady() + kBodyStall;
+    }
     const bool waiting = piece.state == BodySource::State::kBroken && piece.io == Io::kTimeout;
     if (!waiting || worker_.clock.steady() >= give_up || client_gone()) {
       co_return piece;

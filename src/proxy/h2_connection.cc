@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t kWriteBatch = std::size_t{64} << 10;
 constexpr std::size_t kMaxQueuedFrames = 256;
-constexpr std::size_t kMaxQueuedHeads = 64;
+constexpr std::size_t kMaxQueuedInterim = 64;
+constexpr std::size_t kMaxQueuedHeads = 16;
 constexpr std::size_t kMaxSentHead = std::size_t{8} << 20;
 constexpr Millis kWriteStall{5 * 60'000};
 constexpr Millis kLongWait{60 * 60'000};
@@ -226,12 +227,14 @@ void H2Connection::start() {
 Awaitable<void> H2Connection::run(Millis idle) {
   writer_running_ = true;
   asio::co_spawn(executor_, write_loop(), asio::detached);
-  while (!closed_) {
+  Turns turns(executor_);
+  while (!closed_ && !failing_) {
+    co_await turns.take();
     if (buffer_.empty()) {
       buffer_.release();
       const Io io = co_await fill(stream_, buffer_, idle);
       const bool over = nghttp2_session_want_read(session_) == 0;
-      if (io == Io::kTimeout && !over && !streams_.empty()) {
+      if (io == Io::kTimeout && !over && has_exchanges()) {
         continue;
       }
       if (io != Io::kOk || over) {
@@ -272,6 +275,13 @@ Awaitable<void> H2Connection::run(Millis idle) {
   while (writer_running_) {
     (void)co_await drained_.wait(kLongWait);
   }
+}
+
+// Streams whose head is complete; one that waits for the rest of its head keeps nothing open.
+bool H2Connection::has_exchanges() const {
+  return std::any_of(streams_.begin(), streams_.end(), [this](const auto& item) {
+    return role_ == Role::kClient || item.second->final_head_seen_;
+  });
 }
 
 void H2Connection::hand_over_requests() {
@@ -351,6 +361,7 @@ void H2Connection::close() {
 }
 
 void H2Connection::fail(std::uint32_t error_code) {
+  failing_ = true;  // nothing more is read
   (void)nghttp2_session_terminate_session(session_, error_code);
   wake_writer();
 }
@@ -431,6 +442,10 @@ bool H2Connection::respond(H2Stream& stream, int status, const HeadText& fields,
   const int result = nghttp2_submit_response(session_, stream.id_, list.data(), list.size(),
                                              end ? nullptr : &provider);
   stream.sent_end_ = end;
+  if (!stream.answered_) {
+    stream.answered_ = true;
+    resets_.refund();  // an honest client may take back what it has an answer to
+  }
   wake_writer();
   return result == 0;
 }
@@ -438,6 +453,9 @@ bool H2Connection::respond(H2Stream& stream, int status, const HeadText& fields,
 bool H2Connection::respond_interim(H2Stream& stream, int status, const HeadText& fields) {
   if (stream.closed_) {
     return false;
+  }
+  if (nghttp2_session_get_outbound_queue_size(session_) > kMaxQueuedInterim) {
+    return true;  // a client that does not read need not be told that it has to wait
   }
   const std::string status_text = std::to_string(status);
   FieldList list(fields.size() + 1);
@@ -523,6 +541,9 @@ int H2Connection::on_headers_done(const nghttp2_frame& frame) {
   stream->collecting_.clear();
   stream->ended_in_ = stream->ended_in_ || end;
   stream->readable_.notify();
+  if (stream->until_head_) {
+    stream->writable_.notify();
+  }
   if (role_ == Role::kServer && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
     arrived_.push_back(stream);
   }

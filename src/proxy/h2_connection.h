@@ -107,6 +107,7 @@ class H2Connection {
   void wake_writer() { writer_.notify(); }
   void fail(std::uint32_t error_code);
   void let_go_of_streams();
+  [[nodiscard]] bool has_exchanges() const;
   void hand_over_requests();
   void resume(H2Stream& stream);
   void consumed(std::int32_t stream_id, std::size_t size);
@@ -146,6 +147,7 @@ class H2Connection {
   std::int64_t last_received_ms_ = 0;
   bool writer_running_ = false;
   bool reading_done_ = false;
+  bool failing_ = false;
   bool closed_ = false;
   bool opened_ = false;         // a stream, at least
   bool settings_seen_ = false;  // the peer's

@@ -105,6 +105,22 @@ Awaitable<Io> H2Stream::write(std::string_view bytes, bool end, const HeadText& 
   if (bytes.empty() && !end) {
     co_return Io::kOk;
   }
+  until_head_ = false;
+  co_return co_await put(bytes, end, trailers, timeout);
+}
+
+Awaitable<Io> H2Stream::write_until_head(std::string_view bytes, bool end, Millis timeout) {
+  static const HeadText kNone;
+  if (closed_ || abandoned_ || connection_ == nullptr) {
+    co_return has_head() ? Io::kOk : why_broken();
+  }
+  until_head_ = true;
+  const Io io = co_await put(bytes, end, kNone, timeout);
+  co_return has_head() ? Io::kOk : io;
+}
+
+Awaitable<Io> H2Stream::put(std::string_view bytes, bool end, const HeadText& trailers,
+                            Millis timeout) {
   pending_ = bytes;
   end_pending_ = end;
   for (std::size_t i = 0; end && i < trailers.size(); ++i) {
@@ -119,11 +135,19 @@ Awaitable<Io> H2Stream::write(std::string_view bytes, bool end, const HeadText& 
       io = why_broken();
       break;
     }
+    if (until_head_ && has_head()) {
+      break;
+    }
     const bool notified = co_await writable_.wait(timeout);
     if (!notified && writing_ && !closed_) {
       io = Io::kTimeout;
       break;
     }
+  }
+  if (writing_) {
+    // Not all of it has gone: what is left must never look like the end.
+    end_pending_ = false;
+    trailers_out_.clear();
   }
   pending_ = {};
   writing_ = false;

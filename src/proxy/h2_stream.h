@@ -57,6 +57,9 @@ class H2Stream final : public BodySource {
   // Sends bytes as DATA; returns when the connection has taken them. `end` closes our half, with
   // trailers if there are any (they are copied).
   Awaitable<Io> write(std::string_view bytes, bool end, const HeadText& trailers, Millis timeout);
+  // The same, but ends early (kOk) when a head has come: whoever has answered may not want the
+  // rest.
+  Awaitable<Io> write_until_head(std::string_view bytes, bool end, Millis timeout);
   // Both directions at once. Nothing more is sent or delivered.
   void reset(std::uint32_t error_code);
   // Nobody reads or writes here any more. An end that is on its way still goes out, and only then
@@ -79,6 +82,7 @@ class H2Stream final : public BodySource {
   void abandon();
   void on_closed(std::uint32_t error_code);
   void consume_current();
+  Awaitable<Io> put(std::string_view bytes, bool end, const HeadText& trailers, Millis timeout);
   [[nodiscard]] Io why_broken() const;
 
   H2Connection* connection_;  // null once the connection has gone
@@ -101,6 +105,7 @@ class H2Stream final : public BodySource {
   bool end_pending_ = false;
   std::vector<std::pair<std::string, std::string>> trailers_out_;
   bool writing_ = false;
+  bool until_head_ = false;
   bool deferred_ = false;     // the library waits for bytes
   bool sent_end_ = false;     // the library has been given the end
   bool end_on_wire_ = false;  // and has written it
@@ -109,6 +114,7 @@ class H2Stream final : public BodySource {
 
   bool closed_ = false;
   bool abandoned_ = false;
+  bool answered_ = false;  // a final head has gone out
   bool hurried_ = false;
   std::uint32_t error_code_ = 0;
   std::function<void()> when_gone_;

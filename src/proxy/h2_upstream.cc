@@ -9,7 +9,7 @@ H2Limits upstream_limits() {
   H2Limits limits;
   limits.concurrent_streams = 250;
   // A server may be far away: fewer streams fit into the connection's window (see can_open()).
-  limits.stream_window = 1024 << 10;
+  limits.stream_window = 512 << 10;
   limits.connection_window = 16 * (1024 << 10);
   return limits;
 }
@@ -26,7 +26,6 @@ H2Upstream::~H2Upstream() {
 }
 
 Awaitable<Io> H2Upstream::send(const OutboundRequest& request, std::string_view body, bool end) {
-  static const HeadText kNone;
   method_ = request.method();
   const vault::RequestIdentity& identity = request.identity();
   const std::string authority = vault::to_string(identity.authority, identity.scheme);
@@ -44,7 +43,7 @@ Awaitable<Io> H2Upstream::send(const OutboundRequest& request, std::string_view 
   if (headers_only) {
     co_return Io::kOk;
   }
-  co_return co_await stream_->write(body, end, kNone, kWriteStall);
+  co_return co_await stream_->write_until_head(body, end, kWriteStall);
 }
 
 Awaitable<Io> H2Upstream::send_body(std::string_view bytes, bool end, const HeadText& trailers) {
@@ -75,14 +74,17 @@ Awaitable<UpstreamExchange::HeadResult> H2Upstream::next_head(ResponseHead& head
 }
 
 UpstreamExchange::Retry H2Upstream::retry() const {
-  if (!answered_ && (shared_->http2.http1_required() ||
+  const bool untouched = stream_ == nullptr || stream_->error_code() == NGHTTP2_REFUSED_STREAM;
+  if (!answered_ && ((untouched && shared_->http2.http1_required()) ||
                      (stream_ != nullptr && stream_->error_code() == NGHTTP2_HTTP_1_1_REQUIRED))) {
     return Retry::kOverHttp1;
   }
-  if (stream_ == nullptr || stream_->error_code() == NGHTTP2_REFUSED_STREAM) {
+  if (untouched) {
     return Retry::kYes;
   }
-  return !answered_ && !fresh_ ? Retry::kIfIdempotent : Retry::kNo;
+  // A server that resets a stream has looked at it; a connection that goes may not have.
+  const bool connection_went = stream_->error_code() == NGHTTP2_NO_ERROR;
+  return !answered_ && !fresh_ && connection_went ? Retry::kIfIdempotent : Retry::kNo;
 }
 
 void H2Upstream::release() {

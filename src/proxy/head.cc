@@ -1,5 +1,7 @@
 #include "proxy/head.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <array>
 
@@ -212,7 +214,12 @@ void ResponseHead::reset() {
   reset_common();
 }
 
+Head::~Head() {
+  OPENSSL_cleanse(storage.data(), storage.size());
+}
+
 void Head::reset_common() {
+  OPENSSL_cleanse(storage.data(), storage.size());
   storage.clear();
   fields.clear();
   minor_version = 1;

@@ -42,6 +42,12 @@ enum class BodyKind : std::uint8_t {
 };
 
 struct Head {
+  Head() = default;
+  Head(const Head&) = delete;
+  Head& operator=(const Head&) = delete;
+  // A response may repeat what was injected: the text is wiped.
+  ~Head();
+
   std::string storage;
   std::vector<Field> fields;
   int minor_version = 1;

@@ -8,6 +8,7 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/error_code.hpp>
@@ -36,6 +37,23 @@ inline Awaitable<void> sleep_for(Timer& timer, Millis time) {
   auto token = asio::redirect_error(use_awaitable, ignored);
   co_await timer.async_wait(std::move(token));
 }
+
+// Lets others run: an operation that need not wait never does, so a peer that is faster than we are
+// would keep its coroutine going for ever. To be taken in every loop that a peer feeds.
+class Turns {
+ public:
+  explicit Turns(Executor executor) : executor_(executor) {}
+  Awaitable<void> take() {
+    if (++taken_ % kEach == 0) {
+      co_await asio::post(executor_, use_awaitable);
+    }
+  }
+
+ private:
+  static constexpr unsigned kEach = 16;
+  Executor executor_;
+  unsigned taken_ = 0;
+};
 
 // Wakes the one coroutine that waits. A notification that finds nobody waiting is not remembered:
 // check the condition, then wait, without a suspension in between.

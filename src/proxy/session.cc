@@ -65,7 +65,9 @@ void Session::no_longer_newcomer() {
 }
 
 Awaitable<void> Session::run() {
+  Turns turns(worker_.io.get_executor());
   for (bool more = true; more;) {
+    co_await turns.take();
     const Next next = co_await read_head();
     if (next != Next::kHead) {
       break;
@@ -262,7 +264,9 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
     co_await server.run();
     co_return;
   }
+  Turns turns(worker_.io.get_executor());
   for (bool more = true; more;) {
+    co_await turns.take();
     const Next next = co_await read_head();
     if (next != Next::kHead) {
       co_return;

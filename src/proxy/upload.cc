@@ -26,8 +26,13 @@ Awaitable<void> Upload::copy(UpstreamExchange& upstream, RequestBodyFilter& filt
     const std::span<const Field> none;
     complete_ = co_await send(upstream, filter, *taken_, /*end=*/true, none);
   }
+  Turns turns(executor_);
   for (bool end = taken_.has_value(); !end;) {
+    co_await turns.take();
     const BodySource::Piece piece = co_await body.next(kBodyStall);
+    if (piece.io == Io::kTimeout && !stopping_) {
+      continue;  // how long to wait is decided by whoever waits for the response
+    }
     std::vector<Field> fields;
     end = piece.state == BodySource::State::kEnd;
     const bool broken =
@@ -77,7 +82,15 @@ Awaitable<bool> Upload::send(UpstreamExchange& upstream, RequestBodyFilter& filt
     }
   }
   if (!filter.active()) {
+    filter.check(fields);
+    if (filter.status() != RequestBodyFilter::Status::kOk) {
+      upstream.abort();
+      co_return false;
+    }
     const Io io = co_await upstream.send_body(bytes, end, trailers);
+    if (io == Io::kTimeout) {
+      upstream.abort();  // never to be taken for the whole of it
+    }
     co_return io == Io::kOk;
   }
   static const HeadText kNone;

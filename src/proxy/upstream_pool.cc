@@ -44,14 +44,15 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
   const bool http2_only = known != protocols_.end() && known->second == Protocol::kHttp2Only;
   // After an upgrade the connection is a pipe of bytes; the handshake is HTTP/1.1 everywhere.
   const bool want_http2 = !request.websocket() && (http2 || http2_only);
-  while (want_http2) {
+  for (bool waited = false; want_http2; waited = true) {
     if (SharedH2Ptr shared = find_shared(pool_key)) {
       const bool first = !shared->used;
       UpstreamExchangePtr exchange = std::make_unique<H2Upstream>(std::move(shared), first);
       co_return exchange;
     }
     const auto protocol = protocols_.find(origin);
-    if (!dialing_.contains(pool_key) ||
+    // Nobody waits twice: where a first attempt fails, each makes its own.
+    if (waited || !dialing_.contains(pool_key) ||
         (protocol != protocols_.end() && protocol->second == Protocol::kHttp1)) {
       break;
     }
