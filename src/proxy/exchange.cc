@@ -282,9 +282,14 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream
         (!client_.head().websocket_upgrade || !response_.websocket_upgrade)) {
       co_return invalid_response(identity_.authority.host, "an upgrade that nobody asked for");
     }
-    if (response_.status == 101 && !request.websocket_key().empty() &&
-        !accepts_websocket_key(response_, request.websocket_key())) {
-      co_return invalid_response(identity_.authority.host, "a wrong Sec-WebSocket-Accept");
+    if (!request.websocket_key().empty()) {
+      // To a client of RFC 8441 any 2xx would be an open WebSocket; only a 101 with our proof is.
+      if (response_.status >= 200 && response_.status < 300) {
+        co_return invalid_response(identity_.authority.host, "no WebSocket, but a response");
+      }
+      if (response_.status == 101 && !accepts_websocket_key(response_, request.websocket_key())) {
+        co_return invalid_response(identity_.authority.host, "a wrong Sec-WebSocket-Accept");
+      }
     }
     if (response_.status >= 200 || response_.status == 101) {
       co_return Outcome<void>();
