@@ -1,16 +1,18 @@
 add_library(av_proxy STATIC
   src/proxy/agent_api.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
-  src/proxy/exchange.cc src/proxy/h2_connection.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
+  src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
+  src/proxy/h2_connection.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
   src/proxy/h2_stream.cc src/proxy/h2_upstream.cc src/proxy/head_text.cc src/proxy/http1_downstream.cc
   src/proxy/http1_upstream.cc src/proxy/local_reply.cc src/proxy/request_identity.cc src/proxy/upload.cc
   src/proxy/head.cc src/proxy/http1_parser.cc
   src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
-  src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc src/proxy/prefixed_messages.cc
-  src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
-  src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
-  src/proxy/tunnel.cc src/proxy/upstream_pool.cc
-  src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc src/proxy/websocket_handshake.cc
+  src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc
+  src/proxy/prefixed_messages.cc src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
+  src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
+  src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc
+  src/proxy/upstream_tls.cc src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc
+  src/proxy/websocket_handshake.cc
   # the reflection guard
   src/proxy/content_decoder.cc src/proxy/escape.cc src/proxy/hex_view.cc src/proxy/pattern_search.cc
   src/proxy/text_shape.cc src/proxy/text_view.cc src/proxy/value_forms.cc)
@@ -19,8 +21,6 @@ find_package(Boost 1.81 REQUIRED)
 target_link_libraries(av_proxy PUBLIC av_vault Boost::headers PkgConfig::ZLIB PkgConfig::NGHTTP2
   PkgConfig::BROTLI PkgConfig::ZSTD)
 target_compile_definitions(av_proxy PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # False alarm where Asio's own operator new of a coroutine frame is inlined and its delete is not.
-  set_source_files_properties(src/proxy/exchange.cc PROPERTIES COMPILE_OPTIONS
-    -Wno-mismatched-new-delete)
-endif()
+# GCC 12 inlines the operator new of Asio's coroutine frames in some functions, not the operator delete
+# that belongs to it, and warns of the pair.
+target_compile_options(av_proxy PRIVATE -Wno-mismatched-new-delete)

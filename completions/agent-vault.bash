@@ -62,7 +62,7 @@ _agent_vault() {
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
     'log') words=' --help --follow --limit --host --service --agent --run --decision --since --errors --alarms --all --vault --json';;
-    'run') words=' --help --agent --isolation --upstream-ca --resolve --allow-net --unmatched --header-timeout --no-skill --vault';;
+    'run') words=' --help --agent --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
     'vault') words='create list delete rename use current settings credential service creds run ';;
     'vault create') words=' --help --json';;
     'vault credential') words='set get list delete import history rollback ';;

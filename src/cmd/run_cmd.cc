@@ -13,6 +13,7 @@
 #include "cmd/ca_bundle.h"
 #include "cmd/child_env.h"
 #include "cmd/command.h"
+#include "cmd/egress_settings.h"
 #include "cmd/env_secrets.h"
 #include "cmd/hidden_paths.h"
 #include "cmd/output.h"
@@ -183,6 +184,8 @@ Status Session::start_proxy() {
   options.net = options_.net;
   options.upstream_ca_files = options_.upstream_ca;
   options.unmatched_override = options_.unmatched;
+  options.egress = options_.egress;
+  options.connect_timeout = options_.connect_timeout.value_or(options.connect_timeout);
   options.header_timeout = options_.header_timeout.value_or(options.header_timeout);
   options.skill_text = skill_text();
   proxy::SessionGrant grant;
@@ -209,6 +212,9 @@ Expected<std::string> Session::write_trust_store(std::string_view path) const {
 Expected<isolation::LaunchSpec> Session::make_spec() {
   EnvBlock env(::environ);
   AV_CHECK(replace_secrets(env, *snapshot_, *context_.store->key_ring(), placeholders_));
+  if (options_.egress != nullptr) {
+    remove_proxy_password(env, *options_.egress);
+  }
   AV_TRY(const auto bundle_file, directory_.write("ca.pem", bundle_));
   AV_TRY(std::string trust_store, write_trust_store(env.get("PATH").value_or("")));
   add_proxy_access(env,
@@ -351,7 +357,7 @@ Expected<int> run(Context& context, const RunCommand& command) {
         command.argv.empty() ? "no command to run" : "unknown option " + command.argv.front(),
         "agent-vault run [options] -- COMMAND [ARGUMENT...]");
   }
-  auto options = resolve_options(command.words, context.paths.config_file());
+  auto options = resolve_options(command.words, context.paths.config_file(), std::getenv);
   if (!options) {
     if (options.error().code == ErrorCode::kUsage) {
       return options.error();

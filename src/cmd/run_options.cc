@@ -1,8 +1,10 @@
 #include "cmd/run_options.h"
 
+#include <openssl/crypto.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include "cmd/egress_settings.h"
 #include "cmd/option_set.h"
 
 #include "core/fs.h"
@@ -36,6 +38,19 @@ Status read_list(const toml::node& node, std::vector<std::string>& list,
   return {};
 }
 
+std::string* text_key(RunWords& words, std::string_view key) {
+  return key == "unmatched"        ? &words.unmatched
+         : key == "isolation"      ? &words.isolation
+         : key == "upstream_proxy" ? &words.upstream_proxy
+                                   : nullptr;
+}
+
+double* seconds_key(RunWords& words, std::string_view key) {
+  return key == "header_timeout"    ? &words.header_timeout
+         : key == "connect_timeout" ? &words.connect_timeout
+                                    : nullptr;
+}
+
 Status read_run_table(const toml::table& run, RunWords& words, const std::filesystem::path& file) {
   for (const auto& [name, node] : run) {
     const std::string key(name.str());
@@ -45,14 +60,14 @@ Status read_run_table(const toml::table& run, RunWords& words, const std::filesy
                                                                 : nullptr;
     if (list != nullptr) {
       AV_CHECK(read_list(node, *list, file, key));
-    } else if (key == "unmatched" || key == "isolation") {
-      const auto text = node.value<std::string>();
-      if (!text) {
+    } else if (std::string* const text = text_key(words, key)) {
+      const auto value = node.value<std::string_view>();
+      if (!value) {
         return config_error(file, "run." + key + " is not text");
       }
-      (key == "unmatched" ? words.unmatched : words.isolation) = *text;
-    } else if (key == "header_timeout" && node.is_number()) {
-      words.header_timeout = node.value<double>().value_or(0);
+      *text = *value;
+    } else if (double* const seconds = seconds_key(words, key); seconds && node.is_number()) {
+      *seconds = node.value<double>().value_or(0);
     } else {
       return config_error(file, "unknown key run." + key);
     }
@@ -62,7 +77,7 @@ Status read_run_table(const toml::table& run, RunWords& words, const std::filesy
 
 Expected<RunWords> read_config(const std::filesystem::path& file) {
   RunWords words;
-  const auto text = fs::read_file(file, std::size_t{1} << 20);
+  auto text = fs::read_file(file, std::size_t{1} << 20);
   if (!text) {
     if (text.error().code == ErrorCode::kNotFound) {
       return words;
@@ -70,7 +85,8 @@ Expected<RunWords> read_config(const std::filesystem::path& file) {
     return text.error();
   }
   try {
-    const toml::table table = toml::parse(*text);
+    toml::table table = toml::parse(*text);
+    OPENSSL_cleanse(text->data(), text->size());  // the URL of a proxy may hold a password
     for (const auto& [key, value] : table) {
       if (key != "run" || !value.is_table()) {
         return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
@@ -79,6 +95,9 @@ Expected<RunWords> read_config(const std::filesystem::path& file) {
     }
     if (const toml::table* const run = table["run"].as_table()) {
       AV_CHECK(read_run_table(*run, words, file));
+    }
+    if (auto* const url = table["run"]["upstream_proxy"].as_string()) {
+      OPENSSL_cleanse(url->get().data(), url->get().size());
     }
     return words;
   } catch (const toml::parse_error& e) {
@@ -101,12 +120,29 @@ RunWords merge(RunWords words, const RunWords& command_line) {
   if (!command_line.isolation.empty()) {
     words.isolation = command_line.isolation;
   }
-  if (command_line.header_timeout > 0) {
+  if (!command_line.upstream_proxy.empty()) {
+    words.upstream_proxy = command_line.upstream_proxy;
+  }
+  if (command_line.header_timeout != 0) {
     words.header_timeout = command_line.header_timeout;
+  }
+  if (command_line.connect_timeout != 0) {
+    words.connect_timeout = command_line.connect_timeout;
   }
   words.agent = command_line.agent;
   words.no_skill = command_line.no_skill;
   return words;
+}
+
+Expected<std::optional<Millis>> timeout_of(double seconds, const char* what) {
+  if (seconds == 0) {
+    return std::optional<Millis>();
+  }
+  if (!(seconds >= 0.001 && seconds <= 86'400)) {
+    return make_error(ErrorCode::kUsage, std::string("the ") + what + " timeout is out of range",
+                      "give 0.001 to 86400 seconds");
+  }
+  return std::optional<Millis>(Millis(static_cast<std::int64_t>(seconds * 1000)));
 }
 
 Status parse_net(const RunWords& words, RunOptions& options) {
@@ -147,8 +183,14 @@ void add_run_options(OptionSet& app, RunWords& words) {
                  "let traffic go to these private addresses; repeatable")
       ->type_name("CIDR")
       ->repeatable();
+  app.add_option("--upstream-proxy", words.upstream_proxy,
+                 "go through this proxy (default: HTTPS_PROXY and its kin), or none")
+      ->type_name("URL");
   app.add_option("--unmatched", words.unmatched, "hosts without a service: passthrough or deny")
       ->type_name("POLICY");
+  app.add_option("--connect-timeout", words.connect_timeout,
+                 "give up on a connection to an upstream after this long (default: 10)")
+      ->type_name("SECONDS");
   app.add_option("--header-timeout", words.header_timeout,
                  "wait this long for a response to begin (default: 300)")
       ->type_name("SECONDS");
@@ -156,7 +198,13 @@ void add_run_options(OptionSet& app, RunWords& words) {
 }
 
 Expected<RunOptions> resolve_options(const RunWords& command_line,
-                                     const std::filesystem::path& config_file) {
+                                     const std::filesystem::path& config_file,
+                                     const EnvLookup& env) {
+  // Other users of the machine see the arguments of every process.
+  if (command_line.upstream_proxy.find('@') != std::string::npos) {
+    return make_error(ErrorCode::kUsage, "a user or password does not belong on the command line",
+                      "put the URL into HTTPS_PROXY, or as upstream_proxy into config.toml");
+  }
   AV_TRY(RunWords words, read_config(config_file));
   words = merge(std::move(words), command_line);
   RunOptions options;
@@ -179,13 +227,10 @@ Expected<RunOptions> resolve_options(const RunWords& command_line,
                         "choose passthrough or deny");
     }
   }
-  if (words.header_timeout < 0 || words.header_timeout > 86'400) {
-    return make_error(ErrorCode::kUsage, "the header timeout is out of range",
-                      "give 0.001 to 86400 seconds");
-  }
-  if (words.header_timeout > 0) {
-    options.header_timeout = Millis(static_cast<std::int64_t>(words.header_timeout * 1000));
-  }
+  AV_TRY(options.header_timeout, timeout_of(words.header_timeout, "header"));
+  AV_TRY(options.connect_timeout, timeout_of(words.connect_timeout, "connect"));
+  AV_TRY(options.egress, egress_settings(words.upstream_proxy, env));
+  OPENSSL_cleanse(words.upstream_proxy.data(), words.upstream_proxy.size());
   AV_CHECK(parse_net(words, options));
   return options;
 }

@@ -2,13 +2,16 @@
 // What `run` was asked for, on the command line and in the user's config file.
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cmd/ca_bundle.h"
 #include "core/clock.h"
 #include "core/expected.h"
 #include "isolation/level.h"
+#include "proxy/egress_proxy.h"
 #include "proxy/net_guard.h"
 #include "vault/policy.h"
 
@@ -23,8 +26,10 @@ struct RunWords {
   std::vector<std::string> upstream_ca;
   std::vector<std::string> resolve;
   std::vector<std::string> allow_net;
+  std::string upstream_proxy;
   std::string unmatched;
-  double header_timeout = 0;  // seconds; 0: not given
+  double connect_timeout = 0;  // seconds; 0: not given
+  double header_timeout = 0;
   bool no_skill = false;
 };
 void add_run_options(OptionSet& app, RunWords& words);
@@ -34,13 +39,17 @@ struct RunOptions {
   std::optional<isolation::Level> isolation;  // nullopt: the default, which may fall back
   std::vector<std::string> upstream_ca;
   proxy::NetOptions net;
+  std::shared_ptr<const proxy::EgressOptions> egress;  // null: connect directly
   std::optional<vault::UnmatchedPolicy> unmatched;
+  std::optional<Millis> connect_timeout;
   std::optional<Millis> header_timeout;
   bool skill = true;
 };
 // Reads table [run] of the config file, if there is one; what the command line says is added to its
-// lists and wins over its other keys. Unknown keys are errors.
+// lists and wins over its other keys. Unknown keys are errors. The environment is the user's own:
+// it says which proxy to use where neither of the two does.
 [[nodiscard]] Expected<RunOptions> resolve_options(const RunWords& words,
-                                                   const std::filesystem::path& config_file);
+                                                   const std::filesystem::path& config_file,
+                                                   const EnvLookup& env);
 
 }  // namespace av::cmd

@@ -11,6 +11,7 @@
 
 #include "core/crypto.h"
 #include "core/encoding.h"
+#include "vault/canonical.h"
 
 namespace av::proxy {
 namespace {
@@ -90,6 +91,71 @@ bool set_common_name(X509_NAME* name, std::string_view text) {
   return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8,
                                     reinterpret_cast<const unsigned char*>(text.data()),
                                     static_cast<int>(text.size()), -1, 0) == 1;
+}
+
+// -- resumption by the client
+
+// For how long a client may resume; the certificate that it has seen is good for longer.
+constexpr long kTicketSeconds = 2 * 60 * 60;
+
+void free_host(void* /*parent*/, void* host, CRYPTO_EX_DATA* /*data*/, int /*index*/,
+               long /*number*/, void* /*argument*/) {
+  delete static_cast<std::string*>(host);
+}
+
+int host_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_host);
+  return index;
+}
+
+// RFC 6066 section 3: a list of one name. Empty when there is none or it is malformed; OpenSSL
+// refuses the latter.
+std::string_view server_name(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  constexpr std::size_t kBeforeName = 5;  // length of the list, kind, length of the name
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1 ||
+      size <= kBeforeName) {
+    return {};
+  }
+  return {reinterpret_cast<const char*>(data) + kBeforeName, size - kBeforeName};
+}
+
+// Below TLS 1.3, OpenSSL does not look at the name that the client says when it resumes a session
+// (RFC 6066 section 3: "the server MUST NOT accept the request to resume the session if the
+// server_name extension contains a different name"). A client that says another name gets a full
+// handshake, after which the session compares what it said.
+int check_client_hello(SSL* ssl, int* /*alert*/, void* /*unused*/) {
+  const auto* const host =
+      static_cast<std::string*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), host_index()));
+  const std::string_view name = server_name(ssl);
+  if (host != nullptr && !name.empty()) {
+    const auto canonical = vault::canonical_host(name);
+    if (!canonical || *canonical != *host) {
+      SSL_set_options(ssl, SSL_OP_NO_TICKET);
+      (void)SSL_set_num_tickets(ssl, 0);
+    }
+  }
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+// Sessions live in tickets (RFC 5077, RFC 8446 section 4.6.1), under keys that each context makes
+// for itself: no memory here, and a ticket for one host is noise to the context of another. The
+// session id context says the same once more.
+bool allow_resumption(SSL_CTX* context, std::string_view host) {
+  const crypto::Digest id = crypto::sha256(host);
+  auto name = std::make_unique<std::string>(host);
+  if (SSL_CTX_set_session_id_context(context, id.data(), static_cast<unsigned>(id.size())) != 1 ||
+      SSL_CTX_set_ex_data(context, host_index(), name.get()) != 1) {
+    return false;
+  }
+  (void)name.release();
+  SSL_CTX_set_client_hello_cb(context, check_client_hello, nullptr);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_timeout(context, kTicketSeconds);
+  // Early data could be replayed (RFC 8446 section 8): none is taken.
+  return SSL_CTX_set_max_early_data(context, 0) == 1 &&
+         SSL_CTX_set_recv_max_early_data(context, 0) == 1;
 }
 
 Expected<std::string> to_pem(X509* certificate) {
@@ -226,10 +292,9 @@ Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(std::string_view 
     return ossl::error("cannot set up TLS for " + std::string(host));
   }
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // A resumed session would skip the SNI check's certificate; each host has its own context and id.
-  const crypto::Digest id = crypto::sha256(host);
-  SSL_CTX_set_session_id_context(context.get(), id.data(), static_cast<unsigned>(id.size()));
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+  if (!allow_resumption(context.get(), host)) {
+    return ossl::error("cannot set up TLS for " + std::string(host));
+  }
   return context;
 }
 

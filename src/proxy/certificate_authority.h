@@ -32,7 +32,8 @@ class CertificateAuthority {
   [[nodiscard]] std::int64_t not_after_ms() const;
 
   // A server context that presents a fresh leaf for `host` (canonical: a name or an IP literal),
-  // valid for a day, backdated five minutes for clocks that are slow.
+  // valid for a day, backdated five minutes for clocks that are slow. Clients may resume sessions
+  // of this context and of no other; early data is not taken.
   [[nodiscard]] Expected<ossl::SslCtx> make_leaf_context(std::string_view host,
                                                          const Clock& clock) const;
 

@@ -1,275 +1,238 @@
 #include "proxy/connector.h"
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
-
 #include <algorithm>
-#include <boost/asio/ip/basic_resolver.hpp>
-#include <cerrno>
-#include <system_error>
+
+#include "proxy/gateway_fault.h"
 
 namespace av::proxy {
 namespace {
 
-using Resolver = asio::ip::basic_resolver<tcp, Executor>;
+// Addresses of one host that a proxy is asked for in turn.
+constexpr std::size_t kMaxTunnelTargets = 4;
 
-Fault gateway_fault(std::string_view code, std::string message, std::string help, bool transient) {
+Fault not_allowed(std::string message, std::string help) {
   Fault fault;
-  fault.status = code.ends_with("timeout") ? 504 : 502;
-  fault.code = code;
+  fault.status = 403;
+  fault.code = "address_not_allowed";
   fault.message = std::move(message);
   fault.help = std::move(help);
-  fault.transient = transient;
   return fault;
 }
 
-IpAddress from_asio(const asio::ip::address& address) {
-  IpAddress out;
-  const asio::ip::address_v6 v6 =
-      address.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4())
-                      : address.to_v6();
-  const auto bytes = v6.to_bytes();
-  std::copy(bytes.begin(), bytes.end(), out.bytes.begin());
-  return out;
+Fault guard_fault(const std::string& host, const IpAddress& address) {
+  const bool metadata = classify(address) == AddressClass::kMetadata;
+  return not_allowed(
+      host + " is at " + address.to_string() +
+          (metadata ? ", a cloud metadata service" : ", which is not on the public internet"),
+      "the owner of the vault can permit it: agent-vault run --allow-net " + address.to_string());
 }
 
-tcp::endpoint to_asio(const IpAddress& address, std::uint16_t port) {
-  asio::ip::address_v6::bytes_type bytes{};
-  std::copy(address.bytes.begin(), address.bytes.end(), bytes.begin());
-  const asio::ip::address_v6 v6(bytes);
-  if (address.is_v4()) {
-    return {asio::ip::make_address_v4(asio::ip::v4_mapped, v6), port};
-  }
-  return {v6, port};
+Fault own_listener_fault(const std::string& host) {
+  return not_allowed(host + " leads back to this proxy", {});
 }
 
-// What a look-up leaves behind; outlives the coroutine that gave up on it.
-struct Lookup {
-  explicit Lookup(Executor executor) : resolver(executor), done(executor) {}
-  Resolver resolver;
-  Timer done;
-  error_code error;
-  std::vector<IpAddress> addresses;
-  bool finished = false;
-};
-
-Fault tls_fault(SSL* ssl, const Stream& stream, Io io, const std::string& host) {
-  const long verify = SSL_get_verify_result(ssl);
-  std::string_view code = "upstream_tls_failed";
-  std::string why = stream.tls_error().empty() ? "the connection ended" : stream.tls_error();
-  std::string help;
-  if (verify != X509_V_OK) {
-    why = X509_verify_cert_error_string(verify);
-    switch (verify) {
-      case X509_V_ERR_CERT_HAS_EXPIRED:
-      case X509_V_ERR_CERT_NOT_YET_VALID:
-        code = "upstream_certificate_expired";
-        help = "check the clock of this machine; otherwise its operator must renew it";
-        break;
-      case X509_V_ERR_HOSTNAME_MISMATCH:
-      case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        code = "upstream_certificate_mismatch";
-        break;
-      default:
-        code = "upstream_certificate_untrusted";
-        help = "for a private certificate authority: agent-vault run --upstream-ca FILE";
-        break;
-    }
-  } else if (io == Io::kTimeout) {
-    return gateway_fault("upstream_tls_timeout", "the TLS handshake with " + host + " timed out",
-                         {}, true);
+// What went wrong on the way to the proxy, in terms of the proxy: the agent cannot do anything
+// about it, and it is not the upstream that is down.
+Fault proxy_unreachable(const EgressProxy& proxy, const Fault& fault) {
+  if (fault.code == "trust_store") {
+    return fault;
   }
-  return gateway_fault(code, "TLS with " + host + " failed: " + why, std::move(help),
-                       /*transient=*/verify == X509_V_OK);
-}
-
-// The wire form of the ALPN extension: each name after its length (RFC 7301 section 3.1).
-std::string_view alpn_names(AlpnOffer offer) {
-  switch (offer) {
-    case AlpnOffer::kHttp1:
-      return "\x08http/1.1";
-    case AlpnOffer::kHttp2:
-      return "\x02h2";
-    case AlpnOffer::kHttp2OrHttp1:
-      return "\x02h2\x08http/1.1";
+  const std::string what = "the upstream proxy " + proxy.label() + ": " + fault.message;
+  if (fault.status == 504) {
+    return gateway_fault("egress_proxy_timeout", what, {}, true);
   }
-  return {};
+  return gateway_fault(
+      "egress_proxy_failed", what,
+      fault.help.empty() ? "check --upstream-proxy, HTTPS_PROXY or the proxy itself" : fault.help,
+      fault.transient);
 }
 
 }  // namespace
 
-Connector::Connector(Executor executor, DeadlineList& deadlines, NetOptions net,
-                     std::vector<std::string> upstream_ca_files, Millis connect_timeout)
+Connector::Connector(Executor executor, DeadlineList& deadlines, ConnectorOptions options,
+                     std::unique_ptr<NameResolver> resolver)
     : executor_(executor),
       deadlines_(deadlines),
-      guard_(std::move(net)),
-      upstream_ca_files_(std::move(upstream_ca_files)),
-      connect_timeout_(connect_timeout) {}
+      options_(std::move(options)),
+      guard_(options_.net),
+      resolver_(std::move(resolver)),
+      tls_(options_.upstream_ca_files) {
+  if (resolver_ == nullptr) {
+    resolver_ = std::make_unique<SystemResolver>(executor);
+  }
+}
 
-Awaitable<Outcome<std::vector<Connector::Endpoint>>> Connector::resolve(
+Awaitable<Outcome<std::vector<IpAddress>>> Connector::addresses_of(const std::string& host) {
+  if (const auto literal = parse_ip(host)) {
+    std::vector<IpAddress> one(1, *literal);
+    co_return std::move(one);
+  }
+  co_return co_await resolver_->resolve(host, options_.connect_timeout);
+}
+
+// Named by hand, so private ranges are fine; metadata services never come in by accident, and the
+// broker does not talk to itself.
+Outcome<Connector::Endpoints> Connector::overridden(const ResolveOverride& entry) const {
+  const Endpoint endpoint{entry.address, entry.port};
+  if (guard_.is_own_listener(endpoint)) {
+    return own_listener_fault(entry.from.host);
+  }
+  if (classify(entry.address) == AddressClass::kMetadata && !guard_.allows(entry.address)) {
+    return guard_fault(entry.from.host, entry.address);
+  }
+  return Endpoints(1, endpoint);
+}
+
+// One look-up, every address checked, and only what was checked is connected to. An address that is
+// refused is left out when others are not; it is a fault when all are.
+Awaitable<Outcome<Connector::Endpoints>> Connector::checked_endpoints(
     const vault::Authority& authority) {
-  std::vector<Endpoint> allowed;
-  if (const ResolveOverride* const fixed = guard_.override_for(authority)) {
-    // Named by hand, so private ranges are fine; metadata services never come in by accident.
-    if (classify(fixed->address) != AddressClass::kMetadata || guard_.allows(fixed->address)) {
-      allowed.push_back(Endpoint{fixed->address, fixed->port});
-      co_return allowed;
-    }
+  if (const ResolveOverride* const entry = guard_.override_for(authority)) {
+    co_return overridden(*entry);
   }
-  std::vector<IpAddress> found;
-  if (const auto literal = parse_ip(authority.host)) {
-    found.push_back(*literal);
-  } else {
-    auto lookup = std::make_shared<Lookup>(executor_);
-    ++*resolving_;
-    lookup->resolver.async_resolve(
-        authority.host, std::to_string(authority.port), tcp::resolver::numeric_service,
-        [lookup, counter = resolving_](const error_code& ec, const tcp::resolver::results_type& r) {
-          --*counter;
-          lookup->error = ec;
-          lookup->finished = true;
-          for (const auto& entry : r) {
-            lookup->addresses.push_back(from_asio(entry.endpoint().address()));
-          }
-          lookup->done.cancel();
-        });
-    if (!lookup->finished) {
-      co_await sleep_for(lookup->done, connect_timeout_);
-    }
-    if (!lookup->finished) {
-      co_return gateway_fault("dns_timeout", "looking up " + authority.host + " timed out",
-                              "check the name servers of this machine", true);
-    }
-    if (lookup->error) {
-      co_return gateway_fault("dns_failed",
-                              "cannot look up " + authority.host + ": " + lookup->error.message(),
-                              "check the spelling of the host", true);
-    }
-    found = std::move(lookup->addresses);
+  auto found = co_await addresses_of(authority.host);
+  if (!found) {
+    co_return std::move(found.error());
   }
-  for (const IpAddress& address : found) {
-    if (guard_.allows(address)) {
-      allowed.push_back(Endpoint{address, authority.port});
+  Endpoints allowed;
+  bool own = false;
+  for (const IpAddress& address : *found) {
+    const Endpoint endpoint{address, authority.port};
+    const bool leads_back = guard_.is_own_listener(endpoint);
+    own = own || leads_back;
+    if (!leads_back && guard_.allows(address)) {
+      allowed.push_back(endpoint);
     }
   }
   if (allowed.empty()) {
-    Fault fault;
-    fault.status = 403;
-    fault.code = "address_not_allowed";
-    const bool metadata = !found.empty() && classify(found.front()) == AddressClass::kMetadata;
-    fault.message =
-        authority.host + " is at " +
-        (found.empty() ? std::string("no address") : found.front().to_string()) +
-        (metadata ? ", a cloud metadata service" : ", which is not on the public internet");
-    fault.help = "the owner of the vault can permit it: agent-vault run --allow-net " +
-                 (found.empty() ? std::string("CIDR") : found.front().to_string());
-    co_return fault;
+    co_return own&& guard_.allows(found->front()) ? own_listener_fault(authority.host)
+                                                  : guard_fault(authority.host, found->front());
   }
-  co_return allowed;
+  co_return std::move(allowed);
 }
 
-Awaitable<Outcome<UpstreamPtr>> Connector::open(const std::vector<Endpoint>& endpoints,
-                                                const vault::Authority& authority) {
-  Fault last;
-  for (const Endpoint& endpoint : endpoints) {
-    auto connection = std::make_unique<UpstreamConnection>(executor_, deadlines_);
-    const tcp::endpoint target = to_asio(endpoint.address, endpoint.port);
-    const Io io = co_await connection->stream.connect(target, connect_timeout_);
-    const std::string where = endpoint.address.to_string() + ' ' + std::to_string(endpoint.port);
-    if (io == Io::kOk) {
-      const std::string ip = endpoint.address.to_string();
-      connection->address =
-          (endpoint.address.is_v4() ? ip : '[' + ip + ']') + ':' + std::to_string(endpoint.port);
-      co_return connection;
-    }
-    const int number = connection->stream.connect_errno();
-    if (io == Io::kTimeout || number == ETIMEDOUT) {
-      last =
-          gateway_fault("connect_timeout",
-                        "connecting to " + authority.host + " (" + where + ") timed out", {}, true);
-    } else if (number == ECONNREFUSED) {
-      last = gateway_fault("connect_refused",
-                           authority.host + " (" + where + ") refused the connection",
-                           "check the host and the port", true);
-    } else {
-      last = gateway_fault("connect_failed",
-                           "cannot connect to " + authority.host + " (" + where +
-                               "): " + std::generic_category().message(number),
-                           {}, true);
+Awaitable<Outcome<UpstreamPtr>> Connector::secure(UpstreamPtr connection,
+                                                  const OutboundRequest& request, AlpnOffer offer,
+                                                  ConnectBudget budget) {
+  if (request.identity().scheme == vault::Scheme::kHttps) {
+    auto done = co_await tls_.connect(*connection, request, offer, budget, deadlines_.now_ms());
+    if (!done) {
+      co_return std::move(done.error());
     }
   }
-  co_return last;
+  co_return std::move(connection);
 }
 
-Outcome<void> Connector::load_roots() {
-  ossl::SslCtx context(SSL_CTX_new(TLS_client_method()));
-  const auto fail = [](const std::string& what) {
-    return gateway_fault("trust_store", what + ": " + ossl::drain_errors(),
-                         "check the certificate files of this machine and --upstream-ca", false);
-  };
-  if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_default_verify_paths(context.get()) != 1) {
-    return fail("cannot read the system's root certificates");
+// What the proxy is asked for. Where it looks names up, the guard cannot see the address: it judges
+// literals and the names of metadata services. Looking up here as well would tell the name servers
+// of this machine what the user sends through the proxy, and decide nothing: the proxy's own answer
+// may be another one.
+Awaitable<Outcome<std::vector<TunnelTarget>>> Connector::tunnel_targets(
+    const vault::Authority& authority, const EgressProxy& proxy) {
+  std::vector<TunnelTarget> targets;
+  if (proxy.looks_up_names() && !parse_ip(authority.host)) {
+    if (!guard_.allows_name(authority.host)) {
+      co_return not_allowed(
+          authority.host + " is a cloud metadata service",
+          "the owner of the vault can permit it: agent-vault run --allow-net 169.254.169.254");
+    }
+    targets.emplace_back(authority.host, authority.port);
+    co_return std::move(targets);
   }
-  for (const std::string& file : upstream_ca_files_) {
-    if (SSL_CTX_load_verify_file(context.get(), file.c_str()) != 1) {
-      return fail("cannot read " + file);
+  auto endpoints = co_await checked_endpoints(authority);
+  if (!endpoints) {
+    co_return std::move(endpoints.error());
+  }
+  for (const Endpoint& endpoint : interleave(*endpoints)) {
+    if (targets.size() < kMaxTunnelTargets) {
+      targets.emplace_back(endpoint);
     }
   }
-  ERR_clear_error();
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  client_context_ = std::move(context);
-  return {};
+  co_return std::move(targets);
 }
 
-Outcome<ossl::Ssl> Connector::make_client_ssl(const vault::Authority& authority, AlpnOffer offer) {
-  if (client_context_ == nullptr) {
-    AV_CHECK(load_roots());
+Awaitable<Outcome<UpstreamPtr>> Connector::reach_proxy(const Endpoints& endpoints,
+                                                       const EgressProxy& proxy,
+                                                       ConnectBudget budget) {
+  auto connection = co_await race_connect(executor_, deadlines_, endpoints, proxy.host(), budget,
+                                          options_.attempt_delay);
+  if (connection && proxy.kind() == EgressProxy::Kind::kHttps) {
+    auto done = co_await tls_.connect_to_proxy(**connection, proxy, budget, deadlines_.now_ms());
+    if (!done) {
+      co_return proxy_unreachable(proxy, done.error());
+    }
   }
-  ossl::Ssl ssl(SSL_new(client_context_.get()));
-  const std::string_view names = alpn_names(offer);
-  bool ok = ssl != nullptr &&
-            SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(names.data()),
-                                static_cast<unsigned>(names.size())) == 0;
-  if (const auto literal = parse_ip(authority.host)) {
-    ok = ok && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()),
-                                             literal->to_string().c_str()) == 1;
-  } else {
-    ok = ok && SSL_set_tlsext_host_name(ssl.get(), authority.host.c_str()) == 1 &&
-         SSL_set1_host(ssl.get(), authority.host.c_str()) == 1;
+  if (!connection) {
+    co_return proxy_unreachable(proxy, connection.error());
   }
-  if (!ok) {
-    return gateway_fault("upstream_tls_failed",
-                         "cannot set up TLS for " + authority.host + ": " + ossl::drain_errors(),
-                         {}, false);
+  (*connection)->address += " (proxy)";
+  co_return std::move(connection);
+}
+
+Awaitable<Outcome<UpstreamPtr>> Connector::connect_through(const EgressProxy& proxy,
+                                                           const OutboundRequest& request,
+                                                           AlpnOffer offer) {
+  auto targets = co_await tunnel_targets(request.identity().authority, proxy);
+  if (!targets) {
+    co_return std::move(targets.error());
   }
-  return ssl;
+  // The user has named the proxy: it may be in a private range.
+  auto addresses = co_await addresses_of(proxy.host());
+  if (!addresses) {
+    co_return proxy_unreachable(proxy, addresses.error());
+  }
+  Endpoints endpoints;
+  for (const IpAddress& address : *addresses) {
+    const Endpoint endpoint{address, proxy.port()};
+    if (!guard_.is_own_listener(endpoint)) {
+      endpoints.push_back(endpoint);
+    }
+  }
+  if (endpoints.empty()) {
+    co_return gateway_fault("egress_proxy_failed",
+                            "the upstream proxy " + proxy.label() + " is this proxy itself",
+                            "set HTTPS_PROXY to what it was before the run", false);
+  }
+  const ConnectBudget budget(options_.connect_timeout);
+  for (std::size_t i = 0;; ++i) {
+    auto connection = co_await reach_proxy(endpoints, proxy, budget);
+    if (!connection) {
+      co_return std::move(connection);
+    }
+    auto opened = co_await open_egress_tunnel(**connection, proxy, (*targets)[i], budget);
+    if (opened) {
+      co_return co_await secure(std::move(*connection), request, offer, budget);
+    }
+    const bool next = opened.error().code == "egress_proxy_refused" && opened.error().transient;
+    if (!next || i + 1 == targets->size() || budget.spent()) {
+      co_return std::move(opened.error());
+    }
+  }
 }
 
 Awaitable<Outcome<UpstreamPtr>> Connector::connect(const OutboundRequest& request,
                                                    AlpnOffer offer) {
-  const vault::Authority& authority = request.identity().authority;
-  auto endpoints = co_await resolve(authority);
+  const vault::RequestIdentity& identity = request.identity();
+  // An override says where to connect to from here: no proxy is asked.
+  const bool by_hand = guard_.override_for(identity.authority) != nullptr;
+  const EgressProxy* const proxy =
+      by_hand || options_.egress == nullptr
+          ? nullptr
+          : options_.egress->proxy_for(identity.scheme, identity.authority);
+  if (proxy != nullptr) {
+    co_return co_await connect_through(*proxy, request, offer);
+  }
+  auto endpoints = co_await checked_endpoints(identity.authority);
   if (!endpoints) {
     co_return std::move(endpoints.error());
   }
-  auto connection = co_await open(*endpoints, authority);
-  if (!connection || request.identity().scheme == vault::Scheme::kHttp) {
+  const ConnectBudget budget(options_.connect_timeout);
+  auto connection = co_await race_connect(executor_, deadlines_, std::move(*endpoints),
+                                          identity.authority.host, budget, options_.attempt_delay);
+  if (!connection) {
     co_return std::move(connection);
   }
-  auto ssl = make_client_ssl(authority, offer);
-  if (!ssl) {
-    co_return std::move(ssl.error());
-  }
-  Stream& stream = (*connection)->stream;
-  const Io io = co_await stream.connect_tls(std::move(*ssl), connect_timeout_);
-  if (io != Io::kOk) {
-    co_return tls_fault(stream.ssl(), stream, io, authority.host);
-  }
-  (*connection)->http2 = chose_http2(stream.ssl());
-  co_return std::move(connection);
+  co_return co_await secure(std::move(*connection), request, offer, budget);
 }
 
 }  // namespace av::proxy

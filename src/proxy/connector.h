@@ -1,53 +1,73 @@
 #pragma once
-// Connector: name -> checked addresses -> TCP -> verified TLS. Takes nothing less than an
-// OutboundRequest: a connection is made for a request that policy has allowed. Belongs to one
-// worker.
+// Connector: from an allowed request to a connection that it may be sent on. Directly: name ->
+// checked addresses -> TCP -> verified TLS; or through the user's own proxy. Takes nothing less
+// than an OutboundRequest: a connection is made for a request that policy has allowed. Belongs to
+// one worker.
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/clock.h"
+#include "proxy/egress_proxy.h"
+#include "proxy/egress_tunnel.h"
 #include "proxy/fault.h"
+#include "proxy/happy_eyeballs.h"
 #include "proxy/injector.h"
 #include "proxy/io.h"
 #include "proxy/net_guard.h"
+#include "proxy/resolver.h"
 #include "proxy/upstream.h"
-#include "vault/canonical.h"
+#include "proxy/upstream_tls.h"
 
 namespace av::proxy {
 
-// What is offered in ALPN (RFC 7301). A server that knows none of it answers with an alert.
-enum class AlpnOffer : std::uint8_t { kHttp1, kHttp2, kHttp2OrHttp1 };
+struct ConnectorOptions {
+  NetOptions net;
+  std::vector<std::string> upstream_ca_files;
+  std::shared_ptr<const EgressOptions> egress;  // null: always directly
+  // Once for looking a name up, and once for everything after it: TCP, proxy, TLS.
+  Millis connect_timeout{10'000};
+  Millis attempt_delay = kAttemptDelay;
+};
 
 class Connector {
  public:
-  Connector(Executor executor, DeadlineList& deadlines, NetOptions net,
-            std::vector<std::string> upstream_ca_files, Millis connect_timeout);
+  // `resolver`: null for the system's.
+  Connector(Executor executor, DeadlineList& deadlines, ConnectorOptions options,
+            std::unique_ptr<NameResolver> resolver = nullptr);
 
   // `request` must outlive the call. The protocol that the server chose is in the connection.
   Awaitable<Outcome<UpstreamPtr>> connect(const OutboundRequest& request, AlpnOffer offer);
+
+  // A port of the broker's own, which no request may lead back to.
+  void add_own_listener(const Endpoint& listener) { guard_.add_own_listener(listener); }
   // Name look-ups that a blocking resolver is still busy with.
-  [[nodiscard]] int resolving() const { return *resolving_; }
+  [[nodiscard]] int resolving() const { return resolver_->pending(); }
+  // Forgets private keys that are not used any more.
+  void sweep(std::int64_t now_ms) { tls_.sweep(now_ms); }
+  [[nodiscard]] const TlsSessionCache& sessions() const { return tls_.sessions(); }
 
  private:
-  struct Endpoint {
-    IpAddress address;
-    std::uint16_t port = 0;
-  };
-  Awaitable<Outcome<std::vector<Endpoint>>> resolve(const vault::Authority& authority);
-  Awaitable<Outcome<UpstreamPtr>> open(const std::vector<Endpoint>& endpoints,
-                                       const vault::Authority& authority);
-  Outcome<ossl::Ssl> make_client_ssl(const vault::Authority& authority, AlpnOffer offer);
-  Outcome<void> load_roots();
+  using Endpoints = std::vector<Endpoint>;
+  Awaitable<Outcome<std::vector<IpAddress>>> addresses_of(const std::string& host);
+  Awaitable<Outcome<Endpoints>> checked_endpoints(const vault::Authority& authority);
+  Outcome<Endpoints> overridden(const ResolveOverride& entry) const;
+  Awaitable<Outcome<UpstreamPtr>> secure(UpstreamPtr connection, const OutboundRequest& request,
+                                         AlpnOffer offer, ConnectBudget budget);
+  Awaitable<Outcome<std::vector<TunnelTarget>>> tunnel_targets(const vault::Authority& authority,
+                                                               const EgressProxy& proxy);
+  Awaitable<Outcome<UpstreamPtr>> reach_proxy(const Endpoints& endpoints, const EgressProxy& proxy,
+                                              ConnectBudget budget);
+  Awaitable<Outcome<UpstreamPtr>> connect_through(const EgressProxy& proxy,
+                                                  const OutboundRequest& request, AlpnOffer offer);
 
   Executor executor_;
   DeadlineList& deadlines_;
+  ConnectorOptions options_;
   NetGuard guard_;
-  std::vector<std::string> upstream_ca_files_;
-  Millis connect_timeout_;
-  ossl::SslCtx client_context_;  // made at the first TLS upstream: reading the roots takes a while
-  std::shared_ptr<int> resolving_ = std::make_shared<int>(0);
+  std::unique_ptr<NameResolver> resolver_;
+  TlsConnector tls_;
 };
 
 }  // namespace av::proxy

@@ -39,7 +39,7 @@ Outcome<ResolvedPtr> CredentialResolver::open(const vault::AllowedRequest& reque
   if (resolved->keys_.empty()) {
     return ResolvedPtr();
   }
-  resolved->identity_ = service.name;
+  resolved->identity_ = snapshot.vault_uid + "|" + service.name;
   for (const std::string& key : resolved->keys_) {
     const auto sealed = snapshot.credentials.find(key);
     if (sealed == snapshot.credentials.end()) {

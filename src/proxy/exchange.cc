@@ -98,7 +98,11 @@ Exchange::~Exchange() {
   record_.bytes_in = upload_.bytes();
   record_.bytes_out = client_.bytes_sent();
   // The use of a credential is on record already (audit_use); nothing is left to refuse here.
-  (void)worker_.audit.append(record_);
+  if (record_.decision == "allow" && !record_.credentials.empty()) {
+    worker_.audit.append_later(record_);
+  } else {
+    (void)worker_.audit.append(record_);
+  }
 }
 
 Awaitable<bool> Exchange::run() {
@@ -251,6 +255,28 @@ bool Exchange::client_gone() {
   return client_broke_;
 }
 
+// A tunnel stands only when both ends have said so; null: they agree.
+const char* Exchange::wrong_upgrade(const OutboundRequest& request) const {
+  const RequestHead& asked = client_.head();
+  if (response_.status != 101) {
+    // RFC 8441 section 5: to a client of HTTP/2 any 2xx means that its tunnel stands.
+    const bool success = response_.status >= 200 && response_.status < 300;
+    return success && asked.http2 && asked.websocket_upgrade
+               ? "no WebSocket where one was asked for"
+               : nullptr;
+  }
+  if (!asked.websocket_upgrade || !response_.websocket_upgrade) {
+    return "an upgrade that nobody asked for";
+  }
+  // Without this a reflected request could pass for an upgrade, and open a tunnel (RFC 6455 section
+  // 4.1).
+  const Field* const key = asked.find("sec-websocket-key");
+  const std::string_view sent = !request.websocket_key().empty() ? request.websocket_key()
+                                : key != nullptr                 ? key->value
+                                                                 : std::string_view();
+  return accepts_websocket_key(response_, sent) ? nullptr : "a wrong Sec-WebSocket-Accept";
+}
+
 // The final response's head; 1xx responses on the way are passed on (RFC 9110 section 15.2).
 Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream,
                                                       const OutboundRequest& request) {
@@ -278,18 +304,8 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream
       case UpstreamExchange::Got::kHead:
         break;
     }
-    if (response_.status == 101 &&
-        (!client_.head().websocket_upgrade || !response_.websocket_upgrade)) {
-      co_return invalid_response(identity_.authority.host, "an upgrade that nobody asked for");
-    }
-    if (!request.websocket_key().empty()) {
-      // To a client of RFC 8441 any 2xx would be an open WebSocket; only a 101 with our proof is.
-      if (response_.status >= 200 && response_.status < 300) {
-        co_return invalid_response(identity_.authority.host, "no WebSocket, but a response");
-      }
-      if (response_.status == 101 && !accepts_websocket_key(response_, request.websocket_key())) {
-        co_return invalid_response(identity_.authority.host, "a wrong Sec-WebSocket-Accept");
-      }
+    if (const char* const wrong = wrong_upgrade(request)) {
+      co_return invalid_response(identity_.authority.host, wrong);
     }
     if (response_.status >= 200 || response_.status == 101) {
       co_return Outcome<void>();

@@ -50,7 +50,7 @@ Awaitable<UpstreamExchange::HeadResult> Http1Upstream::next_head(ResponseHead& h
   HeadResult result;
   HeadScanner::State state = scanner_.scan(connection_->buffer.view());
   if (state == HeadScanner::State::kMore && connection_->buffer.empty() &&
-      (!connection_->stream.is_tls() || SSL_has_pending(connection_->stream.ssl()) == 0)) {
+      !connection_->stream.has_pending()) {
     // The request has just gone out: an attempt to read would only find nothing.
     const Io waited = co_await connection_->stream.wait_readable(timeout);
     if (waited != Io::kOk) {

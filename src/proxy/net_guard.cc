@@ -1,6 +1,8 @@
 #include "proxy/net_guard.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,9 +13,6 @@ namespace av::proxy {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> kV4Mapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-// RFC 6052 section 2.1: the well-known NAT64 prefix carries an IPv4 address in its last 32 bits.
-constexpr std::array<std::uint8_t, 12> kNat64 = {0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0};
-
 bool has_prefix(const IpAddress& address, const std::array<std::uint8_t, 12>& prefix) {
   return std::equal(prefix.begin(), prefix.end(), address.bytes.begin());
 }
@@ -26,17 +25,22 @@ IpAddress mapped(std::span<const std::uint8_t> v4) {
 }
 
 // IANA special-purpose registries (RFC 6890 and successors): nothing here is the public internet.
+// IPv6 outside 2000::/3 is not listed: none of it is but 64:ff9b::/96, which is what it carries.
 constexpr std::string_view kPrivateRanges[] = {
     "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10",   "127.0.0.0/8",     "169.254.0.0/16",
     "172.16.0.0/12",  "192.0.0.0/24",   "192.0.2.0/24",    "192.31.196.0/24", "192.52.193.0/24",
     "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",   "198.51.100.0/24",
-    "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",     "::/128",          "::1/128",
-    "::/96",          "100::/64",       "2001::/23",       "2001:db8::/32",   "2002::/16",
-    "3fff::/20",      "5f00::/16",      "fc00::/7",        "fe80::/10",       "fec0::/10",
-    "ff00::/8",       "64:ff9b:1::/48"};
-constexpr std::string_view kMetadata[] = {"169.254.169.254", "169.254.170.2",   "169.254.170.23",
-                                          "168.63.129.16",   "100.100.100.200", "fd00:ec2::254",
-                                          "fd00:ec2::23",    "192.0.0.192"};
+    "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",     "2001::/23",       "2001:db8::/32",
+    "2002::/16",      "3fff::/20"};
+// AWS, Azure, Alibaba, Oracle, Google, Tencent, Scaleway. Others use the first.
+constexpr std::string_view kMetadata[] = {
+    "169.254.169.254", "169.254.170.2", "169.254.170.23", "168.63.129.16", "100.100.100.200",
+    "fd00:ec2::254",   "fd00:ec2::23",  "192.0.0.192",    "fd20:ce::254",  "169.254.0.23",
+    "169.254.10.10",   "169.254.42.42", "fd00:42::42"};
+constexpr std::string_view kMetadataNames[] = {
+    "metadata",          "metadata.google.internal",   "metadata.goog",
+    "instance-data",     "instance-data.ec2.internal", "metadata.tencentyun.com",
+    "metadata.azure.com"};
 
 const std::vector<Cidr>& private_ranges() {
   static const std::vector<Cidr> ranges = [] {
@@ -58,6 +62,94 @@ const std::vector<IpAddress>& metadata_addresses() {
     return list;
   }();
   return addresses;
+}
+
+// Where an IPv6 prefix carries an IPv4 address.
+struct Carrier {
+  Cidr prefix;
+  std::size_t offset;          // of the four bytes
+  std::uint8_t mask = 0;       // Teredo inverts the bytes
+  bool skips_octet_8 = false;  // RFC 6052 section 2.2: octet 8 stands between them
+};
+
+const std::vector<Carrier>& carriers() {
+  static const std::vector<Carrier> list = {
+      {*parse_cidr("64:ff9b::/96"), 12},    // NAT64 (RFC 6052 section 2.1)
+      {*parse_cidr("64:ff9b:1::/48"), 12},  // local NAT64 (RFC 8215) of each length
+      {*parse_cidr("64:ff9b:1::/48"), 9},
+      {*parse_cidr("64:ff9b:1::/48"), 7, 0, true},
+      {*parse_cidr("64:ff9b:1::/48"), 6, 0, true},
+      {*parse_cidr("2002::/16"), 2},         // 6to4 (RFC 3056)
+      {*parse_cidr("2001::/32"), 4},         // Teredo (RFC 4380): server,
+      {*parse_cidr("2001::/32"), 12, 0xff},  // and client
+      {*parse_cidr("::/96"), 12},            // IPv4-compatible (RFC 4291 section 2.5.5.1)
+      {*parse_cidr("::ffff:0:0:0/96"), 12},  // IPv4-translated (RFC 2765)
+  };
+  return list;
+}
+
+bool is_global_ipv6(const IpAddress& address) {
+  return (address.bytes[0] & 0xe0U) == 0x20U || carriers().front().prefix.contains(address);
+}
+
+// RFC 5214 section 6.1: "[00-00]5E-FE" or, for a global IPv4 address, "[02-00]5E-FE", then the
+// address, under any prefix.
+bool is_isatap(const IpAddress& address) {
+  return (address.bytes[8] & 0xfdU) == 0 && address.bytes[9] == 0 && address.bytes[10] == 0x5e &&
+         address.bytes[11] == 0xfe;
+}
+
+IpAddress carried(const IpAddress& address, const Carrier& carrier) {
+  std::array<std::uint8_t, 4> v4{};
+  std::size_t at = carrier.offset;
+  for (std::uint8_t& byte : v4) {
+    at += carrier.skips_octet_8 && at == 8 ? 1 : 0;
+    byte = address.bytes[at++] ^ carrier.mask;
+  }
+  return mapped(v4);
+}
+
+// What the address itself is, whatever it carries.
+AddressClass own_class(const IpAddress& address) {
+  const auto& metadata = metadata_addresses();
+  if (std::find(metadata.begin(), metadata.end(), address) != metadata.end()) {
+    return AddressClass::kMetadata;
+  }
+  const bool is_private = (!address.is_v4() && !is_global_ipv6(address)) ||
+                          std::any_of(private_ranges().begin(), private_ranges().end(),
+                                      [&](const Cidr& range) { return range.contains(address); });
+  return is_private ? AddressClass::kPrivate : AddressClass::kPublic;
+}
+
+// Every address of this machine: a listener on all of them is reached by each.
+std::vector<IpAddress> own_addresses() {
+  std::vector<IpAddress> addresses;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) {
+    return addresses;
+  }
+  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) {
+      continue;
+    }
+    if (entry->ifa_addr->sa_family == AF_INET) {
+      const auto* const v4 = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
+      std::array<std::uint8_t, 4> bytes{};
+      std::memcpy(bytes.data(), &v4->sin_addr, bytes.size());
+      addresses.push_back(mapped(bytes));
+    } else if (entry->ifa_addr->sa_family == AF_INET6) {
+      const auto* const v6 = reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr);
+      IpAddress address;
+      std::memcpy(address.bytes.data(), &v6->sin6_addr, address.bytes.size());
+      addresses.push_back(address);
+    }
+  }
+  ::freeifaddrs(list);
+  return addresses;
+}
+
+bool is_unspecified(const IpAddress& address) {
+  return address == IpAddress{} || address == mapped(std::array<std::uint8_t, 4>{});
 }
 
 std::optional<unsigned> parse_number(std::string_view text, unsigned limit) {
@@ -174,20 +266,65 @@ Expected<ResolveOverride> parse_resolve(std::string_view text) {
   return ResolveOverride{std::move(*from), *address, port};
 }
 
+std::string to_string(const Endpoint& endpoint) {
+  const std::string ip = endpoint.address.to_string();
+  return (endpoint.address.is_v4() ? ip : '[' + ip + ']') + ':' + std::to_string(endpoint.port);
+}
+
 AddressClass classify(const IpAddress& address) {
-  if (has_prefix(address, kNat64)) {
-    return classify(mapped(std::span(address.bytes).subspan(12)));
+  AddressClass result = own_class(address);
+  if (address.is_v4()) {
+    return result;
   }
-  const auto& metadata = metadata_addresses();
-  if (std::find(metadata.begin(), metadata.end(), address) != metadata.end()) {
-    return AddressClass::kMetadata;
-  }
-  for (const Cidr& range : private_ranges()) {
-    if (range.contains(address)) {
-      return AddressClass::kPrivate;
+  for (const Carrier& carrier : carriers()) {
+    if (carrier.prefix.contains(address)) {
+      result = std::max(result, own_class(carried(address, carrier)));
     }
   }
-  return AddressClass::kPublic;
+  if (is_isatap(address)) {
+    result = std::max(result, own_class(mapped(std::span(address.bytes).subspan(12))));
+  }
+  return result;
+}
+
+bool is_metadata_name(std::string_view canonical_host) {
+  return std::find(std::begin(kMetadataNames), std::end(kMetadataNames), canonical_host) !=
+         std::end(kMetadataNames);
+}
+
+bool is_localhost_name(std::string_view canonical_host) {
+  return canonical_host == "localhost" || canonical_host.ends_with(".localhost");
+}
+
+bool is_loopback(const IpAddress& address) {
+  static const Cidr v4 = *parse_cidr("127.0.0.0/8");
+  static const IpAddress v6 = *parse_ip("::1");
+  return address == v6 || v4.contains(address);
+}
+
+void NetGuard::add_own_listener(const Endpoint& listener) {
+  own_listeners_.push_back(listener);
+  if (is_unspecified(listener.address)) {
+    for (const IpAddress& address : own_addresses()) {
+      own_listeners_.push_back(Endpoint{address, listener.port});
+    }
+  }
+}
+
+bool NetGuard::is_own_listener(const Endpoint& target) const {
+  return std::any_of(own_listeners_.begin(), own_listeners_.end(), [&](const Endpoint& listener) {
+    if (listener.port != target.port) {
+      return false;
+    }
+    // Linux takes a connection to the unspecified address as one to loopback, and all of
+    // 127/8 reaches a listener on every address.
+    return listener.address == target.address || is_unspecified(target.address) ||
+           (is_unspecified(listener.address) && is_loopback(target.address));
+  });
+}
+
+bool NetGuard::allows_name(std::string_view canonical_host) const {
+  return !is_metadata_name(canonical_host) || allows(metadata_addresses().front());
 }
 
 const ResolveOverride* NetGuard::override_for(const vault::Authority& authority) const {

@@ -24,6 +24,14 @@ struct IpAddress {
 };
 [[nodiscard]] std::optional<IpAddress> parse_ip(std::string_view text);  // brackets allowed
 
+// Where a connection goes.
+struct Endpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+  bool operator==(const Endpoint&) const = default;
+};
+[[nodiscard]] std::string to_string(const Endpoint& endpoint);  // "192.0.2.1:443", "[::1]:443"
+
 // "10.0.0.0/8", "fd00::/8", or one address.
 struct Cidr {
   IpAddress base;
@@ -46,23 +54,40 @@ struct NetOptions {
   std::vector<Cidr> allow_net;
 };
 
+// In order of how much is needed to be let through.
 enum class AddressClass : std::uint8_t {
   kPublic,
-  kPrivate,   // loopback, private, link-local, CGNAT, multicast, reserved, 0/8, ::
+  kPrivate,   // all that the IANA registries (RFC 6890) do not call global; needs --allow-net
   kMetadata,  // cloud metadata services: need an entry of their own, of exactly that address
 };
+// An IPv6 address that carries an IPv4 address to which a translator or a tunnel could deliver it
+// (NAT64, 6to4, Teredo, ISATAP...) is at least of that address's class.
 [[nodiscard]] AddressClass classify(const IpAddress& address);
+
+// Names under which cloud machines find their metadata service. For names that somebody else looks
+// up; what we look up ourselves is judged by its address.
+[[nodiscard]] bool is_metadata_name(std::string_view canonical_host);
+// "localhost" and below (RFC 6761 section 6.3).
+[[nodiscard]] bool is_localhost_name(std::string_view canonical_host);
+[[nodiscard]] bool is_loopback(const IpAddress& address);
 
 class NetGuard {
  public:
   explicit NetGuard(NetOptions options) : options_(std::move(options)) {}
+  // A listener of the broker's own: no option opens the way to it.
+  void add_own_listener(const Endpoint& listener);
+
   // The override for this authority, if the user gave one.
   [[nodiscard]] const ResolveOverride* override_for(const vault::Authority& authority) const;
   // Whether a connection to this address may be made.
   [[nodiscard]] bool allows(const IpAddress& address) const;
+  // Whether a name that somebody else will look up may be asked for.
+  [[nodiscard]] bool allows_name(std::string_view canonical_host) const;
+  [[nodiscard]] bool is_own_listener(const Endpoint& target) const;
 
  private:
   NetOptions options_;
+  std::vector<Endpoint> own_listeners_;
 };
 
 }  // namespace av::proxy

@@ -85,6 +85,8 @@ Awaitable<void> tick_loop(Worker& worker) {
     worker.deadlines.tick(worker.clock.steady());
     worker.pool.sweep();
     worker.resolver.sweep(worker.deadlines.now_ms());
+    worker.audit.flush();
+    worker.connector.sweep(worker.deadlines.now_ms());
     co_await sleep_for(timer, DeadlineList::kTick);
   }
 }
@@ -168,7 +170,11 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
       return make_error(ErrorCode::kIo, "cannot listen: " + ec.message());
     }
     (void)listener.release();
-    worker.port = acceptor.local_endpoint(ec).port();
+    const tcp::endpoint local = acceptor.local_endpoint(ec);
+    worker.port = local.port();
+    if (const auto own = parse_ip(local.address().to_string())) {
+      worker.connector.add_own_listener(Endpoint{*own, local.port()});
+    }
   }
   for (Acceptor& acceptor : impl->acceptors) {
     asio::co_spawn(impl->io->get_executor(), accept_loop(worker, acceptor), asio::detached);

@@ -15,6 +15,7 @@
 #include "core/expected.h"
 #include "core/fs.h"
 #include "proxy/certificate_authority.h"
+#include "proxy/egress_proxy.h"
 #include "proxy/net_guard.h"
 #include "vault/audit.h"
 #include "vault/key_ring.h"
@@ -27,6 +28,7 @@ struct ProxyOptions {
   std::vector<UniqueFd> listeners;  // bound and listening sockets, non-blocking
   NetOptions net;                   // --resolve, --allow-net
   std::vector<std::string> upstream_ca_files;
+  std::shared_ptr<const EgressOptions> egress;  // the user's own proxy; null: none
   std::optional<vault::UnmatchedPolicy> unmatched_override;
   Millis connect_timeout{10'000};
   Millis header_timeout{300'000};

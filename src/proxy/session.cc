@@ -123,8 +123,7 @@ Awaitable<Session::Next> Session::read_head() {
     if (state == HeadScanner::State::kMore) {
       if (buffer_.empty()) {
         // Between requests: hold no buffer while there is nothing to hold.
-        const bool pending = stream_.is_tls() && SSL_has_pending(stream_.ssl()) != 0;
-        if (!pending) {
+        if (!stream_.has_pending()) {
           buffer_.release();
           const Io waited = co_await stream_.wait_readable(
               newcomer_ ? kFirstHeadTimeout : worker_.options.idle_timeout);

@@ -25,14 +25,19 @@ void Stream::close() noexcept {
   if (closed_) {
     return;
   }
-  closed_ = true;
-  if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) != 0) {
-    ERR_clear_error();
-    (void)SSL_shutdown(ssl_.get());  // sends close_notify if the socket takes it; never waits
-    ERR_clear_error();
+  say_goodbye();
+  close_now();
+}
+
+// Sends close_notify if the socket takes it; never waits.
+void Stream::say_goodbye() noexcept {
+  for (SSL* const ssl : {ssl_.get(), outer_.get()}) {
+    if (ssl != nullptr && SSL_is_init_finished(ssl) != 0) {
+      ERR_clear_error();
+      (void)SSL_shutdown(ssl);
+      ERR_clear_error();
+    }
   }
-  error_code ignored;
-  socket_.close(ignored);
 }
 
 IoResult Stream::peek(char* data, std::size_t size) {
@@ -56,11 +61,7 @@ Awaitable<void> Stream::close_gently(Millis timeout) {
   if (closed_) {
     co_return;
   }
-  if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) != 0) {
-    ERR_clear_error();
-    (void)SSL_shutdown(ssl_.get());
-    ERR_clear_error();
-  }
+  say_goodbye();
   error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   std::array<char, 4096> discarded{};
@@ -106,6 +107,11 @@ void Stream::close_now() {
   // The owner unwinds later; the flag makes every further call fail.
   if (!closed_) {
     closed_ = true;
+    if (outer_ != nullptr) {
+      // The inner TLS shuts the outer one down when it is freed, and another connection may have
+      // the descriptor by then.
+      SSL_set_quiet_shutdown(outer_.get(), 1);
+    }
     error_code ignored;
     socket_.close(ignored);
   }
@@ -160,6 +166,7 @@ Io Stream::tls_status(int result, Want& want) {
         truncated_ = true;
         return Io::kEof;
       }
+      tls_reason_ = ERR_GET_REASON(ERR_peek_error());
       tls_error_ = ossl::drain_errors();
       return Io::kTls;
     }
@@ -303,15 +310,33 @@ Awaitable<Io> Stream::connect(const tcp::endpoint& endpoint, Millis timeout) {
   co_return connect_errno_ == 0 ? Io::kOk : Io::kReset;
 }
 
-Awaitable<Io> Stream::handshake(Millis timeout) {
+bool Stream::attach_tls() {
   SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS);
-  // A record's header and body in one system call instead of two.
-  SSL_set_read_ahead(ssl_.get(), 1);
-  if (SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1) {
+  if (outer_ == nullptr) {
+    // A record's header and body in one system call instead of two.
+    SSL_set_read_ahead(ssl_.get(), 1);
+    return SSL_set_fd(ssl_.get(), socket_.native_handle()) == 1;
+  }
+  BIO* const inside = BIO_new(BIO_f_ssl());
+  if (inside == nullptr) {
+    return false;
+  }
+  BIO_set_ssl(inside, outer_.get(), BIO_NOCLOSE);
+  SSL_set_bio(ssl_.get(), inside, inside);
+  return true;
+}
+
+Awaitable<Io> Stream::handshake(Millis timeout) {
+  if (closed_) {
+    co_return Io::kClosed;
+  }
+  if (!attach_tls()) {
     tls_error_ = ossl::drain_errors();
     co_return Io::kTls;
   }
+  // Of the whole, not of each wait: a peer that dribbles bytes would never be late.
+  const auto end = std::chrono::steady_clock::now() + timeout;
   for (;;) {
     if (closed_) {
       co_return Io::kClosed;
@@ -327,7 +352,14 @@ Awaitable<Io> Stream::handshake(Millis timeout) {
     if (want == Want::kNothing) {
       co_return status;
     }
-    const Io waited = co_await wait(want, Side::kRead, timeout);
+    Millis left{0};
+    if (timeout.count() != 0) {
+      left = std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now());
+      if (left.count() <= 0) {
+        co_return Io::kTimeout;
+      }
+    }
+    const Io waited = co_await wait(want, Side::kRead, left);
     if (waited != Io::kOk) {
       co_return waited;
     }
@@ -345,6 +377,7 @@ Awaitable<Io> Stream::accept_tls(SSL_CTX* context, Millis timeout) {
 }
 
 Awaitable<Io> Stream::connect_tls(ossl::Ssl ssl, Millis timeout) {
+  outer_ = std::move(ssl_);
   ssl_ = std::move(ssl);
   SSL_set_connect_state(ssl_.get());
   co_return co_await handshake(timeout);
@@ -357,7 +390,9 @@ bool Stream::idle_and_healthy() {
   }
   char byte = 0;
   const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (got < 0) {
+  // What a proxy's TLS has decrypted already is for the TLS inside it.
+  const bool pending = outer_ != nullptr && SSL_has_pending(outer_.get()) != 0;
+  if (got < 0 && !pending) {
     return errno == EAGAIN || errno == EWOULDBLOCK;
   }
   if (got == 0 || ssl_ == nullptr) {

@@ -51,7 +51,9 @@ class Stream final : private Deadline {
   Awaitable<Io> connect(const tcp::endpoint& endpoint, Millis timeout);
   [[nodiscard]] int connect_errno() const { return connect_errno_; }
 
-  // Turns the connection into TLS, as server or client.
+  // Turns the connection into TLS, as server or client. `timeout` is for the whole handshake.
+  // connect_tls() on a connection that is under TLS already (an https:// proxy) puts the new one
+  // inside it; from then on everything here is about the inner one.
   Awaitable<Io> accept_tls(SSL_CTX* context, Millis timeout);
   Awaitable<Io> connect_tls(ossl::Ssl ssl, Millis timeout);
 
@@ -67,11 +69,18 @@ class Stream final : private Deadline {
   // TLS close_notify (best effort) and close.
   void close() noexcept;
   [[nodiscard]] bool closed() const { return closed_; }
+  // OpenSSL holds received bytes that the socket does not show any more.
+  [[nodiscard]] bool has_pending() const {
+    return (ssl_ != nullptr && SSL_has_pending(ssl_.get()) != 0) ||
+           (outer_ != nullptr && SSL_has_pending(outer_.get()) != 0);
+  }
   [[nodiscard]] bool is_tls() const { return ssl_ != nullptr; }
   [[nodiscard]] SSL* ssl() const { return ssl_.get(); }
   // The peer ended TCP without TLS's close_notify: a close-delimited body may be cut short.
   [[nodiscard]] bool truncated() const { return truncated_; }
   [[nodiscard]] const std::string& tls_error() const { return tls_error_; }
+  // OpenSSL's reason code for the same; 0 when there is none.
+  [[nodiscard]] int tls_reason() const { return tls_reason_; }
   [[nodiscard]] Socket& socket() { return socket_; }
   // The peer has closed its end and cannot be waiting for anything. Costs one system call.
   [[nodiscard]] bool peer_gone() const;
@@ -87,10 +96,14 @@ class Stream final : private Deadline {
   IoResult attempt_write(std::string_view bytes, Want& want);
   Io tls_status(int result, Want& want);
   Awaitable<Io> handshake(Millis timeout);
+  bool attach_tls();
+  void say_goodbye() noexcept;
 
   Socket socket_;
+  ossl::Ssl outer_;  // TLS with a proxy, around ssl_; outlives it
   ossl::Ssl ssl_;
   std::string tls_error_;
+  int tls_reason_ = 0;
   std::array<bool, 2> timed_out_{};
   int connect_errno_ = 0;
   bool closed_ = false;

@@ -29,10 +29,9 @@ std::string UpstreamPool::key(const OutboundRequest& request) {
   key += '|';
   if (request.credential() != nullptr) {
     key += request.credential()->identity();
-  } else if (request.service() != nullptr && !request.service()->tls.ca_pem.empty()) {
-    // Trusted roots of its own: what they vouch for serves no other service.
-    key += request.service()->name;
   }
+  // Trusted roots of its own: what they vouch for serves no other service.
+  key += tls_pool_tag(request.service());
   return key;
 }
 

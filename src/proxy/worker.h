@@ -52,9 +52,17 @@ struct Worker {
         audit(audit_log),
         clock(wall_clock),
         leaves(std::move(authority), wall_clock),
-        connector(context.get_executor(), deadlines, options.net, options.upstream_ca_files,
-                  options.connect_timeout),
+        connector(context.get_executor(), deadlines, connector_options(options)),
         pool(context.get_executor(), deadlines, connector) {}
+
+  static ConnectorOptions connector_options(const ProxyOptions& options) {
+    ConnectorOptions out;
+    out.net = options.net;
+    out.upstream_ca_files = options.upstream_ca_files;
+    out.egress = options.egress;
+    out.connect_timeout = options.connect_timeout;
+    return out;
+  }
 
   asio::io_context& io;
   ProxyOptions options;

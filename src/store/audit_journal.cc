@@ -21,6 +21,7 @@ namespace av::store {
 namespace {
 
 constexpr std::chrono::milliseconds kFlushAfter{50};
+constexpr std::size_t kMostWaiting = std::size_t{256} << 10;
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -54,7 +55,7 @@ struct AuditJournal::Impl {
   off_t size = 0;     // of the whole lines
   bool torn = false;  // the file may hold a part of a line after `size`
   crypto::Digest last{};
-  std::string line;  // reused
+  std::string lines;  // not written yet: those of append_later(), and the one of append()
 
   std::mutex mutex;
   std::condition_variable wake;
@@ -65,7 +66,8 @@ struct AuditJournal::Impl {
 
   void flush_loop();
   void mark_dirty();
-  Status write_line();
+  crypto::Digest add_line(const vault::AuditRecord& record);
+  Status write_lines();
 };
 
 void AuditJournal::Impl::flush_loop() {
@@ -99,7 +101,20 @@ void AuditJournal::Impl::mark_dirty() {
   }
 }
 
-Status AuditJournal::Impl::write_line() {
+// Returns the hash that the next line builds on.
+crypto::Digest AuditJournal::Impl::add_line(const vault::AuditRecord& record) {
+  const std::size_t begin = lines.size();
+  lines += audit_record_to_json(record);
+  lines.pop_back();  // the brace
+  const std::string_view previous(reinterpret_cast<const char*>(last.data()), last.size());
+  const crypto::Digest hash = crypto::sha256(previous, std::string_view(lines).substr(begin));
+  lines += R"(,"hash":")";
+  lines += encoding::hex(hash);
+  lines += "\"}\n";
+  return hash;
+}
+
+Status AuditJournal::Impl::write_lines() {
   if (torn) {
     if (::ftruncate(fd.get(), size) != 0) {
       return cannot_write(errno, path);
@@ -108,10 +123,11 @@ Status AuditJournal::Impl::write_line() {
   }
   ssize_t put = -1;
   do {
-    put = ::write(fd.get(), line.data(), line.size());
+    put = ::write(fd.get(), lines.data(), lines.size());
   } while (put < 0 && errno == EINTR);
-  if (put == static_cast<ssize_t>(line.size())) {
+  if (put == static_cast<ssize_t>(lines.size())) {
     size += put;
+    lines.clear();
     return {};
   }
   // A part may be there. It must not stay: the next record would be glued to it.
@@ -160,6 +176,7 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
 }
 
 AuditJournal::~AuditJournal() {
+  flush();
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->stop = true;
@@ -174,19 +191,29 @@ Status AuditJournal::append(const vault::AuditRecord& record) {
   if (const int error_number = impl_->flush_error.load(); error_number != 0) {
     return cannot_write(error_number, impl_->path);
   }
-  std::string& line = impl_->line;
-  line = audit_record_to_json(record);
-  line.pop_back();  // the brace
-  const std::string_view previous(reinterpret_cast<const char*>(impl_->last.data()),
-                                  impl_->last.size());
-  const crypto::Digest hash = crypto::sha256(previous, line);
-  line += R"(,"hash":")";
-  line += encoding::hex(hash);
-  line += "\"}\n";
-  AV_CHECK(impl_->write_line());
+  const std::size_t before = impl_->lines.size();
+  const crypto::Digest hash = impl_->add_line(record);
+  if (const Status written = impl_->write_lines(); !written) {
+    impl_->lines.resize(before);  // the caller is told; what waited goes on waiting
+    return written;
+  }
   impl_->last = hash;
   impl_->mark_dirty();
   return {};
+}
+
+void AuditJournal::append_later(const vault::AuditRecord& record) {
+  if (impl_->lines.size() > kMostWaiting) {
+    (void)append(record);  // a log that cannot be written refuses the next use of a credential
+    return;
+  }
+  impl_->last = impl_->add_line(record);
+}
+
+void AuditJournal::flush() {
+  if (!impl_->lines.empty() && impl_->write_lines()) {
+    impl_->mark_dirty();
+  }
 }
 
 }  // namespace av::store

@@ -7,7 +7,8 @@
 // this line up to that comma. The first line's previous hash is the SHA-256 of the file's name. A
 // torn last line (power loss) is dropped by the reader and reported.
 //
-// append() belongs to one thread. A background thread makes the file durable within 100 ms.
+// append(), append_later() and flush() belong to one thread. A background thread makes the file
+// durable within 100 ms.
 
 #include <cstdint>
 #include <filesystem>
@@ -27,6 +28,8 @@ class AuditJournal final : public vault::AuditLog {
                                                         const std::string& name);
   ~AuditJournal() override;
   [[nodiscard]] Status append(const vault::AuditRecord& record) override;
+  void append_later(const vault::AuditRecord& record) override;
+  void flush() override;
 
  private:
   struct Impl;

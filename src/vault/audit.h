@@ -43,6 +43,11 @@ class AuditLog {
   // the kernel); power-loss durability follows within 100 ms. An error means: not recorded, so the
   // thing itself must not happen.
   [[nodiscard]] virtual Status append(const AuditRecord& record) = 0;
+  // For a record that nothing waits for, because an earlier one already says that the thing was
+  // done: it may go out with the next one. The caller flushes every now and then; until then the
+  // death of the process loses it.
+  virtual void append_later(const AuditRecord& record) { (void)append(record); }
+  virtual void flush() {}
 };
 
 }  // namespace av::vault

@@ -38,6 +38,18 @@ for host in ("10.0.0.1", "169.254.169.254"):
     assert p.request(f"http://{host}:{http}/echo").status == 403, host
 PY
 agent_python --allow-net 127.0.0.0/8 <"$OUT/open.py"
+# The proxy's own port is refused all the same, in every spelling: no loop into ourselves.
+cat >"$OUT/loop.py" <<'PY'
+import os, proxy_client as p
+port = p.proxy().port
+# It is there, and answers whoever comes directly.
+assert p.raw(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()).status == 200
+for host in ("127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]", "localhost"):
+    reply = p.request(f"http://{host}:{port}/health")
+    assert (reply.status, reply.code) == (403, "address_not_allowed"), (host, reply.head, reply.body)
+    assert "this proxy" in reply.json["message"], (host, reply.body)
+PY
+agent_python --allow-net 127.0.0.0/8 --allow-net 0.0.0.0 --allow-net ::/0 <"$OUT/loop.py"
 # A range that happens to hold the metadata service does not open it.
 cat >"$OUT/metadata.py" <<'PY'
 import proxy_client as p
