@@ -75,7 +75,7 @@ async function messages(name, host, ask) {
     await c.within(12000, `h2 ${host}`, messages(`h2 ${host}`, host, (path, o) => c.ask2(session, path, o)));
     session.destroy();
   }
-  for (const host of ['h1.echo.test', 'both.echo.test']) {
+  for (const host of ['h1.echo.test', 'h2.echo.test', 'both.echo.test']) {
     await c.within(12000, `h1 ${host}`, messages(`h1 ${host}`, host, (path, o) => c.ask1(host, path, o)));
   }
   console.log('all answered');
@@ -95,6 +95,6 @@ assert_eq '2.0' "$(json "$OUT/h2.jsonl" "','.join(sorted({x['protocol'] for x in
 assert_eq '1.1,2.0' "$(json "$OUT/both.jsonl" "','.join(sorted({x['protocol'] for x in d if 'protocol' in x}))")"
 # On record: who, where, with what, and what came of it.
 assert_eq true "$(audited "all(x['credentials'] == ['TOKEN_' + x['host'].split('.')[0].upper()] for x in r if x['event'] == 'request' and x['status'] == 200)")"
-assert_eq 10 "$(audited "len([x for x in r if x.get('error') == 'upstream_truncated' and x['path'] == '/cut'])")"
-assert_eq 5 "$(audited "len([x for x in r if x.get('error') == 'head_too_large'])")"
+assert_eq 12 "$(audited "len([x for x in r if x.get('error') == 'upstream_truncated' and x['path'] == '/cut'])")"
+assert_eq 6 "$(audited "len([x for x in r if x.get('error') == 'head_too_large'])")"
 canary_check "$OUT/agent.out" "$OUT/agent.err" "$OUT/audit.jsonl"

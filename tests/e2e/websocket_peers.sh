@@ -139,6 +139,8 @@ const until = async (test, what) => {
       const bad = await extended(session, '/bad');
       assert.strictEqual(bad.headers[':status'], 502);
       await until(() => bad.got.includes('upstream_protocol'), String(bad.got));
+      const plain = await extended(session, '/plain');
+      assert.strictEqual(plain.headers[':status'], 502);
       const refused = await extended(session, '/refuse');
       assert.strictEqual(refused.headers[':status'], 403);
       const body = session.request({ ':method': 'CONNECT', ':protocol': 'connect-udp', ':path': '/' });

@@ -1,6 +1,7 @@
 // node ws_peer.js server LOG CERTS: npm `ws` as an echoing upstream with permessage-deflate. Prints
 // {"port": N}; every connection becomes a line of the log. "say-token" is answered with the Authorization
-// field, /bad is accepted with a wrong Sec-WebSocket-Accept, /refuse with 403.
+// field, /bad is accepted with a wrong Sec-WebSocket-Accept, /plain and
+// /refuse are answered with 200 and 403.
 'use strict';
 const crypto = require('crypto');
 const fs = require('fs');
@@ -20,6 +21,10 @@ server.on('upgrade', (request, socket, head) => {
   if (request.url === '/bad') {
     const wrong = crypto.createHash('sha1').update('other').digest('base64');
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${wrong}\r\n\r\n`);
+    return;
+  }
+  if (request.url === '/plain') {
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno');
     return;
   }
   if (request.url === '/refuse') {
