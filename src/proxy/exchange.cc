@@ -100,6 +100,7 @@ Exchange::~Exchange() {
   // The use of a credential is on record already (audit_use); nothing is left to refuse here.
   if (record_.decision == "allow" && !record_.credentials.empty()) {
     worker_.audit.append_later(record_);
+    worker_.flush_audit_soon();
   } else {
     (void)worker_.audit.append(record_);
   }

@@ -114,6 +114,9 @@ Awaitable<Io> H2Stream::write_until_head(std::string_view bytes, bool end, Milli
   if (closed_ || abandoned_ || connection_ == nullptr) {
     co_return has_head() ? Io::kOk : why_broken();
   }
+  if (bytes.empty() && !end) {
+    co_return Io::kOk;
+  }
   until_head_ = true;
   const Io io = co_await put(bytes, end, kNone, timeout);
   co_return has_head() ? Io::kOk : io;

@@ -85,7 +85,6 @@ Awaitable<void> tick_loop(Worker& worker) {
     worker.deadlines.tick(worker.clock.steady());
     worker.pool.sweep();
     worker.resolver.sweep(worker.deadlines.now_ms());
-    worker.audit.flush();
     worker.connector.sweep(worker.deadlines.now_ms());
     co_await sleep_for(timer, DeadlineList::kTick);
   }

@@ -53,7 +53,20 @@ struct Worker {
         clock(wall_clock),
         leaves(std::move(authority), wall_clock),
         connector(context.get_executor(), deadlines, connector_options(options)),
-        pool(context.get_executor(), deadlines, connector) {}
+        pool(context.get_executor(), deadlines, connector),
+        flush_timer(context.get_executor()) {}
+
+  // Records of several exchanges go out in one write.
+  void flush_audit_soon() {
+    if (!flush_armed) {
+      flush_armed = true;
+      flush_timer.expires_after(Millis{5});
+      flush_timer.async_wait([this](const error_code& /*ec*/) {
+        flush_armed = false;
+        audit.flush();
+      });
+    }
+  }
 
   static ConnectorOptions connector_options(const ProxyOptions& options) {
     ConnectorOptions out;
@@ -73,6 +86,8 @@ struct Worker {
   LeafCache leaves;
   Connector connector;
   UpstreamPool pool;
+  Timer flush_timer;
+  bool flush_armed = false;
   CredentialResolver resolver;
   // Replaced by publish(); an exchange keeps the pair that it began with.
   vault::SnapshotPtr snapshot;

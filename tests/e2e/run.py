@@ -115,6 +115,9 @@ def report(name, status, elapsed, output):
 
 
 def main():
+    # Started in the background of a script, we would hand on an ignored SIGINT, which shells keep.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", default=HERE, help="where the cases are")
