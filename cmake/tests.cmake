@@ -45,7 +45,7 @@ foreach(dir IN ITEMS core vault store isolation oauth proxy cmd)
   target_link_libraries(${target} PRIVATE av_${dir} av_test_main ${AV_TEST_LIBRARIES_${DIR}})
   target_precompile_headers(${target} REUSE_FROM av_test_main)
   add_test(NAME unit.${dir} COMMAND ${target})
-  set_tests_properties(unit.${dir} PROPERTIES LABELS unit TIMEOUT 120)
+  set_tests_properties(unit.${dir} PROPERTIES LABELS unit TIMEOUT 300)
   list(APPEND AV_TEST_TARGETS ${target})
 endforeach()
 
