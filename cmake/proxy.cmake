@@ -2,7 +2,7 @@ add_library(av_proxy STATIC
   src/proxy/agent_api.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
   src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
-  src/proxy/h2_connection.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
+  src/proxy/h2_connection.cc src/proxy/h2_events.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
   src/proxy/h2_stream.cc src/proxy/h2_upstream.cc src/proxy/head_text.cc src/proxy/http1_downstream.cc
   src/proxy/http1_upstream.cc src/proxy/local_reply.cc src/proxy/request_identity.cc src/proxy/upload.cc
   src/proxy/head.cc src/proxy/http1_parser.cc
@@ -12,7 +12,7 @@ add_library(av_proxy STATIC
   src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
   src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc
   src/proxy/upstream_tls.cc src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc
-  src/proxy/websocket_handshake.cc
+  src/proxy/websocket_handshake.cc src/proxy/wiping_memory.cc
   # the reflection guard
   src/proxy/content_decoder.cc src/proxy/escape.cc src/proxy/hex_view.cc src/proxy/pattern_search.cc
   src/proxy/text_shape.cc src/proxy/text_view.cc src/proxy/value_forms.cc)

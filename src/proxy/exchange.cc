@@ -33,33 +33,6 @@ bool is_idempotent(std::string_view method) {
          method == "PUT" || method == "DELETE";
 }
 
-Fault bad_request_body() {
-  Fault fault;
-  fault.status = 400;
-  fault.code = "bad_request";
-  fault.message = "the request body has malformed framing";
-  return fault;
-}
-
-Fault invalid_response(const std::string& host, std::string_view why) {
-  Fault fault;
-  fault.status = 502;
-  fault.code = "upstream_protocol";
-  fault.message = host + " sent an invalid response: " + std::string(why);
-  return fault;
-}
-
-Fault uninspectable(const std::string& host) {
-  Fault fault;
-  fault.status = 502;
-  fault.code = "response_uninspectable";
-  fault.message = host +
-                  " answered in a form (a coding, a range, an extension) that cannot be searched "
-                  "for the credential";
-  fault.help = "the owner of the vault can let it pass: \"allow_uninspected\" of the service";
-  return fault;
-}
-
 }  // namespace
 
 Exchange::Exchange(Worker& worker, Downstream& client, vault::RequestIdentity identity)
@@ -256,28 +229,6 @@ bool Exchange::client_gone() {
   return client_broke_;
 }
 
-// A tunnel stands only when both ends have said so; null: they agree.
-const char* Exchange::wrong_upgrade(const OutboundRequest& request) const {
-  const RequestHead& asked = client_.head();
-  if (response_.status != 101) {
-    // RFC 8441 section 5: to a client of HTTP/2 any 2xx means that its tunnel stands.
-    const bool success = response_.status >= 200 && response_.status < 300;
-    return success && asked.http2 && asked.websocket_upgrade
-               ? "no WebSocket where one was asked for"
-               : nullptr;
-  }
-  if (!asked.websocket_upgrade || !response_.websocket_upgrade) {
-    return "an upgrade that nobody asked for";
-  }
-  // Without this a reflected request could pass for an upgrade, and open a tunnel (RFC 6455 section
-  // 4.1).
-  const Field* const key = asked.find("sec-websocket-key");
-  const std::string_view sent = !request.websocket_key().empty() ? request.websocket_key()
-                                : key != nullptr                 ? key->value
-                                                                 : std::string_view();
-  return accepts_websocket_key(response_, sent) ? nullptr : "a wrong Sec-WebSocket-Accept";
-}
-
 // The final response's head; 1xx responses on the way are passed on (RFC 9110 section 15.2).
 Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream,
                                                       const OutboundRequest& request) {
@@ -305,7 +256,8 @@ Awaitable<Outcome<void>> Exchange::read_response_head(UpstreamExchange& upstream
       case UpstreamExchange::Got::kHead:
         break;
     }
-    if (const char* const wrong = wrong_upgrade(request)) {
+    if (const char* const wrong =
+            wrong_upgrade(client_.head(), response_, request.websocket_key())) {
       co_return invalid_response(identity_.authority.host, wrong);
     }
     if (response_.status >= 200 || response_.status == 101) {

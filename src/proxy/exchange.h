@@ -42,7 +42,6 @@ class Exchange {
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
   Awaitable<Outcome<void>> read_response_head(UpstreamExchange& upstream,
                                               const OutboundRequest& request);
-  [[nodiscard]] const char* wrong_upgrade(const OutboundRequest& request) const;
   Awaitable<bool> relay_response(const OutboundRequest& request, UpstreamExchange& upstream);
   Awaitable<bool> relay_body(const ResponsePlan& plan, const PatternSet* patterns,
                              UpstreamExchange& upstream);

@@ -1,8 +1,5 @@
 #include "proxy/h2_connection.h"
 
-#include <malloc.h>
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/co_spawn.hpp>
@@ -10,7 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/ascii.h"
+#include "proxy/h2_fields.h"
+#include "proxy/wiping_memory.h"
 
 namespace av::proxy {
 namespace {
@@ -18,76 +16,10 @@ namespace {
 constexpr std::size_t kWriteBatch = std::size_t{64} << 10;
 constexpr std::size_t kMaxQueuedFrames = 256;
 constexpr std::size_t kMaxQueuedInterim = 64;
-constexpr std::size_t kMaxQueuedHeads = 16;
 constexpr std::size_t kMaxSentHead = std::size_t{8} << 20;
 constexpr Millis kWriteStall{5 * 60'000};
 constexpr Millis kLongWait{60 * 60'000};
 constexpr Millis kLastWrite{2'000};
-
-// What nghttp2 allocates holds rendered heads with credentials in them: wiped when it is freed.
-void* wiping_malloc(std::size_t size, void* /*user*/) {
-  return std::malloc(size);
-}
-void wiping_free(void* memory, void* /*user*/) {
-  if (memory != nullptr) {
-    OPENSSL_cleanse(memory, ::malloc_usable_size(memory));
-    std::free(memory);
-  }
-}
-void* wiping_calloc(std::size_t count, std::size_t size, void* /*user*/) {
-  return std::calloc(count, size);
-}
-void* wiping_realloc(void* memory, std::size_t size, void* user) {
-  if (memory == nullptr) {
-    return std::malloc(size);
-  }
-  void* const fresh = std::malloc(size);
-  if (fresh != nullptr) {
-    std::memcpy(fresh, memory, std::min(size, ::malloc_usable_size(memory)));
-    wiping_free(memory, user);
-  }
-  return fresh;
-}
-
-// A header block in the form that the library takes; the texts must outlive the call only.
-class FieldList {
- public:
-  explicit FieldList(std::size_t size_hint) { fields_.reserve(size_hint); }
-
-  void add(std::string_view name, std::string_view value, std::uint8_t flags = 0) {
-    nghttp2_nv& field = fields_.emplace_back();
-    // The interface predates const; nothing is written through these.
-    field.name = reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data()));
-    field.namelen = name.size();
-    field.value = reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data()));
-    field.valuelen = value.size();
-    field.flags = flags;
-  }
-
-  // RFC 9113 section 8.2: names are in lower case.
-  void add_all(const HeadText& head) {
-    names_.reserve(head.text().size());
-    for (std::size_t i = 0; i < head.size(); ++i) {
-      const HeadText::Entry entry = head.entry(i);
-      if (entry.kind == HeadText::Kind::kHttp1Only) {
-        continue;
-      }
-      const std::size_t at = names_.size();
-      for (const char c : entry.name) {
-        names_.push_back(ascii::lower(c));
-      }
-      add(std::string_view(names_).substr(at), entry.value,
-          entry.kind == HeadText::Kind::kSecret ? NGHTTP2_NV_FLAG_NO_INDEX : 0);
-    }
-  }
-
-  [[nodiscard]] const nghttp2_nv* data() const { return fields_.data(); }
-  [[nodiscard]] std::size_t size() const { return fields_.size(); }
-
- private:
-  std::vector<nghttp2_nv> fields_;
-  std::string names_;  // reserved for all of them, so the views stay
-};
 
 }  // namespace
 
@@ -182,11 +114,7 @@ H2Connection::H2Connection(Role role, Executor executor, Stream& stream, ReadBuf
   nghttp2_option_set_max_outbound_ack(option, 256);
   // Rendered, a head may be larger than any that we take: values have up to a mebibyte.
   nghttp2_option_set_max_send_header_block_length(option, kMaxSentHead);
-  nghttp2_mem memory{};
-  memory.malloc = wiping_malloc;
-  memory.free = wiping_free;
-  memory.calloc = wiping_calloc;
-  memory.realloc = wiping_realloc;
+  nghttp2_mem memory = wiping_memory();
   const int made = role == Role::kServer
                        ? nghttp2_session_server_new3(&session_, callbacks, this, option, nullptr)
                        : nghttp2_session_client_new3(&session_, callbacks, this, option, &memory);
@@ -408,7 +336,7 @@ H2StreamPtr H2Connection::open(const RequestLine& line, const HeadText& fields, 
   if (!can_open()) {
     return nullptr;
   }
-  FieldList list(fields.size() + 4);
+  H2Fields list(fields.size() + 4);
   list.add(":method", line.method);
   list.add(":scheme", line.scheme);
   list.add(":authority", line.authority);
@@ -435,7 +363,7 @@ bool H2Connection::respond(H2Stream& stream, int status, const HeadText& fields,
     return false;
   }
   const std::string status_text = std::to_string(status);
-  FieldList list(fields.size() + 1);
+  H2Fields list(fields.size() + 1);
   list.add(":status", status_text);
   list.add_all(fields);
   const nghttp2_data_provider provider = Callbacks::provider(stream);
@@ -458,7 +386,7 @@ bool H2Connection::respond_interim(H2Stream& stream, int status, const HeadText&
     return true;  // a client that does not read need not be told that it has to wait
   }
   const std::string status_text = std::to_string(status);
-  FieldList list(fields.size() + 1);
+  H2Fields list(fields.size() + 1);
   list.add(":status", status_text);
   list.add_all(fields);
   const int result = nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr,
@@ -484,195 +412,6 @@ void H2Connection::consumed(std::int32_t stream_id, std::size_t size) {
 void H2Connection::reset_stream(std::int32_t stream_id, std::uint32_t error_code) {
   (void)nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream_id, error_code);
   wake_writer();
-}
-
-int H2Connection::on_begin_frame(const nghttp2_frame_hd& header) {
-  // A header block in endless pieces (CVE-2024-27316 and its relatives).
-  continuations_ = header.type == NGHTTP2_CONTINUATION ? continuations_ + 1 : 0;
-  if (continuations_ > limits_.continuations) {
-    fail(NGHTTP2_ENHANCE_YOUR_CALM);
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-  }
-  return 0;
-}
-
-int H2Connection::on_begin_headers(const nghttp2_frame& frame) {
-  const std::int32_t id = frame.hd.stream_id;
-  if (role_ == Role::kServer && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-    streams_.emplace(id, std::make_shared<H2Stream>(*this, id, executor_));
-  }
-  const auto found = streams_.find(id);
-  if (found != streams_.end()) {
-    found->second->collecting_.clear();
-  }
-  return 0;
-}
-
-int H2Connection::on_header(const nghttp2_frame& frame, std::string_view name,
-                            std::string_view value) {
-  const auto found = streams_.find(frame.hd.stream_id);
-  if (found != streams_.end()) {
-    // What is too large is answered (431) when the block has ended; nothing more is kept.
-    (void)found->second->collecting_.add(name, value);
-  }
-  return 0;
-}
-
-int H2Connection::on_headers_done(const nghttp2_frame& frame) {
-  const auto found = streams_.find(frame.hd.stream_id);
-  if (found == streams_.end()) {
-    return 0;
-  }
-  const H2StreamPtr stream = found->second;
-  const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  if (stream->final_head_seen_) {
-    stream->trailers_sound_ =
-        stream->collecting_.to_trailers(stream->trailer_text_, stream->trailers_);
-  } else {
-    stream->final_head_seen_ = role_ == Role::kServer || !stream->collecting_.is_interim();
-    H2Stream::Block block;
-    block.head = std::move(stream->collecting_);
-    block.end = end;
-    stream->heads_.push_back(std::move(block));
-    if (stream->heads_.size() > kMaxQueuedHeads) {
-      reset_stream(stream->id_, NGHTTP2_ENHANCE_YOUR_CALM);
-    }
-  }
-  stream->collecting_.clear();
-  stream->ended_in_ = stream->ended_in_ || end;
-  stream->readable_.notify();
-  if (stream->until_head_) {
-    stream->writable_.notify();
-  }
-  if (role_ == Role::kServer && frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-    arrived_.push_back(stream);
-  }
-  return 0;
-}
-
-int H2Connection::on_frame(const nghttp2_frame& frame) {
-  bool calm = true;
-  switch (frame.hd.type) {
-    case NGHTTP2_HEADERS:
-      return on_headers_done(frame);
-    case NGHTTP2_DATA: {
-      const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-      const auto found = streams_.find(frame.hd.stream_id);
-      if (end && found != streams_.end()) {
-        found->second->ended_in_ = true;
-        found->second->readable_.notify();
-      }
-      calm = end || frame.hd.length > frame.data.padlen || idle_frames_.allows(deadlines_.now_ms());
-      break;
-    }
-    case NGHTTP2_RST_STREAM:
-      // Streams that are opened only to be taken back (CVE-2023-44487).
-      calm = role_ == Role::kClient || resets_.allows(deadlines_.now_ms());
-      break;
-    case NGHTTP2_PING:
-    case NGHTTP2_SETTINGS:
-    case NGHTTP2_PRIORITY:
-      if (frame.hd.type == NGHTTP2_SETTINGS && (frame.hd.flags & NGHTTP2_FLAG_ACK) == 0) {
-        settings_seen_ = true;
-        ready_.notify();
-      }
-      calm = (frame.hd.flags & NGHTTP2_FLAG_ACK) != 0 || idle_frames_.allows(deadlines_.now_ms());
-      break;
-    case NGHTTP2_GOAWAY:
-      http1_required_ = frame.goaway.error_code == NGHTTP2_HTTP_1_1_REQUIRED;
-      break;
-    default:
-      break;
-  }
-  if (!calm) {
-    fail(NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-  return 0;
-}
-
-int H2Connection::on_frame_sent(const nghttp2_frame& frame) {
-  const bool ends = (frame.hd.type == NGHTTP2_DATA || frame.hd.type == NGHTTP2_HEADERS) &&
-                    (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  const auto found = ends ? streams_.find(frame.hd.stream_id) : streams_.end();
-  if (found != streams_.end()) {
-    found->second->end_on_wire_ = true;
-    if (found->second->finishing_) {
-      reset_stream(frame.hd.stream_id, NGHTTP2_NO_ERROR);
-    }
-  }
-  return 0;
-}
-
-// Making us reset streams frees places for new ones just as taking them back does
-// (CVE-2025-8671).
-int H2Connection::on_invalid_frame() {
-  if (role_ == Role::kServer && !resets_.allows(deadlines_.now_ms())) {
-    fail(NGHTTP2_ENHANCE_YOUR_CALM);
-  }
-  return 0;
-}
-
-int H2Connection::on_data(std::int32_t stream_id, std::string_view bytes) {
-  held_ += bytes.size();
-  const auto found = streams_.find(stream_id);
-  if (found == streams_.end() || found->second->abandoned_) {
-    consumed(stream_id, bytes.size());
-    return 0;
-  }
-  H2Stream& stream = *found->second;
-  while (!bytes.empty()) {
-    const std::span<char> space = stream.in_.space();
-    const std::size_t take = std::min(space.size(), bytes.size());
-    std::memcpy(space.data(), bytes.data(), take);
-    stream.in_.filled(take);
-    bytes.remove_prefix(take);
-  }
-  stream.readable_.notify();
-  return 0;
-}
-
-int H2Connection::on_stream_close(std::int32_t stream_id, std::uint32_t error_code) {
-  const auto found = streams_.find(stream_id);
-  if (found == streams_.end()) {
-    return 0;
-  }
-  const H2StreamPtr stream = found->second;
-  streams_.erase(found);
-  stream->on_closed(error_code);
-  return 0;
-}
-
-ssize_t H2Connection::read_data(H2Stream& stream, std::uint8_t* out, std::size_t size,
-                                std::uint32_t& flags) {
-  if (stream.pending_.empty() && !stream.end_pending_) {
-    stream.deferred_ = true;
-    return NGHTTP2_ERR_DEFERRED;
-  }
-  const std::size_t take = std::min(size, stream.pending_.size());
-  std::copy_n(stream.pending_.data(), take, out);
-  stream.pending_.remove_prefix(take);
-  idle_frames_.refund();  // whoever measures the path answers data with a PING
-  if (!stream.pending_.empty()) {
-    return static_cast<ssize_t>(take);
-  }
-  if (stream.end_pending_) {
-    flags |= NGHTTP2_DATA_FLAG_EOF;
-    stream.sent_end_ = true;
-    if (!stream.trailers_out_.empty()) {
-      flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-      FieldList list(stream.trailers_out_.size());
-      for (auto& [name, value] : stream.trailers_out_) {
-        for (char& c : name) {
-          c = ascii::lower(c);
-        }
-        list.add(name, value);
-      }
-      (void)nghttp2_submit_trailer(session_, stream.id_, list.data(), list.size());
-    }
-  }
-  stream.writing_ = false;
-  stream.writable_.notify();
-  return static_cast<ssize_t>(take);
 }
 
 }  // namespace av::proxy

@@ -76,4 +76,31 @@ void audit_refusal(Worker& worker, std::string_view method, const Fault& fault) 
   (void)worker.audit.append(record);
 }
 
+Fault bad_request_body() {
+  Fault fault;
+  fault.status = 400;
+  fault.code = "bad_request";
+  fault.message = "the request body has malformed framing";
+  return fault;
+}
+
+Fault invalid_response(const std::string& host, std::string_view why) {
+  Fault fault;
+  fault.status = 502;
+  fault.code = "upstream_protocol";
+  fault.message = host + " sent an invalid response: " + std::string(why);
+  return fault;
+}
+
+Fault uninspectable(const std::string& host) {
+  Fault fault;
+  fault.status = 502;
+  fault.code = "response_uninspectable";
+  fault.message = host +
+                  " answered in a form (a coding, a range, an extension) that cannot be searched "
+                  "for the credential";
+  fault.help = "the owner of the vault can let it pass: \"allow_uninspected\" of the service";
+  return fault;
+}
+
 }  // namespace av::proxy

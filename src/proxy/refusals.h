@@ -12,6 +12,10 @@ namespace av::proxy {
 [[nodiscard]] Fault upstream_fault(Io io, const vault::RequestIdentity& identity);
 [[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity);
 
+[[nodiscard]] Fault bad_request_body();
+[[nodiscard]] Fault invalid_response(const std::string& host, std::string_view why);
+[[nodiscard]] Fault uninspectable(const std::string& host);
+
 struct Worker;
 // The record of a request that was refused before it had an identity.
 void audit_refusal(Worker& worker, std::string_view method, const Fault& fault);

@@ -39,4 +39,26 @@ bool accepts_websocket_key(const ResponseHead& response, std::string_view key) {
          accept->value == encoding::base64(text_of(digest));
 }
 
+// A tunnel stands only when both ends have said so; null: they agree.
+const char* wrong_upgrade(const RequestHead& asked, const ResponseHead& response,
+                          std::string_view own_key) {
+  if (response.status != 101) {
+    // RFC 8441 section 5: to a client of HTTP/2 any 2xx means that its tunnel stands.
+    const bool success = response.status >= 200 && response.status < 300;
+    return success && asked.http2 && asked.websocket_upgrade
+               ? "no WebSocket where one was asked for"
+               : nullptr;
+  }
+  if (!asked.websocket_upgrade || !response.websocket_upgrade) {
+    return "an upgrade that nobody asked for";
+  }
+  // Without this a reflected request could pass for an upgrade, and open a tunnel (RFC 6455 section
+  // 4.1).
+  const Field* const key = asked.find("sec-websocket-key");
+  const std::string_view sent = !own_key.empty() ? own_key
+                                : key != nullptr ? key->value
+                                                 : std::string_view();
+  return accepts_websocket_key(response, sent) ? nullptr : "a wrong Sec-WebSocket-Accept";
+}
+
 }  // namespace av::proxy

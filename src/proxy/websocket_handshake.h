@@ -15,4 +15,9 @@ namespace av::proxy {
 // True when the response has the one Sec-WebSocket-Accept that answers this key.
 [[nodiscard]] bool accepts_websocket_key(const ResponseHead& response, std::string_view key);
 
+// What is wrong with a response as the answer to an upgrade, or with one that pretends to be; null:
+// nothing. `own_key`: the key that we made, empty when the client did.
+[[nodiscard]] const char* wrong_upgrade(const RequestHead& asked, const ResponseHead& response,
+                                        std::string_view own_key);
+
 }  // namespace av::proxy
