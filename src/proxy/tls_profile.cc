@@ -5,7 +5,10 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <system_error>
 
 #include "core/crypto.h"
 #include "core/encoding.h"
@@ -156,9 +159,31 @@ std::string profile_key(const vault::UpstreamTls& tls, const ResolvedCredential*
 
 }  // namespace
 
+// Whether the system's roots lie in a directory by the hash of their names. OpenSSL reads from
+// there the one that a chain needs; reading all of them from a bundle would stop every exchange of
+// the worker for some thirty milliseconds.
+bool TlsProfiles::has_hashed_roots() {
+  if (::secure_getenv(X509_get_default_cert_file_env()) != nullptr) {
+    return false;  // the user has named a file
+  }
+  const char* const named = ::secure_getenv(X509_get_default_cert_dir_env());
+  std::error_code ec;
+  std::filesystem::directory_iterator entries(
+      named != nullptr ? named : X509_get_default_cert_dir(), ec);
+  for (; !ec && entries != std::filesystem::directory_iterator(); entries.increment(ec)) {
+    if (entries->path().extension() == ".0") {
+      return true;
+    }
+  }
+  return false;
+}
+
 Outcome<void> TlsProfiles::load_shared() {
   ossl::SslCtx context = new_context();
-  if (context == nullptr || SSL_CTX_set_default_verify_paths(context.get()) != 1) {
+  const bool usable = context != nullptr &&
+                      (has_hashed_roots() ? SSL_CTX_set_default_verify_dir(context.get())
+                                          : SSL_CTX_set_default_verify_paths(context.get())) == 1;
+  if (!usable) {
     return trust_fault("cannot read the system's root certificates");
   }
   for (const std::string& file : ca_files_) {

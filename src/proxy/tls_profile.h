@@ -43,6 +43,7 @@ class TlsProfiles {
     std::int64_t used_ms = 0;
     bool has_key = false;
   };
+  [[nodiscard]] static bool has_hashed_roots();
   Outcome<void> load_shared();
   [[nodiscard]] Outcome<ossl::SslCtx> make(const vault::Service& service,
                                            const ResolvedCredential* credential) const;
