@@ -211,6 +211,8 @@ void ProxyServer::stop(Millis grace) {
   impl_->thread.join();
   impl_->worker->pool.clear();
   impl_->worker->resolver.clear();
+  impl_->worker->flush_timer.reset();
+  impl_->worker->audit.flush();
   impl_->acceptors.clear();
   if (impl_->worker->connector.resolving() != 0) {
     // A name look-up is stuck in the C library and its thread would be joined: leave both behind,

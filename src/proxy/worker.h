@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "proxy/certificate_authority.h"
@@ -60,8 +61,8 @@ struct Worker {
   void flush_audit_soon() {
     if (!flush_armed) {
       flush_armed = true;
-      flush_timer.expires_after(Millis{5});
-      flush_timer.async_wait([this](const error_code& /*ec*/) {
+      flush_timer->expires_after(Millis{5});
+      flush_timer->async_wait([this](const error_code& /*ec*/) {
         flush_armed = false;
         audit.flush();
       });
@@ -86,7 +87,7 @@ struct Worker {
   LeafCache leaves;
   Connector connector;
   UpstreamPool pool;
-  Timer flush_timer;
+  std::optional<Timer> flush_timer;  // goes before the io_context does
   bool flush_armed = false;
   CredentialResolver resolver;
   // Replaced by publish(); an exchange keeps the pair that it began with.
