@@ -162,9 +162,25 @@ std::optional<std::uint64_t> parse_length(std::string_view text) {
 }
 
 bool overrides_identity(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"x-http-method-override", "x-http-method",
-                                                "x-method-override", "x-original-url",
-                                                "x-rewrite-url"};
+  static constexpr std::string_view kNames[] = {"x-http-method-override",
+                                                "x-http-method",
+                                                "x-method-override",
+                                                "x-http-verb",
+                                                "x-method",
+                                                "x-http-path-override",
+                                                "x-original-url",
+                                                "x-original-uri",
+                                                "x-original-path",
+                                                "x-rewrite-url",
+                                                "x-override-url",
+                                                "x-replaced-path",
+                                                "x-envoy-original-path",
+                                                "x-waws-unencoded-url",
+                                                "x-forwarded-method",
+                                                "x-forwarded-uri",
+                                                "x-forwarded-path",
+                                                "x-forwarded-prefix",
+                                                "x-forwarded-host"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [&](std::string_view known) { return same_variable(name, known); });
 }

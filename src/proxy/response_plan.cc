@@ -49,6 +49,14 @@ std::optional<CodingList> content_coding(const ResponseHead& response) {
   return codings;
 }
 
+// Some answer so with another status than 206.
+bool is_partial(const ResponseHead& response) {
+  static constexpr std::string_view kRanges = "multipart/byteranges";
+  const Field* const type = response.find("content-type");
+  return response.status == 206 || response.find("content-range") != nullptr ||
+         (type != nullptr && iequals(type->value.substr(0, kRanges.size()), kRanges));
+}
+
 // The messages inside the body are compressed one by one (gRPC, Connect).
 bool has_coded_messages(const ResponseHead& response) {
   return std::any_of(response.fields.begin(), response.fields.end(), [](const Field& field) {
@@ -77,7 +85,7 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
     const std::optional<CodingList> codings = content_coding(response);
     plan.decode = codings.value_or(CodingList());
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused = insist && (!codings || response.status == 206 || has_coded_messages(response));
+    plan.refused = insist && (!codings || is_partial(response) || has_coded_messages(response));
     const Field* const type = response.find("content-type");
     plan.messages = type != nullptr && has_prefixed_messages(type->value);
   }

@@ -64,6 +64,53 @@ void add_utf16(std::string_view segment, const Add& add) {
   }
 }
 
+// Languages that take the bytes of a head for Latin-1 (Node, WSGI) write each of them as a
+// character of its own; others take the characters of UTF-8 apart and write those of Latin-1 as
+// bytes.
+void add_latin1(std::string_view segment, const Add& add) {
+  SecretBuffer doubled;
+  SecretBuffer single;
+  bool representable = true;
+  for (std::size_t i = 0; i < segment.size(); ++i) {
+    const auto u = static_cast<unsigned char>(segment[i]);
+    if (u < 0x80) {
+      doubled.push_back(segment[i]);
+      single.push_back(segment[i]);
+      continue;
+    }
+    doubled.push_back(static_cast<char>(0xc0U | u >> 6U));
+    doubled.push_back(static_cast<char>(0x80U | (u & 0x3fU)));
+    const unsigned next = i + 1 < segment.size() ? static_cast<unsigned char>(segment[i + 1]) : 0U;
+    if ((u == 0xc2 || u == 0xc3) && (next & 0xc0U) == 0x80) {
+      single.push_back(static_cast<char>((u & 3U) << 6U | (next & 0x3fU)));
+      doubled.push_back(static_cast<char>(0xc0U | next >> 6U));
+      doubled.push_back(static_cast<char>(0x80U | (next & 0x3fU)));
+      ++i;
+    } else {
+      representable = false;
+    }
+  }
+  if (doubled.size() != segment.size()) {
+    add(doubled.view(), FormKind::kPlain);
+    if (representable) {
+      add(single.view(), FormKind::kPlain);
+    }
+  }
+}
+
+// HTTP/2 has field names in lower case only.
+void add_lower_case(std::string_view segment, const Add& add) {
+  SecretBuffer lower;
+  bool differs = false;
+  for (const char c : segment) {
+    lower.push_back(ascii::lower(c));
+    differs = differs || ascii::is_upper(c);
+  }
+  if (differs) {
+    add(lower.view(), FormKind::kPlain);
+  }
+}
+
 // False: there was nothing to decode.
 bool unescape_once(std::string_view text, SecretBuffer& out) {
   bool any = false;
@@ -148,6 +195,8 @@ void add_line(std::string_view line, std::size_t shortest, const Add& add) {
   for_each_segment(line, shortest, [&](std::string_view segment) {
     add(segment, FormKind::kPlain);
     add_utf16(segment, add);
+    add_latin1(segment, add);
+    add_lower_case(segment, add);
   });
   if (line.find(' ') != std::string_view::npos) {
     // application/x-www-form-urlencoded

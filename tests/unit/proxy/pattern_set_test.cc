@@ -234,3 +234,32 @@ TEST_CASE("filter: a damaged or cut coding is a failure, never a short success",
     CHECK(filter.failed());
   }
 }
+
+TEST_CASE("patterns: characters beyond ASCII are found as Latin-1 and as what becomes of it",
+          "[proxy][patterns]") {
+  const std::string value = "P\xc3\xa4ssw\xc3\xb6rd-x7Qk9Zt2Lm4";
+  const std::string mojibake = "P\xc3\x83\xc2\xa4ssw\xc3\x83\xc2\xb6rd-x7Qk9Zt2Lm4";
+  const std::string latin1 = "P\xe4ssw\xf6rd-x7Qk9Zt2Lm4";
+  PatternSet set;
+  set.add_value(value);
+  set.compile();
+  PatternSet nothing;
+  nothing.compile();
+  for (const std::string& form :
+       {value, mojibake, latin1, std::string("P\\u00c3\\u00a4ssw\\u00c3\\u00b6rd-x7Qk9Zt2Lm4"),
+        std::string("P%E4ssw%F6rd-x7Qk9Zt2Lm4")}) {
+    std::string text = "{\"k\": \"" + form + "\"}";
+    CHECK(nothing.scrub(std::span(text), /*last=*/true).hits == 0);
+    CHECK(set.scrub(std::span(text), /*last=*/true).hits >= 1);
+    CHECK(text.find("x7Qk9Zt2Lm4") == std::string::npos);
+  }
+}
+
+TEST_CASE("patterns: a value in lower case, as HTTP/2 writes names, is found",
+          "[proxy][patterns]") {
+  PatternSet set;
+  set.add_value("Sk-Live-8YreS9tEaynU");
+  set.compile();
+  std::string text = "x-sk-live-8yres9teaynu";
+  CHECK(set.scrub(std::span(text), /*last=*/true).hits == 1);
+}
