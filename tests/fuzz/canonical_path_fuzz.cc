@@ -1,22 +1,12 @@
 // Any text as a request target: what is accepted is canonical, stays so, and means one path.
 
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.h"
 #include "vault/canonical.h"
 #include "vault/matcher.h"
-
-namespace {
-
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace av::vault;

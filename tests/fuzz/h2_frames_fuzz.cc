@@ -2,22 +2,16 @@
 // ways that the bytes choose: it always ends, holds no more than its windows, and leaves no stream
 // behind. The first byte chooses the behaviour; with its high bit the preface is put in front.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.h"
 #include "support/h2_pair.h"
 
 using namespace av::proxy;
 using namespace av::proxy::testing;
 
 namespace {
-
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 void serve(End& end, std::uint8_t behaviour, std::size_t& served) {
   static const HeadText kNone;

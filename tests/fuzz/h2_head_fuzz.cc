@@ -2,22 +2,16 @@
 // as HTTP/1.1 and is read back there as the same message. First byte: 1 ends the stream, 2 asks for
 // a response, 4 for HEAD. Then fields: a byte for each length, name, value.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.h"
 #include "proxy/h2_head.h"
 #include "proxy/http1_parser.h"
 
 using namespace av::proxy;
 
 namespace {
-
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 void fill(H2Head& head, std::string_view rest) {
   while (rest.size() >= 2) {

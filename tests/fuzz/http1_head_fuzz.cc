@@ -1,9 +1,9 @@
 // Request and response heads: whatever is accepted obeys the rules that the rest relies on.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.h"
 #include "proxy/http1_downstream.h"
 #include "proxy/http1_parser.h"
 #include "proxy/response_plan.h"
@@ -11,12 +11,6 @@
 using namespace av::proxy;
 
 namespace {
-
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 bool clean(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;

@@ -2,11 +2,11 @@
 // one request head with one Host, one framing, the injected slot once, and no placeholder in a
 // declared place. The first byte chooses the service.
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.h"
 #include "proxy/http1_parser.h"
 #include "proxy/injector.h"
 
@@ -17,12 +17,6 @@ namespace {
 
 constexpr std::string_view kValue = "value-of-KEY/ with% &space";
 constexpr std::string_view kPlaceholder = "__KEY__";
-
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
 
 // Made once: only the head differs from run to run.
 struct World {

@@ -1,22 +1,12 @@
 // Response heads for every kind of request: what is accepted has one framing, and a response that
 // can have no body has none. The first byte chooses the request's method.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
+#include "fuzz/require.h"
 #include "proxy/http1_parser.h"
 
 using namespace av::proxy;
-
-namespace {
-
-void require(bool condition) {
-  if (!condition) {
-    std::abort();
-  }
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static constexpr std::string_view kMethods[] = {"GET", "HEAD", "POST", "CONNECT"};
