@@ -25,6 +25,10 @@ namespace av::ascii {
   const auto u = static_cast<unsigned char>(c);
   return u < 0x20 || u == 0x7f;
 }
+// What may stand in the value of a header field (RFC 9110 section 5.5): no control but tab.
+[[nodiscard]] constexpr bool is_field_char(char c) {
+  return c == '\t' || !is_control(c);
+}
 // RFC 3986 section 2.3.
 [[nodiscard]] constexpr bool is_unreserved(char c) {
   return is_word(c) || c == '-' || c == '.' || c == '~';

@@ -32,8 +32,7 @@ struct H2Limits {
   int resets_per_second = 50;
   int idle_frames_burst = 1000;  // frames that carry nothing: empty DATA, PING, SETTINGS, PRIORITY
   int idle_frames_per_second = 200;
-  int continuations = 16;                  // frames of one header block
-  std::size_t out_high_water = 256 << 10;  // unsent bytes after which nothing more is read
+  int continuations = 16;  // frames of one header block
 };
 
 // A bucket of tokens: how often something may happen.

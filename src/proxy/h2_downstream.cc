@@ -42,9 +42,8 @@ Awaitable<Io> H2Downstream::send(std::string_view bytes, bool end, const HeadTex
 }
 
 Awaitable<Io> H2Downstream::put_body(std::string_view bytes) {
-  static const HeadText kNone;
   if (out_.empty() && bytes.size() >= ReadBuffer::kSize) {
-    co_return co_await send(bytes, /*end=*/false, kNone);
+    co_return co_await send(bytes, /*end=*/false, kNoFields);
   }
   out_.append(bytes);
   if (out_.size() >= ReadBuffer::kSize) {
@@ -63,21 +62,19 @@ Awaitable<Io> H2Downstream::put_end(const HeadText& trailers) {
 }
 
 Awaitable<Io> H2Downstream::flush() {
-  static const HeadText kNone;
   if (out_.empty()) {
     co_return stream_->closed() ? Io::kClosed : Io::kOk;
   }
-  const Io io = co_await send(out_.view(), /*end=*/false, kNone);
+  const Io io = co_await send(out_.view(), /*end=*/false, kNoFields);
   out_.clear();
   co_return io;
 }
 
 Awaitable<bool> H2Downstream::put_fault(const Fault& fault, bool /*reusable*/) {
-  static const HeadText kNone;
   const LocalReply reply = fault_reply(fault);
   const bool head_only = head_.method == "HEAD";
   if (connection_.respond(*stream_, reply.status, reply.fields, head_only) && !head_only) {
-    (void)co_await send(reply.body, /*end=*/true, kNone);
+    (void)co_await send(reply.body, /*end=*/true, kNoFields);
   }
   co_return true;
 }

@@ -184,15 +184,10 @@ ssize_t H2Connection::read_data(H2Stream& stream, std::uint8_t* out, std::size_t
   if (stream.end_pending_) {
     flags |= NGHTTP2_DATA_FLAG_EOF;
     stream.sent_end_ = true;
-    if (!stream.trailers_out_.empty()) {
+    if (stream.trailers_out_.size() != 0) {
       flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       H2Fields list(stream.trailers_out_.size());
-      for (auto& [name, value] : stream.trailers_out_) {
-        for (char& c : name) {
-          c = ascii::lower(c);
-        }
-        list.add(name, value);
-      }
+      list.add_all(stream.trailers_out_);
       (void)nghttp2_submit_trailer(session_, stream.id_, list.data(), list.size());
     }
   }

@@ -23,10 +23,7 @@ bool is_clean_value(std::string_view value) {
   if (ascii::trim(value).size() != value.size()) {
     return false;  // RFC 9113 section 8.2.1
   }
-  return std::none_of(value.begin(), value.end(), [](char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return (u < 0x20 && u != '\t') || u == 0x7f;
-  });
+  return std::all_of(value.begin(), value.end(), ascii::is_field_char);
 }
 
 // RFC 9113 section 8.2.2: these describe a connection, and HTTP/2 has none of them.
@@ -199,14 +196,9 @@ std::optional<HeadError> H2Head::to_request(RequestHead& head, bool end) {
   if (head.target.empty() || head.scheme.empty()) {
     return bad("malformed pseudo-header field");
   }
-  if (auto error = set_body(head, end || head.websocket_upgrade, /*needs_body=*/true)) {
-    return error;
-  }
-  if (head.body == BodyKind::kNone && head.content_length != 0) {
-    // The library has found this too; an HTTP/1.1 server would wait for the next request's bytes.
-    return HeadError{400, "bad_framing", "Content-Length without a body"};
-  }
-  return std::nullopt;
+  // Of a body that does not come the library has found the length too; an HTTP/1.1 server would
+  // wait for the next request's bytes.
+  return set_body(head, end || head.websocket_upgrade, /*needs_body=*/true);
 }
 
 std::optional<HeadError> H2Head::to_response(ResponseHead& head, bool end,
@@ -234,8 +226,7 @@ std::optional<HeadError> H2Head::to_response(ResponseHead& head, bool end,
   if (head.status == 0) {
     return HeadError{502, "upstream_protocol", "no status"};
   }
-  const bool bodiless =
-      head.status < 200 || head.status == 204 || head.status == 304 || request_method == "HEAD";
+  const bool bodiless = has_no_body(head.status, request_method);
   if (auto error = set_body(head, end, !bodiless)) {
     error->status = 502;
     error->code = "upstream_protocol";

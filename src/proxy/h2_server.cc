@@ -46,10 +46,7 @@ Awaitable<void> H2Server::serve(H2StreamPtr stream) {
   const auto error = block.head.to_request(head, block.end);
   H2Downstream client(connection_, stream, head);
   if (error) {
-    Fault fault;
-    fault.status = error->status;
-    fault.code = error->code;
-    fault.message = error->message;
+    const Fault fault = head_fault(*error);
     audit_refusal(worker_, head.method, fault);
     (void)co_await client.put_fault(fault, /*reusable=*/false);
   } else {

@@ -110,7 +110,6 @@ Awaitable<Io> H2Stream::write(std::string_view bytes, bool end, const HeadText& 
 }
 
 Awaitable<Io> H2Stream::write_until_head(std::string_view bytes, bool end, Millis timeout) {
-  static const HeadText kNone;
   if (closed_ || abandoned_ || connection_ == nullptr) {
     co_return has_head() ? Io::kOk : why_broken();
   }
@@ -118,7 +117,7 @@ Awaitable<Io> H2Stream::write_until_head(std::string_view bytes, bool end, Milli
     co_return Io::kOk;
   }
   until_head_ = true;
-  const Io io = co_await put(bytes, end, kNone, timeout);
+  const Io io = co_await put(bytes, end, kNoFields, timeout);
   co_return has_head() ? Io::kOk : io;
 }
 
@@ -126,9 +125,8 @@ Awaitable<Io> H2Stream::put(std::string_view bytes, bool end, const HeadText& tr
                             Millis timeout) {
   pending_ = bytes;
   end_pending_ = end;
-  for (std::size_t i = 0; end && i < trailers.size(); ++i) {
-    const HeadText::Entry entry = trailers.entry(i);
-    trailers_out_.emplace_back(entry.name, entry.value);
+  if (end) {
+    trailers_out_.append(trailers);
   }
   writing_ = true;
   connection_->resume(*this);

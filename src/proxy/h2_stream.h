@@ -70,12 +70,10 @@ class H2Stream final : public BodySource {
   // must not wait. Empty: nobody wants to know any more.
   void when_gone(std::function<void()> call) { when_gone_ = std::move(call); }
 
-  [[nodiscard]] std::int32_t id() const { return id_; }
   // The peer, the connection or we have ended the stream before its time, or both halves are done.
   [[nodiscard]] bool closed() const { return closed_; }
   // Of RST_STREAM; 0 when there was none.
   [[nodiscard]] std::uint32_t error_code() const { return error_code_; }
-  [[nodiscard]] bool sent_end() const { return sent_end_; }
 
  private:
   friend class H2Connection;
@@ -103,7 +101,7 @@ class H2Stream final : public BodySource {
 
   std::string_view pending_;  // of the coroutine in write()
   bool end_pending_ = false;
-  std::vector<std::pair<std::string, std::string>> trailers_out_;
+  HeadText trailers_out_;
   bool writing_ = false;
   bool until_head_ = false;
   bool deferred_ = false;     // the library waits for bytes

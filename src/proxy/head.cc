@@ -337,6 +337,10 @@ std::optional<HeadError> check_request_head(RequestHead& head) {
   return std::nullopt;
 }
 
+bool has_no_body(int status, std::string_view request_method) {
+  return status < 200 || status == 204 || status == 304 || request_method == "HEAD";
+}
+
 std::optional<HeadError> check_response_head(ResponseHead& head, std::string_view request_method) {
   const Framing f = collect(head);
   head.keep_alive = head.minor_version == 1 ? !f.close : f.keep_alive && !f.close;
@@ -348,7 +352,7 @@ std::optional<HeadError> check_response_head(ResponseHead& head, std::string_vie
   head.websocket_upgrade =
       head.status == 101 && f.upgrade_option && f.upgrades == 1 && iequals(f.upgrade, "websocket");
   // RFC 9112 section 6.3, rules 1 and 8.
-  if (head.status < 200 || head.status == 204 || head.status == 304 || request_method == "HEAD") {
+  if (has_no_body(head.status, request_method)) {
     head.body = BodyKind::kNone;
   } else if (f.lengths == 0 && f.encodings == 0) {
     head.body = BodyKind::kUntilClose;

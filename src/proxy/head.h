@@ -87,6 +87,10 @@ struct ResponseHead : Head {
   void reset();
 };
 
+// RFC 9112 section 6.3 rule 1, RFC 9110 section 6.4.1: responses that never have a body, whatever
+// their fields say.
+[[nodiscard]] bool has_no_body(int status, std::string_view request_method);
+
 // Why a head was refused; text for the client and the log, never with bytes of the head.
 struct HeadError {
   int status = 400;

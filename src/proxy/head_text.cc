@@ -30,9 +30,16 @@ void HeadText::end(Kind kind) {
   text_.append("\r\n");
 }
 
-void HeadText::drop_last() {
-  text_.truncate(index_.back().name);
-  index_.pop_back();
+void HeadText::append(const HeadText& other) {
+  for (std::size_t i = 0; i < other.size(); ++i) {
+    const Entry field = other.entry(i);
+    add(field.name, field.value, field.kind);
+  }
+}
+
+void HeadText::clear() {
+  text_.clear();
+  index_.clear();
 }
 
 HeadText::Entry HeadText::entry(std::size_t i) const {

@@ -28,8 +28,8 @@ class HeadText {
   // A field whose value is written piece by piece: everything appended between the two calls.
   SecretBuffer& begin(std::string_view name);
   void end(Kind kind = Kind::kPlain);
-  // Takes back the field that was added last.
-  void drop_last();
+  void append(const HeadText& other);
+  void clear();
   void reserve(std::size_t bytes) { text_.reserve(bytes); }
 
   // All lines, each with its CRLF, without the empty one.
@@ -50,5 +50,8 @@ class HeadText {
   SecretBuffer text_;
   std::vector<Place> index_;
 };
+
+// For a message that ends without trailers.
+inline const HeadText kNoFields;
 
 }  // namespace av::proxy

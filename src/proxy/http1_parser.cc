@@ -15,11 +15,6 @@ constexpr HeadError bad(const char* message) {
   return HeadError{400, "bad_request", message};
 }
 
-bool is_value_char(char c) {
-  const auto u = static_cast<unsigned char>(c);
-  return (u >= 0x20 && u != 0x7f) || u == '\t';
-}
-
 // Removes one CRLF-terminated line from the front; the scanner has made sure that every LF has its
 // CR.
 std::string_view take_line(std::string_view& rest) {
@@ -38,7 +33,7 @@ std::optional<HeadError> parse_field_line(std::string_view line, Field& field) {
   field.name = line.substr(0, colon);
   field.value = ascii::trim(line.substr(colon + 1));
   for (const char c : field.value) {
-    if (!is_value_char(c)) {
+    if (!ascii::is_field_char(c)) {
       return bad("control character in a header field");
     }
   }
@@ -140,7 +135,7 @@ std::optional<HeadError> parse_response_head(std::string_view bytes, ResponseHea
   }
   head.reason = line.size() > 13 ? line.substr(13) : std::string_view();
   for (const char c : head.reason) {
-    if (!is_value_char(c)) {
+    if (!ascii::is_field_char(c)) {
       return bad("control character in the reason phrase");
     }
   }
@@ -176,7 +171,7 @@ bool ChunkDecoder::take_size_byte(char c) {
       return true;
     }
   } else if (c != '\r') {
-    return is_value_char(c) && ++extension_ <= kMaxExtension;
+    return ascii::is_field_char(c) && ++extension_ <= kMaxExtension;
   }
   step_ = Step::kSizeLf;
   return c == '\r';

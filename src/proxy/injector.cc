@@ -40,13 +40,7 @@ Fault credential_invalid(std::string_view key) {
 // RFC 9110 section 5.5: CR, LF and NUL in a field value are an injection; other controls are
 // invalid.
 bool fits_header(std::string_view value) {
-  for (const char c : value) {
-    const auto u = static_cast<unsigned char>(c);
-    if ((u < 0x20 && u != '\t') || u == 0x7f) {
-      return false;
-    }
-  }
-  return true;
+  return std::all_of(value.begin(), value.end(), ascii::is_field_char);
 }
 
 // One exchange's rendering: what goes where, and the first thing that went wrong.
@@ -161,25 +155,14 @@ class Rendering {
       out.append(text);
       return;
     }
-    while (!text.empty()) {
-      std::size_t best = std::string_view::npos;
-      std::size_t which = 0;
-      for (std::size_t i = 0; i < service_->substitutions.size(); ++i) {
-        const vault::Substitution& s = service_->substitutions[i];
-        const std::size_t at = s.in(surface) ? text.find(s.placeholder) : std::string_view::npos;
-        if (at < best) {
-          best = at;
-          which = i;
-        }
-      }
-      out.append(text.substr(0, best));
-      if (best == std::string_view::npos) {
-        return;
-      }
-      substitute(out, service_->substitutions[which], surface);
+    while (const auto found = service_->find_substitution(text, surface)) {
+      const vault::Substitution& s = service_->substitutions[found->index];
+      out.append(text.substr(0, found->at));
+      substitute(out, s, surface);
       ++substituted_;
-      text.remove_prefix(best + service_->substitutions[which].placeholder.size());
+      text.remove_prefix(found->at + s.placeholder.size());
     }
+    out.append(text);
   }
 
   void substitute(SecretBuffer& out, const vault::Substitution& s, vault::Surface surface) {
@@ -351,10 +334,8 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
   OutboundRequest request(std::move(allowed), std::move(resolved));
   const vault::RequestIdentity& identity = request.identity();
   request.body_ = head.body;
-  request.content_length_ = head.content_length;
   if (options.body_rewritten) {
     request.body_ = options.body_length ? BodyKind::kLength : BodyKind::kChunked;
-    request.content_length_ = options.body_length.value_or(0);
   }
   request.websocket_ = head.websocket_upgrade;
   // Without a credential nothing is injected, whatever the service says (passthrough).

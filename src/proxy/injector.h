@@ -33,7 +33,6 @@ class OutboundRequest {
   // Null when nothing was injected: the response needs no scrubbing.
   [[nodiscard]] const ResolvedCredential* credential() const { return resolved_.get(); }
   [[nodiscard]] BodyKind body() const { return body_; }
-  [[nodiscard]] std::uint64_t content_length() const { return content_length_; }
   [[nodiscard]] bool websocket() const { return websocket_; }
   // Ours, where the client's protocol has none; empty when the client has sent one itself.
   [[nodiscard]] const std::string& websocket_key() const { return websocket_key_; }
@@ -47,7 +46,6 @@ class OutboundRequest {
   SecretBuffer target_;
   HeadText fields_;
   BodyKind body_ = BodyKind::kNone;
-  std::uint64_t content_length_ = 0;
   bool websocket_ = false;
   std::string websocket_key_;
 };

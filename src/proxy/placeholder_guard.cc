@@ -1,6 +1,7 @@
 #include "proxy/placeholder_guard.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "core/ascii.h"
@@ -179,32 +180,22 @@ Outcome<void> PlaceholderGuard::check_slot(std::string_view text, const Place& p
   return {};
 }
 
-// The service's own substitutions first, leftmost first, as Injector does it; then the text
-// between.
+// The service's own substitutions, as Injector replaces them, and the text between.
 Outcome<void> PlaceholderGuard::check_text(std::string_view text, vault::Surface surface,
                                            const Place& place) {
-  const std::size_t declared = service_ == nullptr ? 0 : service_->substitutions.size();
   for (;;) {
-    std::size_t best = std::string_view::npos;
-    std::size_t which = 0;
-    for (std::size_t i = 0; i < declared; ++i) {
-      const vault::Substitution& s = service_->substitutions[i];
-      const std::size_t at = s.in(surface) ? text.find(s.placeholder) : std::string_view::npos;
-      if (at < best) {
-        best = at;
-        which = i;
-      }
-    }
-    if (const Entry* const entry = find(text.substr(0, best))) {
+    const auto own =
+        service_ == nullptr ? std::nullopt : service_->find_substitution(text, surface);
+    if (const Entry* const entry = find(own ? text.substr(0, own->at) : text)) {
       return misuse(*entry, place);
     }
-    if (best == std::string_view::npos) {
+    if (!own) {
       return {};
     }
-    if (!count(which)) {
-      return too_many(which);
+    if (!count(own->index)) {
+      return too_many(own->index);
     }
-    text.remove_prefix(best + service_->substitutions[which].placeholder.size());
+    text.remove_prefix(own->at + service_->substitutions[own->index].placeholder.size());
   }
 }
 

@@ -7,10 +7,9 @@
 // The rules:
 // - A placeholder that the matched service declares as a substitution in a surface may stand there,
 //   up to its max_count in all surfaces together.
-// - In a place that the service fills (its Authorization, say) a placeholder of one of the
-// service's
-//   own credentials may stand: tools put it there, and it is replaced. Basic authentication is
-//   looked into.
+// - In a place that the service fills (its Authorization, say) a placeholder of one of its own
+//   credentials may stand: tools put it there, and it is replaced. Basic authentication is looked
+//   into.
 // - Everywhere else, and for hosts without a service, every placeholder of the run and of the
 //   vault's services is refused: in head, body, trailers and WebSocket messages. Bodies and
 //   messages of a service with allow_quoted_placeholders are not searched.

@@ -76,6 +76,14 @@ void audit_refusal(Worker& worker, std::string_view method, const Fault& fault) 
   (void)worker.audit.append(record);
 }
 
+Fault head_fault(const HeadError& error) {
+  Fault fault;
+  fault.status = error.status;
+  fault.code = error.code;
+  fault.message = error.message;
+  return fault;
+}
+
 Fault bad_request_body() {
   Fault fault;
   fault.status = 400;

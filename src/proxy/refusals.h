@@ -2,6 +2,7 @@
 // The words for what policy refuses and for what upstreams do wrong.
 
 #include "proxy/fault.h"
+#include "proxy/head.h"
 #include "proxy/stream.h"
 #include "vault/canonical.h"
 #include "vault/policy.h"
@@ -12,6 +13,8 @@ namespace av::proxy {
 [[nodiscard]] Fault upstream_fault(Io io, const vault::RequestIdentity& identity);
 [[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity);
 
+// A request whose head was refused.
+[[nodiscard]] Fault head_fault(const HeadError& error);
 [[nodiscard]] Fault bad_request_body();
 [[nodiscard]] Fault invalid_response(const std::string& host, std::string_view why);
 [[nodiscard]] Fault uninspectable(const std::string& host);

@@ -161,11 +161,7 @@ Awaitable<Session::Next> Session::read_head() {
                   : HeadError{400, "bad_request", "line ending other than CR LF"};
     }
     if (error) {
-      Fault fault;
-      fault.status = error->status;
-      fault.code = error->code;
-      fault.message = error->message;
-      (void)co_await refuse(std::move(fault));
+      (void)co_await refuse(head_fault(*error));
       co_return Next::kRefused;
     }
     co_return Next::kHead;
@@ -248,7 +244,7 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
     if (!secure) {
       co_return;
     }
-    http2 = chose_http2(stream_.ssl());
+    http2 = chosen_protocol(stream_.ssl()) == "h2";
   } else if (first < 'A' || first > 'Z') {
     audit_tunnel_failure("unsupported_protocol");
     co_return;

@@ -406,11 +406,11 @@ bool Stream::idle_and_healthy() {
   return result.status == Io::kOk && result.size == 0;
 }
 
-bool chose_http2(SSL* ssl) {
+std::string_view chosen_protocol(SSL* ssl) {
   const unsigned char* name = nullptr;
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl, &name, &size);
-  return std::string_view(reinterpret_cast<const char*>(name), size) == "h2";
+  return {reinterpret_cast<const char*>(name), size};
 }
 
 }  // namespace av::proxy

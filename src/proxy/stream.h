@@ -110,7 +110,7 @@ class Stream final : private Deadline {
   bool truncated_ = false;
 };
 
-// What ALPN has agreed on (RFC 7301).
-[[nodiscard]] bool chose_http2(SSL* ssl);
+// What ALPN has agreed on (RFC 7301); empty: nothing. Valid as long as the connection.
+[[nodiscard]] std::string_view chosen_protocol(SSL* ssl);
 
 }  // namespace av::proxy

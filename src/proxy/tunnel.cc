@@ -36,8 +36,7 @@ Awaitable<bool> pass(Filter& filter, std::span<char> piece, Sink& sink) {
 struct ToServer {
   explicit ToServer(UpstreamExchange& exchange) : upstream(exchange) {}
   Awaitable<bool> put(std::string_view bytes) {
-    static const HeadText kNone;
-    const Io io = co_await upstream.send_body(bytes, /*end=*/false, kNone);
+    const Io io = co_await upstream.send_body(bytes, /*end=*/false, kNoFields);
     co_return io == Io::kOk;
   }
   UpstreamExchange& upstream;
@@ -120,7 +119,6 @@ Awaitable<void> copy_down(Downstream& client, UpstreamExchange& upstream,
 
 Awaitable<void> tunnel_websocket(Executor executor, Downstream& client, UpstreamExchange& upstream,
                                  ClientMessageFilter& up, ServerMessageFilter& down) {
-  static const HeadText kNone;
   Tunnel tunnel(executor);
   asio::co_spawn(executor, copy_up(client, upstream, up, tunnel), asio::detached);
   co_await copy_down(client, upstream, down, tunnel);
@@ -131,7 +129,7 @@ Awaitable<void> tunnel_websocket(Executor executor, Downstream& client, Upstream
         .append_close(close, policy ? 1008 : 1002, up.fault().code);
     (void)co_await client.put_body(close.view());
   }
-  (void)co_await client.put_end(kNone);
+  (void)co_await client.put_end(kNoFields);
   upstream.abort();
   while (!tunnel.up_ended) {
     client.hurry_body();

@@ -81,36 +81,29 @@ Awaitable<bool> Upload::send(UpstreamExchange& upstream, RequestBodyFilter& filt
       trailers.add(field.name, field.value);
     }
   }
-  if (!filter.active()) {
-    filter.check(fields);
-    if (filter.status() != RequestBodyFilter::Status::kOk) {
-      upstream.abort();
-      co_return false;
+  if (filter.active()) {
+    filter.supply(bytes, end);
+    for (std::string_view piece = filter.next(); !piece.empty(); piece = filter.next()) {
+      const Io io = co_await upstream.send_body(piece, /*end=*/false, kNoFields);
+      if (io != Io::kOk) {
+        co_return false;
+      }
     }
-    const Io io = co_await upstream.send_body(bytes, end, trailers);
-    if (io == Io::kTimeout) {
-      upstream.abort();  // never to be taken for the whole of it
-    }
-    co_return io == Io::kOk;
-  }
-  static const HeadText kNone;
-  filter.supply(bytes, end);
-  for (std::string_view piece = filter.next(); !piece.empty(); piece = filter.next()) {
-    const Io io = co_await upstream.send_body(piece, /*end=*/false, kNone);
-    if (io != Io::kOk) {
-      co_return false;
-    }
+    bytes = {};
   }
   filter.check(fields);
   if (filter.status() != RequestBodyFilter::Status::kOk) {
     upstream.abort();
     co_return false;
   }
-  if (end) {
-    const Io io = co_await upstream.send_body({}, /*end=*/true, trailers);
-    co_return io == Io::kOk;
+  if (bytes.empty() && !end) {
+    co_return true;
   }
-  co_return true;
+  const Io io = co_await upstream.send_body(bytes, end, trailers);
+  if (io == Io::kTimeout) {
+    upstream.abort();  // never to be taken for the whole of it
+  }
+  co_return io == Io::kOk;
 }
 
 Awaitable<void> Upload::stop(Millis patience) {

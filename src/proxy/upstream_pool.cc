@@ -40,20 +40,17 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
   const std::string origin =
       request.identity().authority.host + ':' + std::to_string(request.identity().authority.port);
   const std::string pool_key = key(request);
-  const auto known = protocols_.find(origin);
-  const bool http2_only = known != protocols_.end() && known->second == Protocol::kHttp2Only;
   // After an upgrade the connection is a pipe of bytes; the handshake is HTTP/1.1 everywhere.
-  const bool want_http2 = !request.websocket() && (http2 || http2_only);
+  const bool want_http2 =
+      !request.websocket() && (http2 || is_known_as(origin, Protocol::kHttp2Only));
   for (bool waited = false; want_http2; waited = true) {
     if (SharedH2Ptr shared = find_shared(pool_key)) {
       const bool first = !shared->used;
       UpstreamExchangePtr exchange = std::make_unique<H2Upstream>(std::move(shared), first);
       co_return exchange;
     }
-    const auto protocol = protocols_.find(origin);
     // Nobody waits twice: where a first attempt fails, each makes its own.
-    if (waited || !dialing_.contains(pool_key) ||
-        (protocol != protocols_.end() && protocol->second == Protocol::kHttp1)) {
+    if (waited || !dialing_.contains(pool_key) || is_known_as(origin, Protocol::kHttp1)) {
       break;
     }
     co_await wait_for_dial(pool_key);
@@ -89,12 +86,10 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
 
 Awaitable<Outcome<UpstreamPtr>> UpstreamPool::dial(const OutboundRequest& request,
                                                    const std::string& origin, bool http2) {
-  const auto known = protocols_.find(origin);
   AlpnOffer offer = AlpnOffer::kHttp1;
   if (http2) {
-    offer = known != protocols_.end() && known->second == Protocol::kHttp2Only
-                ? AlpnOffer::kHttp2
-                : AlpnOffer::kHttp2OrHttp1;
+    offer =
+        is_known_as(origin, Protocol::kHttp2Only) ? AlpnOffer::kHttp2 : AlpnOffer::kHttp2OrHttp1;
   }
   auto connection = co_await connector_.connect(request, offer);
   if (!connection && connection.error().code == "upstream_alpn" && offer == AlpnOffer::kHttp1 &&
@@ -116,6 +111,11 @@ Awaitable<Outcome<UpstreamPtr>> UpstreamPool::dial(const OutboundRequest& reques
     }
   }
   co_return std::move(connection);
+}
+
+bool UpstreamPool::is_known_as(const std::string& origin, Protocol protocol) const {
+  const auto found = protocols_.find(origin);
+  return found != protocols_.end() && found->second == protocol;
 }
 
 void UpstreamPool::remember(const std::string& origin, Protocol protocol) {

@@ -44,6 +44,7 @@ class UpstreamPool {
   [[nodiscard]] UpstreamPtr take(const std::string& key);
   [[nodiscard]] SharedH2Ptr find_shared(const std::string& key);
   void remember(const std::string& origin, Protocol protocol);
+  [[nodiscard]] bool is_known_as(const std::string& origin, Protocol protocol) const;
   Awaitable<Outcome<UpstreamPtr>> dial(const OutboundRequest& request, const std::string& origin,
                                        bool http2);
   Awaitable<void> wait_for_dial(const std::string& key);

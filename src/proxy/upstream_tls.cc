@@ -21,13 +21,6 @@ std::string_view alpn_names(AlpnOffer offer) {
   return {};
 }
 
-std::string_view chosen_protocol(SSL* ssl) {
-  const unsigned char* name = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl, &name, &size);
-  return {reinterpret_cast<const char*>(name), size};
-}
-
 std::string session_key(std::string_view role, const std::string& profile, const std::string& host,
                         std::uint16_t port, AlpnOffer offer) {
   return std::string(role) + '|' + host + '|' + std::to_string(port) + '|' +

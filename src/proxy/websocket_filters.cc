@@ -28,13 +28,9 @@ std::string_view ClientMessageFilter::next() {
     if (way_ == Way::kRewrite && !pull()) {
       continue;
     }
-    const Event event = reader_.next(in_);
-    if (event == Event::kMore) {
-      break;
-    }
-    switch (event) {
+    switch (reader_.next(in_)) {
       case Event::kMore:
-        break;
+        return out_.view();
       case Event::kHeader:
         on_header();
         break;
@@ -180,13 +176,9 @@ std::string_view ServerMessageFilter::next() {
   }
   out_.clear();
   while (status_ == Status::kOk && out_.size() < kEnoughOutput) {
-    const Event event = reader_.next(in_);
-    if (event == Event::kMore) {
-      break;
-    }
-    switch (event) {
+    switch (reader_.next(in_)) {
       case Event::kMore:
-        break;
+        return out_.view();
       case Event::kHeader:
         on_header();
         break;

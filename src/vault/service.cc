@@ -302,6 +302,19 @@ bool Service::uses(std::string_view key) const {
   return found && !key.empty();
 }
 
+std::optional<Service::FoundSubstitution> Service::find_substitution(std::string_view text,
+                                                                     Surface surface) const {
+  std::optional<FoundSubstitution> best;
+  for (std::size_t i = 0; i < substitutions.size(); ++i) {
+    const std::size_t at = substitutions[i].in(surface) ? text.find(substitutions[i].placeholder)
+                                                        : std::string_view::npos;
+    if (at != std::string_view::npos && (!best || at < best->at)) {
+      best = FoundSubstitution{at, i};
+    }
+  }
+  return best;
+}
+
 Expected<CustomAuth::Header> parse_header_template(std::string name, std::string source) {
   if (!is_field_text(source) || source.size() > kMaxTemplate) {
     return invalid("template of header " + quoted(name) +

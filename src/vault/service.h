@@ -108,6 +108,14 @@ struct Service {
   [[nodiscard]] std::vector<std::string> credential_keys() const;
   // Whether `key` is among them; allocates nothing.
   [[nodiscard]] bool uses(std::string_view key) const;
+  // The leftmost placeholder in `text` that is substituted in that place; of two at one place, the
+  // one that is declared first. Who counts them and who replaces them must see the same.
+  struct FoundSubstitution {
+    std::size_t at = 0;
+    std::size_t index = 0;  // in substitutions
+  };
+  [[nodiscard]] std::optional<FoundSubstitution> find_substitution(std::string_view text,
+                                                                   Surface surface) const;
   // The joined form that people write: host[:port][/path].
   [[nodiscard]] std::string matcher_text() const;
 };

@@ -11,7 +11,6 @@ using namespace av::proxy::testing;
 
 namespace {
 
-const HeadText kNoFields;
 constexpr std::uint8_t kData = 0;
 constexpr std::uint8_t kHeaders = 1;
 constexpr std::uint8_t kReset = 3;
