@@ -101,13 +101,19 @@ void json_to(Out& out, std::string_view bytes) {
 
 }  // namespace
 
+void append_hex(std::string& out, std::span<const std::uint8_t> bytes) {
+  const std::size_t before = out.size();
+  out.resize(before + bytes.size() * 2);
+  char* to = out.data() + before;
+  for (const std::uint8_t b : bytes) {
+    *to++ = kHexLower[b >> 4U];
+    *to++ = kHexLower[b & 15U];
+  }
+}
+
 std::string hex(std::span<const std::uint8_t> bytes) {
   std::string out;
-  out.reserve(bytes.size() * 2);
-  for (const std::uint8_t b : bytes) {
-    out.push_back(kHexLower[b >> 4U]);
-    out.push_back(kHexLower[b & 15U]);
-  }
+  append_hex(out, bytes);
   return out;
 }
 

@@ -16,6 +16,7 @@ class SecretBuffer;
 namespace av::encoding {
 
 [[nodiscard]] std::string hex(std::span<const std::uint8_t> bytes);
+void append_hex(std::string& out, std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text);
 
 enum class Base64 { kStandard, kUrl };  // RFC 4648 section 4 (padded) and 5 (unpadded)

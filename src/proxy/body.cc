@@ -4,14 +4,51 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 namespace av::proxy {
+namespace {
 
-void ReadBuffer::wipe() {
-  if (data_ != nullptr) {
-    // An upstream's answer may carry a value in a form that was about to be masked.
-    OPENSSL_cleanse(data_.get(), dirty_);
+// Wiped blocks for the thread's next buffers: each exchange wants some, and of this size the
+// allocator makes a search.
+class SpareBlocks {
+ public:
+  SpareBlocks() { blocks_.reserve(kMost); }
+  std::unique_ptr<char[]> take() {
+    if (blocks_.empty()) {
+      return std::make_unique_for_overwrite<char[]>(ReadBuffer::kSize);
+    }
+    std::unique_ptr<char[]> block = std::move(blocks_.back());
+    blocks_.pop_back();
+    return block;
   }
+  void put(std::unique_ptr<char[]> block) {
+    if (blocks_.size() < kMost) {
+      blocks_.push_back(std::move(block));
+    }
+  }
+
+ private:
+  static constexpr std::size_t kMost = 64;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+};
+
+thread_local SpareBlocks spare_blocks;
+
+}  // namespace
+
+void ReadBuffer::give_back() {
+  if (data_ == nullptr) {
+    return;
+  }
+  // An upstream's answer may carry a value in a form that was about to be masked.
+  OPENSSL_cleanse(data_.get(), dirty_);
+  if (capacity_ == kSize) {
+    spare_blocks.put(std::move(data_));
+  }
+  data_.reset();
+  capacity_ = 0;
+  dirty_ = 0;
 }
 
 void ReadBuffer::consume(std::size_t n) {
@@ -24,18 +61,20 @@ void ReadBuffer::consume(std::size_t n) {
 
 std::span<char> ReadBuffer::space() {
   if (data_ == nullptr) {
-    data_ = std::make_unique_for_overwrite<char[]>(kSize);
+    data_ = spare_blocks.take();
     capacity_ = kSize;
   }
   if (end_ == capacity_) {
     if (begin_ != 0) {
       std::memmove(data_.get(), data_.get() + begin_, end_ - begin_);
     } else {
-      auto grown = std::make_unique_for_overwrite<char[]>(capacity_ * 2);
+      const std::size_t capacity = capacity_ * 2;
+      auto grown = std::make_unique_for_overwrite<char[]>(capacity);
       std::memcpy(grown.get(), data_.get(), end_);
-      wipe();
+      give_back();
       data_ = std::move(grown);
-      capacity_ *= 2;
+      capacity_ = capacity;
+      dirty_ = end_;
     }
     end_ -= begin_;
     begin_ = 0;
@@ -53,10 +92,7 @@ void ReadBuffer::swap(ReadBuffer& other) noexcept {
 
 void ReadBuffer::release() {
   if (empty()) {
-    wipe();
-    data_.reset();
-    capacity_ = 0;
-    dirty_ = 0;
+    give_back();
     begin_ = 0;
     end_ = 0;
   }

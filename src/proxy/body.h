@@ -21,7 +21,7 @@ class ReadBuffer {
   static constexpr std::size_t kSize = std::size_t{16} << 10;
 
   ReadBuffer() = default;
-  ~ReadBuffer() { wipe(); }
+  ~ReadBuffer() { give_back(); }
   ReadBuffer(const ReadBuffer&) = delete;
   ReadBuffer& operator=(const ReadBuffer&) = delete;
 
@@ -41,7 +41,7 @@ class ReadBuffer {
   void release();
 
  private:
-  void wipe();
+  void give_back();
   std::unique_ptr<char[]> data_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;

@@ -27,6 +27,8 @@ class Deadline {
   enum class Side : std::uint8_t { kRead, kWrite };
   void arm(Side side, Millis from_now);
   void disarm(Side side) { due_ms_[static_cast<std::size_t>(side)] = 0; }
+  // How many there are on this worker.
+  [[nodiscard]] std::size_t in_list() const;
   // The deadline of this side has passed: give up waiting. Called on the worker.
   virtual void expire(Side side) = 0;
   // The worker is stopping: close for good.
@@ -88,6 +90,10 @@ inline Deadline::~Deadline() {
     next_->prev_ = prev_;
   }
   --list_.size_;
+}
+
+inline std::size_t Deadline::in_list() const {
+  return list_.size();
 }
 
 inline void Deadline::arm(Side side, Millis from_now) {

@@ -6,11 +6,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <thread>
 
 #include "proxy/session.h"
@@ -57,24 +57,33 @@ int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_
   return SSL_TLSEXT_ERR_OK;
 }
 
+// What is waiting, at most so many, so that those who are in already get their turn.
 Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor) {
+  constexpr int kAtOnce = 16;
   Timer pause(worker.io.get_executor());
-  while (!worker.draining) {
-    Socket socket(worker.io.get_executor());
+  for (;;) {
     error_code ec;
     auto token = asio::redirect_error(use_awaitable, ec);
-    co_await acceptor.async_accept(socket, std::move(token));
+    co_await acceptor.async_wait(Acceptor::wait_read, std::move(token));
     if (worker.draining || !acceptor.is_open()) {
       break;
     }
-    if (ec) {
+    bool failed = ec.failed();
+    for (int i = 0; i < kAtOnce && !failed; ++i) {
+      UniqueFd socket(
+          ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!socket.valid()) {
+        failed = errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
+        break;
+      }
+      if (worker.sessions < worker.session_limit) {
+        asio::co_spawn(worker.io.get_executor(), run_session(worker, std::move(socket)),
+                       asio::detached);
+      }
+    }
+    if (failed) {
       // Out of descriptors, most likely: others will end.
       co_await sleep_for(pause, Millis{50});
-      continue;
-    }
-    if (worker.sessions < worker.session_limit) {
-      asio::co_spawn(worker.io.get_executor(), run_session(worker, std::move(socket)),
-                     asio::detached);
     }
   }
 }
@@ -169,6 +178,7 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
       return make_error(ErrorCode::kIo, "cannot listen: " + ec.message());
     }
     (void)listener.release();
+    acceptor.native_non_blocking(true, ec);
     const tcp::endpoint local = acceptor.local_endpoint(ec);
     worker.port = local.port();
     if (const auto own = parse_ip(local.address().to_string())) {

@@ -34,13 +34,13 @@ Fault proxy_auth_required() {
 
 }  // namespace
 
-Awaitable<void> run_session(Worker& worker, Socket socket) {
+Awaitable<void> run_session(Worker& worker, UniqueFd socket) {
   Session session(worker, std::move(socket));
   co_await session.run();
 }
 
-Session::Session(Worker& worker, Socket socket)
-    : worker_(worker), stream_(std::move(socket), worker.deadlines) {
+Session::Session(Worker& worker, UniqueFd socket)
+    : worker_(worker), stream_(worker.io.get_executor(), std::move(socket), worker.deadlines) {
   ++worker_.sessions;
   // Whoever has the token shows it at once; the one that has waited longest makes room. Without
   // this, connections that say nothing could use up the descriptors.
@@ -85,87 +85,85 @@ Awaitable<void> Session::run() {
   co_await stream_.close_gently(kLinger);
 }
 
-// Before TLS, bytes behind the head stay in the socket: they may be the beginning of a TLS
-// handshake, and OpenSSL reads from the socket itself.
-Awaitable<Io> Session::fill_head_in_clear() {
-  for (;;) {
-    const std::span<char> space = buffer_.space();
-    const std::size_t had = buffer_.size();
-    const IoResult peeked = stream_.peek(space.data(), space.size());
-    if (peeked.status != Io::kOk) {
-      co_return peeked.status;
-    }
-    if (peeked.size != 0) {
-      HeadScanner scanner;
-      const std::string_view all(buffer_.view().data(), had + peeked.size);
-      const bool complete = scanner.scan(all) == HeadScanner::State::kComplete;
-      const std::size_t take = complete ? scanner.size() - had : peeked.size;
-      const IoResult taken = stream_.try_read(space.data(), take);
-      buffer_.filled(taken.size);
-      co_return taken.status;
-    }
-    const Io waited = co_await stream_.wait_readable(kHeadTimeout);
-    if (waited != Io::kOk) {
-      co_return waited;
-    }
+// More of a head, without waiting: size 0 and kOk when nothing is there.
+IoResult Session::try_fill_head() {
+  const std::span<char> space = buffer_.space();
+  if (in_tunnel_) {
+    const IoResult read = stream_.try_read(space.data(), space.size());
+    buffer_.filled(read.size);
+    return read;
   }
+  // Before TLS, bytes behind the head stay in the socket: they may be the beginning of a TLS
+  // handshake, and OpenSSL reads from the socket itself.
+  const std::size_t had = buffer_.size();
+  const IoResult peeked = stream_.peek(space.data(), space.size());
+  if (peeked.status != Io::kOk || peeked.size == 0) {
+    return peeked;
+  }
+  HeadScanner scanner;
+  const std::string_view all(buffer_.view().data(), had + peeked.size);
+  const bool complete = scanner.scan(all) == HeadScanner::State::kComplete;
+  const std::size_t take = complete ? scanner.size() - had : peeked.size;
+  const IoResult taken = stream_.try_read(space.data(), take);
+  buffer_.filled(taken.size);
+  return taken;
 }
 
-Awaitable<Io> Session::fill_head() {
-  if (in_tunnel_) {
-    return fill(stream_, buffer_, kHeadTimeout);
+// Until more of a head may be there.
+Awaitable<Io> Session::wait_for_head() {
+  Millis limit = kHeadTimeout;
+  if (buffer_.empty() && !stream_.has_pending()) {
+    // Between requests: hold no buffer while there is nothing to hold.
+    buffer_.release();
+    limit = newcomer_ ? kFirstHeadTimeout : worker_.options.idle_timeout;
   }
-  return fill_head_in_clear();
+  return stream_.wait_readable(limit);
 }
 
 Awaitable<Session::Next> Session::read_head() {
   HeadScanner scanner;
-  for (;;) {
-    const HeadScanner::State state = scanner.scan(buffer_.view());
-    if (state == HeadScanner::State::kMore) {
-      if (buffer_.empty()) {
-        // Between requests: hold no buffer while there is nothing to hold.
-        if (!stream_.has_pending()) {
-          buffer_.release();
-          const Io waited = co_await stream_.wait_readable(
-              newcomer_ ? kFirstHeadTimeout : worker_.options.idle_timeout);
-          if (waited != Io::kOk) {
-            co_return Next::kClosed;
-          }
-        }
-      }
-      const Io io = co_await fill_head();
-      if (io == Io::kTimeout && !buffer_.empty()) {
-        Fault fault = bad_request("the request head did not arrive in time");
-        fault.status = 408;
-        fault.code = "request_timeout";
-        (void)co_await refuse(std::move(fault));
-        co_return Next::kRefused;
-      }
-      if (io != Io::kOk) {
-        co_return Next::kClosed;
-      }
-      continue;
+  HeadScanner::State state = scanner.scan(buffer_.view());
+  // Where nothing is known to be there, the first attempt would only find that out.
+  bool wait = buffer_.empty() && !stream_.has_pending();
+  while (state == HeadScanner::State::kMore) {
+    IoResult got;
+    if (wait) {
+      got.status = co_await wait_for_head();
     }
-    std::optional<HeadError> error;
-    if (state == HeadScanner::State::kComplete) {
-      error = parse_request_head(buffer_.view().substr(0, scanner.size()), head_);
-      buffer_.consume(scanner.size());
-      if (!error) {
-        error = check_request_head(head_);
-      }
-    } else {
-      head_.reset();
-      error = state == HeadScanner::State::kTooLong
-                  ? HeadError{431, "head_too_large", "the request head is larger than 64 KiB"}
-                  : HeadError{400, "bad_request", "line ending other than CR LF"};
+    if (got.status == Io::kOk) {
+      got = try_fill_head();
     }
-    if (error) {
-      (void)co_await refuse(head_fault(*error));
+    if (got.status == Io::kTimeout && !buffer_.empty()) {
+      Fault fault = bad_request("the request head did not arrive in time");
+      fault.status = 408;
+      fault.code = "request_timeout";
+      (void)co_await refuse(std::move(fault));
       co_return Next::kRefused;
     }
-    co_return Next::kHead;
+    if (got.status != Io::kOk) {
+      co_return Next::kClosed;
+    }
+    wait = got.size == 0;
+    state = scanner.scan(buffer_.view());
   }
+  std::optional<HeadError> error;
+  if (state == HeadScanner::State::kComplete) {
+    error = parse_request_head(buffer_.view().substr(0, scanner.size()), head_);
+    buffer_.consume(scanner.size());
+    if (!error) {
+      error = check_request_head(head_);
+    }
+  } else {
+    head_.reset();
+    error = state == HeadScanner::State::kTooLong
+                ? HeadError{431, "head_too_large", "the request head is larger than 64 KiB"}
+                : HeadError{400, "bad_request", "line ending other than CR LF"};
+  }
+  if (error) {
+    (void)co_await refuse(head_fault(*error));
+    co_return Next::kRefused;
+  }
+  co_return Next::kHead;
 }
 
 bool Session::authenticated() const {

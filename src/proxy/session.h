@@ -17,7 +17,7 @@ namespace av::proxy {
 
 class Session {
  public:
-  Session(Worker& worker, Socket socket);
+  Session(Worker& worker, UniqueFd socket);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -28,8 +28,8 @@ class Session {
   enum class Next : std::uint8_t { kHead, kClosed, kRefused };
 
   Awaitable<Next> read_head();
-  Awaitable<Io> fill_head();
-  Awaitable<Io> fill_head_in_clear();
+  IoResult try_fill_head();
+  Awaitable<Io> wait_for_head();
   Awaitable<bool> serve_outer_request();
   Awaitable<bool> open_tunnel();
   Awaitable<void> serve_tunnel(vault::Authority authority);
@@ -53,6 +53,6 @@ class Session {
 };
 
 // For the accept loop: owns the session for its whole life.
-Awaitable<void> run_session(Worker& worker, Socket socket);
+Awaitable<void> run_session(Worker& worker, UniqueFd socket);
 
 }  // namespace av::proxy

@@ -1,5 +1,6 @@
 #include "proxy/stream.h"
 
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -7,14 +8,36 @@
 #include <cerrno>
 
 namespace av::proxy {
+namespace {
 
-Stream::Stream(Socket socket, DeadlineList& deadlines)
-    : Deadline(deadlines), socket_(std::move(socket)) {
-  if (socket_.is_open()) {
-    error_code ignored;
-    socket_.native_non_blocking(true, ignored);
-    socket_.set_option(tcp::no_delay(true), ignored);
+// With so many connections, an idle one gives OpenSSL's two buffers (34 KiB) back; with few, they
+// are not taken and returned for each message.
+constexpr std::size_t kManyStreams = 256;
+
+// SSL_get_error() looks into the thread's queue of errors, which is hardly ever not empty.
+void forget_errors() {
+  if (ERR_peek_error() != 0) {
+    ERR_clear_error();
   }
+}
+
+}  // namespace
+
+Stream::Stream(Executor executor, UniqueFd socket, DeadlineList& deadlines)
+    : Stream(executor, deadlines) {
+  adopt(std::move(socket));
+  if (!socket_.watch.start(socket_.fd.get())) {
+    close_now();
+  }
+}
+
+Stream::Stream(Executor executor, DeadlineList& deadlines)
+    : Deadline(deadlines), socket_(Poller::of(executor)) {}
+
+void Stream::adopt(UniqueFd fd) {
+  socket_.fd = std::move(fd);
+  const int on = 1;  // a socket that is not TCP's refuses, and needs none of it
+  (void)::setsockopt(socket_.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 Stream::~Stream() {
@@ -46,12 +69,14 @@ IoResult Stream::peek(char* data, std::size_t size) {
     result.status = Io::kClosed;
     return result;
   }
-  const ssize_t got = ::recv(socket_.native_handle(), data, size, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t got = ::recv(socket_.fd.get(), data, size, MSG_PEEK);
   if (got > 0) {
     result.size = static_cast<std::size_t>(got);
   } else if (got == 0) {
     result.status = Io::kEof;
-  } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+  } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    socket_.watch.drained();
+  } else if (errno != EINTR) {
     result.status = Io::kReset;
   }
   return result;
@@ -62,12 +87,10 @@ Awaitable<void> Stream::close_gently(Millis timeout) {
     co_return;
   }
   say_goodbye();
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  (void)::shutdown(socket_.fd.get(), SHUT_WR);
   std::array<char, 4096> discarded{};
   for (int reads = 0; reads < 256; ++reads) {
-    const ssize_t got =
-        ::recv(socket_.native_handle(), discarded.data(), discarded.size(), MSG_DONTWAIT);
+    const ssize_t got = receive(socket_, discarded.data(), discarded.size());
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
       break;
     }
@@ -83,8 +106,7 @@ Awaitable<void> Stream::close_gently(Millis timeout) {
 
 void Stream::expire(Side side) {
   timed_out_[static_cast<std::size_t>(side)] = true;
-  error_code ignored;
-  socket_.cancel(ignored);  // wakes both sides; the one that is not late tries again
+  socket_.watch.wake(static_cast<std::size_t>(side));
 }
 
 bool Stream::peer_gone() const {
@@ -92,8 +114,7 @@ bool Stream::peer_gone() const {
     return true;
   }
   pollfd poll_entry{};
-  // asio's accessor is not const; the descriptor is only looked at.
-  poll_entry.fd = const_cast<Socket&>(socket_).native_handle();
+  poll_entry.fd = socket_.fd.get();
   poll_entry.events = POLLRDHUP;
   if (::poll(&poll_entry, 1, 0) <= 0) {
     return false;
@@ -112,33 +133,29 @@ void Stream::close_now() {
       // the descriptor by then.
       SSL_set_quiet_shutdown(outer_.get(), 1);
     }
-    error_code ignored;
-    socket_.close(ignored);
+    socket_.watch.stop();
+    socket_.fd.reset();
+    socket_.watch.wake(0);
+    socket_.watch.wake(1);
   }
 }
 
 Awaitable<Io> Stream::wait(Want want, Side side, Millis timeout) {
+  const Watch::Ready what = want == Want::kRead ? Watch::Ready::kRead : Watch::Ready::kWrite;
+  if (closed_ || socket_.watch.ready(what)) {
+    co_return closed_ ? Io::kClosed : Io::kOk;
+  }
   bool& timed_out = timed_out_[static_cast<std::size_t>(side)];
   timed_out = false;
   if (timeout.count() != 0) {
     arm(side, timeout);
   }
-  error_code ec;
-  auto token = asio::redirect_error(use_awaitable, ec);
-  co_await socket_.async_wait(
-      want == Want::kRead ? Socket::wait_type::wait_read : Socket::wait_type::wait_write,
-      std::move(token));
+  co_await socket_.watch.wait(static_cast<std::size_t>(side), what);
   disarm(side);
   if (closed_) {
     co_return Io::kClosed;
   }
-  if (timed_out) {
-    co_return Io::kTimeout;
-  }
-  if (ec && ec != asio::error::operation_aborted) {
-    co_return Io::kReset;
-  }
-  co_return Io::kOk;
+  co_return timed_out ? Io::kTimeout : Io::kOk;
 }
 
 Io Stream::tls_status(int result, Want& want) {
@@ -181,7 +198,7 @@ IoResult Stream::attempt_read(char* data, std::size_t size, Want& want) {
     return result;
   }
   if (ssl_ != nullptr) {
-    ERR_clear_error();
+    forget_errors();
     errno = 0;
     std::size_t got = 0;
     const int ok = SSL_read_ex(ssl_.get(), data, size, &got);
@@ -192,10 +209,7 @@ IoResult Stream::attempt_read(char* data, std::size_t size, Want& want) {
     }
     return result;
   }
-  ssize_t got = 0;
-  do {
-    got = ::recv(socket_.native_handle(), data, size, 0);
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got = receive(socket_, data, size);
   if (got > 0) {
     result.size = static_cast<std::size_t>(got);
   } else if (got == 0) {
@@ -216,7 +230,7 @@ IoResult Stream::attempt_write(std::string_view bytes, Want& want) {
     return result;
   }
   if (ssl_ != nullptr) {
-    ERR_clear_error();
+    forget_errors();
     errno = 0;
     std::size_t put = 0;
     const int ok = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &put);
@@ -230,10 +244,7 @@ IoResult Stream::attempt_write(std::string_view bytes, Want& want) {
     }
     return result;
   }
-  ssize_t put = 0;
-  do {
-    put = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  } while (put < 0 && errno == EINTR);
+  const ssize_t put = transmit(socket_, bytes.data(), bytes.size());
   if (put >= 0) {
     result.size = static_cast<std::size_t>(put);
   } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -265,6 +276,9 @@ Awaitable<IoResult> Stream::read_some(char* data, std::size_t size, Millis timeo
 }
 
 Awaitable<Io> Stream::write_all(std::string_view bytes, Millis timeout) {
+  if (socket_.watch.poller().in_turn()) {
+    co_await socket_.watch.poller().end_of_turn();
+  }
   while (!bytes.empty()) {
     Want want = Want::kNothing;
     const IoResult result = attempt_write(bytes, want);
@@ -283,40 +297,52 @@ Awaitable<Io> Stream::write_all(std::string_view bytes, Millis timeout) {
 }
 
 Awaitable<Io> Stream::connect(const tcp::endpoint& endpoint, Millis timeout) {
-  error_code ec;
-  socket_.open(endpoint.protocol(), ec);
-  if (ec) {
-    connect_errno_ = ec.value();
-    co_return Io::kReset;
-  }
-  socket_.native_non_blocking(true, ec);
-  socket_.set_option(tcp::no_delay(true), ec);
-  if (::connect(socket_.native_handle(), endpoint.data(),
-                static_cast<socklen_t>(endpoint.size())) == 0) {
-    co_return Io::kOk;
-  }
-  if (errno != EINPROGRESS) {
+  adopt(UniqueFd(::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                          IPPROTO_TCP)));
+  if (!socket_.fd.valid()) {
     connect_errno_ = errno;
     co_return Io::kReset;
   }
+  const int connected =
+      ::connect(socket_.fd.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size()));
+  if (connected != 0 && errno != EINPROGRESS) {
+    connect_errno_ = errno;
+    co_return Io::kReset;
+  }
+  // Not before connect(): a socket that is not on its way counts as one that has ended.
+  if (!socket_.watch.start(socket_.fd.get())) {
+    connect_errno_ = errno;
+    co_return Io::kReset;
+  }
+  if (connected == 0) {
+    co_return Io::kOk;
+  }
+  socket_.watch.full();
   const Io waited = co_await wait(Want::kWrite, Side::kWrite, timeout);
   if (waited != Io::kOk) {
     co_return waited;
   }
   socklen_t size = sizeof connect_errno_;
-  if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &connect_errno_, &size) != 0) {
+  if (::getsockopt(socket_.fd.get(), SOL_SOCKET, SO_ERROR, &connect_errno_, &size) != 0) {
     connect_errno_ = errno;
   }
   co_return connect_errno_ == 0 ? Io::kOk : Io::kReset;
 }
 
 bool Stream::attach_tls() {
-  SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                               SSL_MODE_RELEASE_BUFFERS);
+  SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  if (in_list() > kManyStreams) {
+    SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
+  }
   if (outer_ == nullptr) {
     // A record's header and body in one system call instead of two.
     SSL_set_read_ahead(ssl_.get(), 1);
-    return SSL_set_fd(ssl_.get(), socket_.native_handle()) == 1;
+    BIO* const bio = make_socket_bio(socket_);
+    if (bio == nullptr) {
+      return false;
+    }
+    SSL_set_bio(ssl_.get(), bio, bio);
+    return true;
   }
   BIO* const inside = BIO_new(BIO_f_ssl());
   if (inside == nullptr) {
@@ -383,13 +409,16 @@ Awaitable<Io> Stream::connect_tls(ossl::Ssl ssl, Millis timeout) {
   co_return co_await handshake(timeout);
 }
 
-bool Stream::idle_and_healthy() {
+bool Stream::idle_and_healthy(bool doubtful) {
   // Bytes that OpenSSL has decrypted already are not in the socket any more.
   if (closed_ || (ssl_ != nullptr && SSL_has_pending(ssl_.get()) != 0)) {
     return false;
   }
+  if (!doubtful && outer_ == nullptr && !socket_.watch.ready(Watch::Ready::kRead)) {
+    return true;
+  }
   char byte = 0;
-  const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t got = ::recv(socket_.fd.get(), &byte, 1, MSG_PEEK);
   // What a proxy's TLS has decrypted already is for the TLS inside it.
   const bool pending = outer_ != nullptr && SSL_has_pending(outer_.get()) != 0;
   if (got < 0 && !pending) {

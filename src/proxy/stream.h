@@ -1,7 +1,7 @@
 #pragma once
 // Stream: one TCP connection, in clear or under TLS, with a deadline on every wait. Belongs to its
 // worker. OpenSSL works on the socket itself (no BIO pair, no copy); each operation is tried first
-// and waits only when the kernel says so.
+// and waits only when the kernel says so. Writing may wait for the end of the Poller's turn.
 //
 // At most one read and one write may be under way at a time, each in its own coroutine.
 
@@ -13,6 +13,7 @@
 #include "core/ossl.h"
 #include "proxy/deadline.h"
 #include "proxy/io.h"
+#include "proxy/socket_bio.h"
 
 namespace av::proxy {
 
@@ -32,7 +33,9 @@ struct [[nodiscard]] IoResult {
 
 class Stream final : private Deadline {
  public:
-  Stream(Socket socket, DeadlineList& deadlines);
+  // A connected, non-blocking socket; or none yet: see connect().
+  Stream(Executor executor, UniqueFd socket, DeadlineList& deadlines);
+  Stream(Executor executor, DeadlineList& deadlines);
   ~Stream() override;
 
   // At least one byte, or not kOk. `timeout` 0: no limit.
@@ -41,7 +44,8 @@ class Stream final : private Deadline {
   // Tries once, without waiting: size 0 and kOk when there is nothing to read.
   IoResult try_read(char* data, std::size_t size);
 
-  // Until there is something to read (or the end), without reading it.
+  // Until there is something to read (or the end), without reading it. May be wrong: an attempt to
+  // read decides.
   Awaitable<Io> wait_readable(Millis timeout) { return wait(Want::kRead, Side::kRead, timeout); }
 
   // Shortens the limit of a read that is under way in another coroutine.
@@ -81,11 +85,12 @@ class Stream final : private Deadline {
   [[nodiscard]] const std::string& tls_error() const { return tls_error_; }
   // OpenSSL's reason code for the same; 0 when there is none.
   [[nodiscard]] int tls_reason() const { return tls_reason_; }
-  [[nodiscard]] Socket& socket() { return socket_; }
+  [[nodiscard]] int descriptor() const { return socket_.fd.get(); }
   // The peer has closed its end and cannot be waiting for anything. Costs one system call.
   [[nodiscard]] bool peer_gone() const;
-  // True when an idle connection has neither ended nor received stray bytes.
-  [[nodiscard]] bool idle_and_healthy();
+  // True when an idle connection has neither ended nor received stray bytes. Without a system call
+  // unless the Poller has heard of something; `doubtful`: with one.
+  [[nodiscard]] bool idle_and_healthy(bool doubtful);
 
  private:
   enum class Want : std::uint8_t { kNothing, kRead, kWrite };
@@ -97,9 +102,10 @@ class Stream final : private Deadline {
   Io tls_status(int result, Want& want);
   Awaitable<Io> handshake(Millis timeout);
   bool attach_tls();
+  void adopt(UniqueFd fd);
   void say_goodbye() noexcept;
 
-  Socket socket_;
+  WatchedSocket socket_;
   ossl::Ssl outer_;  // TLS with a proxy, around ssl_; outlives it
   ossl::Ssl ssl_;
   std::string tls_error_;

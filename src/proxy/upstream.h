@@ -16,8 +16,7 @@ namespace av::proxy {
 enum class AlpnOffer : std::uint8_t { kHttp1, kHttp2, kHttp2OrHttp1 };
 
 struct UpstreamConnection {
-  UpstreamConnection(Executor executor, DeadlineList& deadlines)
-      : stream(Socket(executor), deadlines) {}
+  UpstreamConnection(Executor executor, DeadlineList& deadlines) : stream(executor, deadlines) {}
   Stream stream;
   ReadBuffer buffer;
   std::string key;      // of the pool

@@ -8,6 +8,10 @@
 namespace av::proxy {
 namespace {
 
+// Idle for longer than this (ms), a connection is asked whether it is still there. Below, what the
+// Poller has heard is as good: a server's end would be some milliseconds old.
+constexpr std::int64_t kFresh = 1000;
+
 constexpr std::size_t kMaxOrigins = 4096;
 constexpr std::int64_t kSilence = 30'000;   // ms without a byte before a connection is asked
 constexpr std::int64_t kPatience = 15'000;  // ms for its answer
@@ -176,7 +180,8 @@ UpstreamPtr UpstreamPool::take(const std::string& key) {
     UpstreamPtr connection = std::move(list.back());
     list.pop_back();
     --total_;
-    if (connection->stream.idle_and_healthy()) {
+    const bool doubtful = deadlines_.now_ms() - connection->idle_since_ms > kFresh;
+    if (connection->stream.idle_and_healthy(doubtful)) {
       connection->reused = true;
       return connection;
     }

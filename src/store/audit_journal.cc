@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -22,6 +24,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kFlushAfter{50};
 constexpr std::size_t kMostWaiting = std::size_t{256} << 10;
+// A journal that has come to this many bytes by write() is mapped from then on: short runs and
+// commands leave no blocks to give back.
+constexpr off_t kMapFrom = 64 << 10;
+// How much of it is mapped, and asked of the file system, at a time; from a multiple of any page.
+constexpr off_t kWindow = 256 << 10;
+constexpr off_t kPage = 64 << 10;
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -46,14 +54,61 @@ Error cannot_write(int error_number, const std::filesystem::path& path) {
   return error;
 }
 
+// A stretch of the journal that lines are copied into, without a system call for each. What is in
+// it is the kernel's at once, as with write(). Its blocks are the file's beforehand, so a full disk
+// shows when it is opened and not as a SIGBUS.
+class Window {
+ public:
+  Window() = default;
+  ~Window() { close(); }
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+
+  // From the page that holds `offset` on. 0, or errno.
+  int open(int fd, off_t offset) {
+    close();
+    const off_t begin = offset - offset % kPage;
+    if (::fallocate(fd, 0, begin, kWindow) != 0) {
+      return errno;
+    }
+    void* const mapped =
+        ::mmap(nullptr, static_cast<std::size_t>(kWindow), PROT_WRITE, MAP_SHARED, fd, begin);
+    if (mapped == MAP_FAILED) {
+      return errno;
+    }
+    bytes_ = static_cast<char*>(mapped);
+    begin_ = begin;
+    return 0;
+  }
+  void close() {
+    if (bytes_ != nullptr) {
+      ::munmap(bytes_, static_cast<std::size_t>(kWindow));
+      bytes_ = nullptr;
+    }
+  }
+  [[nodiscard]] bool holds(off_t offset, std::size_t size) const {
+    return bytes_ != nullptr && offset + static_cast<off_t>(size) <= begin_ + kWindow;
+  }
+  void put(off_t offset, std::string_view text) {
+    std::memcpy(bytes_ + (offset - begin_), text.data(), text.size());
+  }
+
+ private:
+  char* bytes_ = nullptr;
+  off_t begin_ = 0;
+};
+
 }  // namespace
 
 struct AuditJournal::Impl {
   std::filesystem::path path;
   UniqueFd fd;
-  UniqueFd parent;    // the directory, until its entry for the file is durable; the flusher's
-  off_t size = 0;     // of the whole lines
-  bool torn = false;  // the file may hold a part of a line after `size`
+  Window window;
+  bool mappable = true;  // as far as is known
+  bool longer = false;   // the file goes on behind `size`, with zeros
+  UniqueFd parent;       // the directory, until its entry for the file is durable; the flusher's
+  off_t size = 0;        // of the whole lines
+  bool torn = false;     // the file may hold a part of a line after `size`
   crypto::Digest last{};
   std::string lines;  // not written yet: those of append_later(), and the one of append()
 
@@ -67,6 +122,8 @@ struct AuditJournal::Impl {
   void flush_loop();
   void mark_dirty();
   crypto::Digest add_line(const vault::AuditRecord& record);
+  bool room_in_window();
+  Status put_lines();
   Status write_lines();
 };
 
@@ -104,18 +161,44 @@ void AuditJournal::Impl::mark_dirty() {
 // Returns the hash that the next line builds on.
 crypto::Digest AuditJournal::Impl::add_line(const vault::AuditRecord& record) {
   const std::size_t begin = lines.size();
-  lines += audit_record_to_json(record);
+  append_json(lines, record);
   lines.pop_back();  // the brace
   const std::string_view previous(reinterpret_cast<const char*>(last.data()), last.size());
   const crypto::Digest hash = crypto::sha256(previous, std::string_view(lines).substr(begin));
   lines += R"(,"hash":")";
-  lines += encoding::hex(hash);
+  encoding::append_hex(lines, hash);
   lines += "\"}\n";
   return hash;
 }
 
+bool AuditJournal::Impl::room_in_window() {
+  if (window.holds(size, lines.size())) {
+    return true;
+  }
+  if (size < kMapFrom || !mappable || torn || lines.size() > kWindow - kPage) {
+    return false;
+  }
+  longer = true;
+  const int error_number = window.open(fd.get(), size);
+  // A disk that is full now need not stay so; a file system that cannot do it never will.
+  mappable = error_number == 0 || error_number == ENOSPC || error_number == EDQUOT ||
+             error_number == EFBIG;
+  return error_number == 0;
+}
+
+Status AuditJournal::Impl::put_lines() {
+  if (!room_in_window()) {
+    return write_lines();
+  }
+  window.put(size, lines);
+  size += static_cast<off_t>(lines.size());
+  lines.clear();
+  return {};
+}
+
 Status AuditJournal::Impl::write_lines() {
   if (torn) {
+    window.close();
     if (::ftruncate(fd.get(), size) != 0) {
       return cannot_write(errno, path);
     }
@@ -123,7 +206,7 @@ Status AuditJournal::Impl::write_lines() {
   }
   ssize_t put = -1;
   do {
-    put = ::write(fd.get(), lines.data(), lines.size());
+    put = ::pwrite(fd.get(), lines.data(), lines.size(), size);
   } while (put < 0 && errno == EINTR);
   if (put == static_cast<ssize_t>(lines.size())) {
     size += put;
@@ -132,6 +215,9 @@ Status AuditJournal::Impl::write_lines() {
   }
   // A part may be there. It must not stay: the next record would be glued to it.
   const int error_number = put < 0 ? errno : ENOSPC;
+  if (put > 0) {
+    window.close();
+  }
   torn = put > 0 && ::ftruncate(fd.get(), size) != 0;
   return cannot_write(error_number, path);
 }
@@ -149,8 +235,8 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
   for (int attempt = 0; attempt < 3 && !impl->fd.valid(); ++attempt) {
     const std::string suffix = attempt == 0 ? "" : "-" + crypto::random_hex(4);
     impl->path = directory / (stem + suffix + ".jsonl");
-    impl->fd = UniqueFd(::open(
-        impl->path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+    impl->fd = UniqueFd(
+        ::open(impl->path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!impl->fd.valid() && errno != EEXIST) {
       return cannot_write(errno, impl->path);
     }
@@ -177,6 +263,10 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
 
 AuditJournal::~AuditJournal() {
   flush();
+  impl_->window.close();
+  if (impl_->longer && ::ftruncate(impl_->fd.get(), impl_->size) != 0) {
+    impl_->longer = false;  // nothing is wrong with it: readers end at the first zero
+  }
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->stop = true;
@@ -193,7 +283,7 @@ Status AuditJournal::append(const vault::AuditRecord& record) {
   }
   const std::size_t before = impl_->lines.size();
   const crypto::Digest hash = impl_->add_line(record);
-  if (const Status written = impl_->write_lines(); !written) {
+  if (const Status written = impl_->put_lines(); !written) {
     impl_->lines.resize(before);  // the caller is told; what waited goes on waiting
     return written;
   }
@@ -208,10 +298,13 @@ void AuditJournal::append_later(const vault::AuditRecord& record) {
     return;
   }
   impl_->last = impl_->add_line(record);
+  if (impl_->room_in_window()) {
+    flush();  // it costs nothing
+  }
 }
 
 void AuditJournal::flush() {
-  if (!impl_->lines.empty() && impl_->write_lines()) {
+  if (!impl_->lines.empty() && impl_->put_lines()) {
     impl_->mark_dirty();
   }
 }

@@ -1,11 +1,15 @@
 #pragma once
 // AuditJournal: the audit log as append-only files of JSON lines, one per writing process, under
 // <data>/audit. A file and not a table because a record must be handed to the kernel before each
-// use of a credential: one write() costs two microseconds where a commit costs fifty.
+// use of a credential: that costs microseconds at most, where a commit costs fifty.
 //
 // Each line ends in `,"hash":"<hex>"}`, the SHA-256 of the previous line's hash (32 bytes) and of
 // this line up to that comma. The first line's previous hash is the SHA-256 of the file's name. A
 // torn last line (power loss) is dropped by the reader and reported.
+//
+// A journal that grows is mapped into memory and made longer in steps: behind its last line come
+// zeros until it is closed, and for good when its process was killed. Whoever cuts off a file that
+// is being written to ends its writer.
 //
 // append(), append_later() and flush() belong to one thread. A background thread makes the file
 // durable within 100 ms.
@@ -37,7 +41,7 @@ class AuditJournal final : public vault::AuditLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// One line, without the hash and the line feed. append() puts the hash in front of the brace.
-[[nodiscard]] std::string audit_record_to_json(const vault::AuditRecord& record);
+// Appends one line, without the hash and the line feed. The hash goes in front of the brace.
+void append_json(std::string& line, const vault::AuditRecord& record);
 
 }  // namespace av::store

@@ -17,7 +17,7 @@ namespace {
 
 // Older than this, a line without its end is a line that nobody will finish.
 constexpr std::int64_t kTornAfterSeconds = 2;
-constexpr std::size_t kChunk = std::size_t{256} << 10;
+constexpr std::size_t kChunk = std::size_t{64} << 10;
 constexpr std::size_t kHashTail = 11 + 64;  // ,"hash":"<64>"} is 9 + 64 + 2
 
 // The inverse of format_utc; 0 when it is not of that form.
@@ -155,7 +155,9 @@ Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep
       break;
     }
     offset += got;
-    pending.append(chunk, 0, static_cast<std::size_t>(got));
+    // Zeros: room for lines that have not been written yet, or not completely.
+    const std::size_t size = std::min(chunk.find('\0'), static_cast<std::size_t>(got));
+    pending.append(chunk, 0, size);
     std::size_t begin = 0;
     for (std::size_t end = 0; (end = pending.find('\n', begin)) != std::string::npos;
          begin = end + 1) {
@@ -163,6 +165,9 @@ Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep
     }
     state.offset += begin;
     pending.erase(0, begin);
+    if (size < static_cast<std::size_t>(got)) {
+      break;
+    }
   }
   if (!pending.empty() && fresh && ::fstat(fd.get(), &info) == 0 &&
       info.st_mtime + kTornAfterSeconds < std::time(nullptr)) {

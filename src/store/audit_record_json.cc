@@ -72,9 +72,7 @@ class LineWriter {
 
 }  // namespace
 
-std::string audit_record_to_json(const vault::AuditRecord& record) {
-  std::string line;
-  line.reserve(512);
+void append_json(std::string& line, const vault::AuditRecord& record) {
   LineWriter writer(line);
   writer.text("time", format_utc(record.time_ms));
   writer.text("event", record.event);
@@ -99,7 +97,6 @@ std::string audit_record_to_json(const vault::AuditRecord& record) {
   writer.text("error", record.error);
   writer.text("detail", record.detail);
   writer.end();
-  return line;
 }
 
 }  // namespace av::store

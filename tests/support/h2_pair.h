@@ -15,13 +15,6 @@
 
 namespace av::proxy::testing {
 
-inline Socket adopt(asio::io_context& io, int fd) {
-  Socket socket(io.get_executor());
-  error_code ignored;
-  socket.assign(tcp::v4(), fd, ignored);  // a UNIX socket: the protocol is never looked at
-  return socket;
-}
-
 struct Wires {
   Wires() {
     int fds[2];
@@ -70,7 +63,7 @@ struct Loop {
 
 struct End {
   End(Loop& loop, int fd, H2Connection::Role role, H2Limits limits = H2Limits())
-      : stream(adopt(loop.io, fd), loop.deadlines),
+      : stream(loop.io.get_executor(), UniqueFd(fd), loop.deadlines),
         http2(role, loop.io.get_executor(), stream, buffer, loop.deadlines, limits,
               [this](H2StreamPtr arrived) { requests.push_back(std::move(arrived)); }) {}
   void start(Loop& loop) { asio::co_spawn(loop.io.get_executor(), run(*this), asio::detached); }

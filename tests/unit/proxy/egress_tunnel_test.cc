@@ -40,7 +40,7 @@ class ScriptedProxy final : public Server {
         const std::size_t size = piece_ == 0 ? rest.size() : std::min(piece_, rest.size());
         (void)co_await stream.write_all(rest.substr(0, size), Millis{5000});
         rest.remove_prefix(size);
-        Timer pause(stream.socket().get_executor());
+        Timer pause(executor());
         co_await sleep_for(pause, Millis{piece_ == 0 ? 0 : 1});
       }
     }
@@ -320,8 +320,9 @@ class TlsProxy final : public Server {
  protected:
   Awaitable<void> handle(Stream& stream) override {
     // The relays outlive this call.
-    auto client = std::make_shared<Stream>(std::move(stream.socket()), net_.deadlines);
-    auto upstream = std::make_shared<Stream>(Socket(net_.executor()), net_.deadlines);
+    UniqueFd socket(::fcntl(stream.descriptor(), F_DUPFD_CLOEXEC, 0));
+    auto client = std::make_shared<Stream>(net_.executor(), std::move(socket), net_.deadlines);
+    auto upstream = std::make_shared<Stream>(net_.executor(), net_.deadlines);
     const Io ready = co_await client->accept_tls(context_.get(), Millis{5000});
     if (ready != Io::kOk) {
       co_return;
@@ -379,11 +380,11 @@ TEST_CASE("egress: TLS with the upstream inside TLS with the proxy", "[proxy][eg
     REQUIRE(made);
     CHECK(net.run(greeted((*made)->stream)));
     // Healthy while idle, and not once the other end has said something or gone.
-    CHECK((*made)->stream.idle_and_healthy());
+    CHECK((*made)->stream.idle_and_healthy(/*doubtful=*/false));
     (void)net.run((*made)->stream.write_all("y", Millis{5000}));  // the server ends
     CHECK(net.run(count_bytes((*made)->stream)) == 0);
     net.settle();
-    CHECK_FALSE((*made)->stream.idle_and_healthy());
+    CHECK_FALSE((*made)->stream.idle_and_healthy(/*doubtful=*/false));
   }
   // Both layers resume, each with its own session.
   CHECK(proxy.resumed == 1);
@@ -396,7 +397,7 @@ TEST_CASE("egress: TLS with the upstream inside TLS with the proxy", "[proxy][eg
   // more.
   auto made = net.run(connector.connect(request, AlpnOffer::kHttp1));
   REQUIRE(made);
-  const int fd = (*made)->stream.socket().native_handle();
+  const int fd = (*made)->stream.descriptor();
   (*made)->stream.close_truncated();
   int pair[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);

@@ -171,6 +171,7 @@ class Server {
   int accepted = 0;
 
  protected:
+  [[nodiscard]] Executor executor() const { return net_.executor(); }
   // Says nothing, for as long as the client stays.
   virtual Awaitable<void> handle(Stream& stream) {
     char byte = 0;
@@ -183,19 +184,20 @@ class Server {
  private:
   Awaitable<void> accept_loop() {
     for (;;) {
-      Socket socket(net_.executor());
       error_code ec;
       auto token = asio::redirect_error(use_awaitable, ec);
-      co_await acceptor_.async_accept(socket, std::move(token));
-      if (ec) {
+      co_await acceptor_.async_wait(asio::socket_base::wait_read, std::move(token));
+      UniqueFd socket(
+          ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (ec || !socket.valid()) {
         co_return;
       }
       ++accepted;
       asio::co_spawn(net_.io, serve(std::move(socket)), asio::detached);
     }
   }
-  Awaitable<void> serve(Socket socket) {
-    Stream stream(std::move(socket), net_.deadlines);
+  Awaitable<void> serve(UniqueFd socket) {
+    Stream stream(net_.executor(), std::move(socket), net_.deadlines);
     co_await handle(stream);
   }
 

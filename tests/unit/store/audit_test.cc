@@ -23,6 +23,12 @@ vault::AuditRecord record(std::int64_t time_ms, std::string event = "request") {
   return r;
 }
 
+std::string json_of(const vault::AuditRecord& r) {
+  std::string line;
+  store::append_json(line, r);
+  return line;
+}
+
 std::filesystem::path only_file(const TempHome& home) {
   return std::filesystem::directory_iterator(home.paths().audit())->path();
 }
@@ -50,8 +56,7 @@ void age(const std::filesystem::path& path) {
 TEST_CASE("audit: a record is one line of JSON with what it has and nothing else",
           "[store][audit]") {
   vault::AuditRecord r = record(1'700'000'000'123, "request");
-  CHECK(store::audit_record_to_json(r) ==
-        R"({"time":"2023-11-14T22:13:20.123Z","event":"request"})");
+  CHECK(json_of(r) == R"({"time":"2023-11-14T22:13:20.123Z","event":"request"})");
   r.vault = "default";
   r.agent = "a\"b\\c\n\x1b";
   r.run = "r1";
@@ -72,7 +77,7 @@ TEST_CASE("audit: a record is one line of JSON with what it has and nothing else
   r.upstream = "192.0.2.1:443";
   r.error = "dns";
   r.detail = "text";
-  const auto json = nlohmann::json::parse(store::audit_record_to_json(r));
+  const auto json = nlohmann::json::parse(json_of(r));
   CHECK(json.size() == 22);
   CHECK(json["agent"] == "a\"b\\c\n\x1b");
   CHECK(json["path"] == "/v1/caf\xc3\xa9");
@@ -240,6 +245,110 @@ TEST_CASE("audit: a write that fails is an error, and the next one is whole", "[
   const auto entries = reader.read(0, 0, {});
   REQUIRE(entries);
   REQUIRE(entries->size() == 2);
+  CHECK(entries->back().record.event == "fits");
+  CHECK(reader.defects().empty());
+}
+
+namespace {
+
+// Long and short lines, far beyond where a journal is mapped and across the borders of its windows.
+std::string event_of(int i) {
+  return "event-" + std::to_string(i) + std::string(static_cast<std::size_t>(i) * 37 % 900, 'x');
+}
+
+}  // namespace
+
+TEST_CASE("audit: a journal that grows can be read at any time, and ends without zeros",
+          "[store][audit]") {
+  const TempHome home;
+  auto log = journal(home, "run");
+  const auto path = only_file(home);
+  store::AuditReader follower(home.paths().audit());
+  REQUIRE(follower.read(0, 0, {}));
+  bool zeros = false;
+  int seen = 0;
+  for (int i = 0; i < 3000; ++i) {
+    if (i % 3 == 2) {
+      log->append_later(record(1000 + i, event_of(i)));
+    } else {
+      REQUIRE(log->append(record(1000 + i, event_of(i))));
+    }
+    if (i % 250 == 1) {
+      const auto more = follower.poll({});
+      REQUIRE(more);
+      for (const auto& entry : *more) {
+        CHECK(entry.record.event == event_of(seen++));
+      }
+      CHECK(seen == i + 1);
+      zeros = zeros || contents(path).ends_with('\0');
+    }
+  }
+  CHECK(zeros);
+  // What a process leaves that is killed now: nothing is missing, and nothing looks wrong.
+  const std::string killed = contents(path);
+  log.reset();
+  const std::string closed = contents(path);
+  CHECK(closed.ends_with("\"}\n"));
+  CHECK(closed == killed.substr(0, closed.size()));
+  CHECK(killed.find_first_not_of('\0', closed.size()) == std::string::npos);
+  for (const std::string& left : {killed, closed}) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << left;
+    age(path);
+    store::AuditReader reader(home.paths().audit());
+    const auto all = reader.read(0, 0, {});
+    REQUIRE(all);
+    REQUIRE(all->size() == 3000);
+    for (int i = 0; i < 3000; ++i) {
+      CHECK(all->at(static_cast<std::size_t>(i)).record.event == event_of(i));
+    }
+    CHECK(reader.defects().empty());
+  }
+  // Half a line, and what is still to come.
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      << closed.substr(0, closed.size() - 40) << std::string(1000, '\0');
+  age(path);
+  store::AuditReader reader(home.paths().audit());
+  CHECK(reader.read(0, 0, {})->size() == 2999);
+  REQUIRE(reader.defects().size() == 1);
+  CHECK(reader.defects().front().what == "torn last line");
+}
+
+TEST_CASE("audit: a mapped journal that cannot grow is an error, and the next line is whole",
+          "[store][audit]") {
+  const TempHome home;
+  auto log = journal(home, "run");
+  const auto path = only_file(home);
+  int written = 0;
+  const auto add = [&](const char* event) {
+    const bool ok = log->append(record(1000 + written, event)).has_value();
+    written += ok ? 1 : 0;
+    return ok;
+  };
+  const std::string filler(900, 'x');
+  while (!contents(path).ends_with('\0')) {
+    REQUIRE(add(filler.c_str()));
+    REQUIRE(written < 1000);
+  }
+  struct rlimit before {};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  auto* const old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit small = {std::filesystem::file_size(path), before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  while (add(filler.c_str()) && written < 5000) {
+  }
+  const bool again = add(filler.c_str());
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, old_handler);
+  CHECK(written < 5000);
+  CHECK_FALSE(again);
+  for (int i = 0; i < 600; ++i) {
+    REQUIRE(add("fits"));
+  }
+  log.reset();
+  store::AuditReader reader(home.paths().audit());
+  const auto entries = reader.read(0, 0, {});
+  REQUIRE(entries);
+  CHECK(entries->size() == static_cast<std::size_t>(written));
   CHECK(entries->back().record.event == "fits");
   CHECK(reader.defects().empty());
 }
