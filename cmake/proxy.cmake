@@ -20,7 +20,9 @@ add_library(av_proxy STATIC
 find_package(Boost 1.81 REQUIRED)
 target_link_libraries(av_proxy PUBLIC av_vault Boost::headers PkgConfig::ZLIB PkgConfig::NGHTTP2
   PkgConfig::BROTLI PkgConfig::ZSTD)
-target_compile_definitions(av_proxy PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+# Coroutine frames that a thread keeps for the next ones: an exchange is some ten deep, of any size.
+target_compile_definitions(av_proxy PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+                                           BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=16)
 # GCC 12 inlines the operator new of Asio's coroutine frames in some functions, not the operator delete
 # that belongs to it, and warns of the pair.
 target_compile_options(av_proxy PRIVATE -Wno-mismatched-new-delete)
