@@ -15,7 +15,7 @@ add_library(av_proxy STATIC
   src/proxy/websocket_handshake.cc src/proxy/wiping_memory.cc
   # the reflection guard
   src/proxy/content_decoder.cc src/proxy/escape.cc src/proxy/hex_view.cc src/proxy/pattern_search.cc
-  src/proxy/text_shape.cc src/proxy/text_view.cc src/proxy/value_forms.cc)
+  src/proxy/text_marks.cc src/proxy/text_shape.cc src/proxy/text_view.cc src/proxy/value_forms.cc)
 # Debian 12 packages Boost 1.81 beside its default 1.74; coroutines want the newer one.
 find_package(Boost 1.81 REQUIRED)
 target_link_libraries(av_proxy PUBLIC av_vault Boost::headers PkgConfig::ZLIB PkgConfig::NGHTTP2

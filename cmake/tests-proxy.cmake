@@ -11,6 +11,6 @@ set(AV_TESTS_PROXY
   tests/unit/proxy/websocket_filters_test.cc tests/unit/proxy/websocket_frames_test.cc
   # the reflection guard
   tests/unit/proxy/content_decoder_test.cc tests/unit/proxy/pattern_search_test.cc
-  tests/unit/proxy/reflected_forms_test.cc)
+  tests/unit/proxy/reflected_forms_test.cc tests/unit/proxy/text_view_test.cc)
 pkg_check_modules(BROTLIENC REQUIRED IMPORTED_TARGET libbrotlienc)
 set(AV_TEST_LIBRARIES_PROXY PkgConfig::BROTLIENC)

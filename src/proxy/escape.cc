@@ -9,46 +9,35 @@ namespace av::proxy {
 namespace {
 
 constexpr Escape kNotOne{};
-constexpr Escape kUndecided{Escape::State::kCut, 0, 0, {}};
+constexpr Escape kUndecided{Escape::State::kCut, 0, 0, 0};
 
 // The longer escapes; the second byte is there.
 
+Escape escape_of(std::size_t size, std::size_t decoded_size, std::uint32_t decoded) {
+  return {Escape::State::kWhole, static_cast<std::uint8_t>(size),
+          static_cast<std::uint8_t>(decoded_size), decoded};
+}
+
 Escape byte_escape(std::size_t size, unsigned byte) {
-  Escape e;
-  e.state = Escape::State::kWhole;
-  e.size = static_cast<std::uint8_t>(size);
-  e.decoded_size = 1;
-  e.decoded[0] = byte == '\n' ? kEscapedLineFeed : static_cast<char>(byte);
-  return e;
+  return escape_of(size, 1, byte == '\n' ? static_cast<unsigned char>(kEscapedLineFeed) : byte);
 }
 
 // As UTF-8; a lone surrogate too, in the form that its number has (nobody's value holds one).
 Escape character_escape(std::size_t size, std::uint32_t code) {
+  const auto tail = [code](unsigned shift) { return 0x80U | (code >> shift & 0x3fU); };
   if (code < 0x80) {
     return byte_escape(size, code);
+  }
+  if (code < 0x800) {
+    return escape_of(size, 2, 0xc0U | code >> 6U | tail(0) << 8U);
+  }
+  if (code < 0x10000) {
+    return escape_of(size, 3, 0xe0U | code >> 12U | tail(6) << 8U | tail(0) << 16U);
   }
   if (code > 0x10ffff) {
     return kNotOne;
   }
-  Escape e;
-  e.state = Escape::State::kWhole;
-  e.size = static_cast<std::uint8_t>(size);
-  const auto put = [&e](std::uint32_t byte) {
-    e.decoded[e.decoded_size++] = static_cast<char>(byte);
-  };
-  if (code < 0x800) {
-    put(0xc0U | code >> 6U);
-  } else {
-    if (code < 0x10000) {
-      put(0xe0U | code >> 12U);
-    } else {
-      put(0xf0U | code >> 18U);
-      put(0x80U | (code >> 12U & 0x3fU));
-    }
-    put(0x80U | (code >> 6U & 0x3fU));
-  }
-  put(0x80U | (code & 0x3fU));
-  return e;
+  return escape_of(size, 4, 0xf0U | code >> 18U | tail(12) << 8U | tail(6) << 16U | tail(0) << 24U);
 }
 
 // Exactly `count` digits of `base` at `at`.
@@ -56,20 +45,24 @@ struct Digits {
   Escape::State state = Escape::State::kNone;
   std::uint32_t value = 0;
 };
+constexpr std::array<std::int8_t, 256> kDigit = [] {
+  std::array<std::int8_t, 256> table{};
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    table[i] = static_cast<std::int8_t>(i < 128 ? ascii::hex_value(static_cast<char>(i)) : -1);
+  }
+  return table;
+}();
 Digits digits_at(std::string_view text, std::size_t at, std::size_t count, int base) {
   Digits d;
-  for (std::size_t i = at; i < at + count; ++i) {
-    if (i >= text.size()) {
-      d.state = Escape::State::kCut;
-      return d;
-    }
-    const int digit = ascii::hex_value(text[i]);
+  const std::size_t stop = std::min(at + count, text.size());
+  for (std::size_t i = at; i < stop; ++i) {
+    const int digit = kDigit[static_cast<unsigned char>(text[i])];
     if (digit < 0 || digit >= base) {
       return d;
     }
     d.value = d.value * static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(digit);
   }
-  d.state = Escape::State::kWhole;
+  d.state = stop < at + count ? Escape::State::kCut : Escape::State::kWhole;
   return d;
 }
 
@@ -100,28 +93,37 @@ Escape braced(std::string_view text) {
   return kNotOne;
 }
 
-// \uXXXX, and a surrogate pair of two (RFC 8259 section 7).
-Escape json_unicode(std::string_view text) {
-  const Digits high = digits_at(text, 2, 4, 16);
-  if (high.state != Escape::State::kWhole) {
-    return high.state == Escape::State::kCut ? kUndecided : kNotOne;
-  }
-  if (high.value >= 0xd800 && high.value < 0xdc00) {
-    constexpr std::string_view kNext = "\\u";
-    const std::string_view rest = text.substr(6);
-    const std::size_t known = std::min(rest.size(), kNext.size());
-    if (rest.substr(0, known) == kNext.substr(0, known)) {
-      const Digits low = digits_at(rest, 2, 4, 16);
-      if (low.state == Escape::State::kCut) {
-        return kUndecided;
-      }
-      if (low.state == Escape::State::kWhole && low.value >= 0xdc00 && low.value < 0xe000) {
-        return character_escape(12,
-                                0x10000 + ((high.value - 0xd800) << 10U) + (low.value - 0xdc00));
-      }
+// A surrogate pair of JSON's, of which the first is known (RFC 8259 section 7).
+Escape surrogates(std::string_view text, std::uint32_t high) {
+  constexpr std::string_view kNext = "\\u";
+  const std::string_view rest = text.substr(6);
+  const std::size_t known = std::min(rest.size(), kNext.size());
+  if (rest.substr(0, known) == kNext.substr(0, known)) {
+    const Digits low = digits_at(rest, 2, 4, 16);
+    if (low.state == Escape::State::kCut) {
+      return kUndecided;
+    }
+    if (low.state == Escape::State::kWhole && low.value >= 0xdc00 && low.value < 0xe000) {
+      return character_escape(12, 0x10000 + ((high - 0xd800) << 10U) + (low.value - 0xdc00));
     }
   }
-  return character_escape(6, high.value);
+  return character_escape(6, high);
+}
+
+// \uXXXX: the most frequent one that is longer than two bytes.
+Escape json_unicode(std::string_view text) {
+  if (text.size() < 6) {
+    return digits_at(text, 2, 4, 16).state == Escape::State::kCut ? kUndecided : kNotOne;
+  }
+  const auto digit = [text](std::size_t i) {
+    return static_cast<int>(kDigit[static_cast<unsigned char>(text.data()[i])]);
+  };
+  const int code = digit(2) * 0x1000 | digit(3) * 0x100 | digit(4) * 0x10 | digit(5);
+  if (code < 0) {
+    return kNotOne;
+  }
+  const auto high = static_cast<std::uint32_t>(code);
+  return high >= 0xd800 && high < 0xdc00 ? surrogates(text, high) : character_escape(6, high);
 }
 
 Escape backslash(std::string_view text) {
@@ -240,24 +242,26 @@ Escape percent(std::string_view text) {
 
 const std::array<std::array<std::uint8_t, 256>, 3> kSecondByte = [] {
   std::array<std::array<std::uint8_t, 256>, 3> table{};
+  auto& backslash_table = table[static_cast<std::size_t>(Introducer::kBackslash)];
   for (std::size_t i = 0; i < 128; ++i) {
     const auto c = static_cast<char>(i);
     const bool letter = ascii::is_alpha(c);
-    table[0][i] = ascii::hex_value(c) >= 0 || c == 'u' ? 1 : 0;
+    table[static_cast<std::size_t>(Introducer::kPercent)][i] =
+        ascii::hex_value(c) >= 0 || c == 'u' ? 1 : 0;
     // JSON's \" \\ \/, and what shells, regular expressions and Markdown put a backslash before.
     const bool punctuation = c >= ' ' && c < 0x7f && !letter && !ascii::is_digit(c);
-    table[1][i] = punctuation ? static_cast<std::uint8_t>(c) : 0;
-    table[2][i] = letter || c == '#' ? 1 : 0;
+    backslash_table[i] = punctuation ? static_cast<std::uint8_t>(c) : 0;
+    table[static_cast<std::size_t>(Introducer::kAmpersand)][i] = letter || c == '#' ? 1 : 0;
   }
   for (const char c : {'x', 'u', 'U', '0', '1', '2', '3'}) {
-    table[1][static_cast<std::size_t>(c)] = 1;
+    backslash_table[static_cast<std::size_t>(c)] = 1;
   }
-  table[1]['n'] = kEscapedLineFeed;
-  table[1]['r'] = '\r';
-  table[1]['t'] = '\t';
-  table[1]['b'] = '\b';
-  table[1]['f'] = '\f';
-  table[1]['v'] = '\v';
+  backslash_table['n'] = kEscapedLineFeed;
+  backslash_table['r'] = '\r';
+  backslash_table['t'] = '\t';
+  backslash_table['b'] = '\b';
+  backslash_table['f'] = '\f';
+  backslash_table['v'] = '\v';
   return table;
 }();
 

@@ -65,7 +65,7 @@ class HexWalk {
 
 }  // namespace
 
-bool HexView::decode(std::string_view source, std::size_t least) {
+bool HexView::decode(std::string_view source, std::size_t from, std::size_t least) {
   for (Phase& phase : phases_) {
     phase.size = 0;
     phase.runs.clear();
@@ -75,7 +75,7 @@ bool HexView::decode(std::string_view source, std::size_t least) {
   const auto part = [&](std::size_t i) {
     return is(source[i], kHexDigit | kSeparator) || is_x(source[i]);
   };
-  std::size_t at = 0;
+  std::size_t at = from;
   std::size_t known = 0;  // up to there it has been seen that everything from `at` on is part
   while (at + least <= source.size()) {
     const std::size_t stop = std::max(at, known);

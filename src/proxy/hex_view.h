@@ -15,8 +15,9 @@ namespace av::proxy {
 
 class HexView {
  public:
-  // Runs of at least `least` digits are read. False when there is none.
-  bool decode(std::string_view source, std::size_t least);
+  // Runs of at least `least` digits are read, those that begin at `from` or behind it. False when
+  // there is none.
+  bool decode(std::string_view source, std::size_t from, std::size_t least);
   [[nodiscard]] std::string_view text(std::size_t way) const {
     return {phases_[way].begin, phases_[way].size};
   }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#define AV_INLINE __attribute__((always_inline)) inline
+
 namespace av::proxy {
 namespace {
 
@@ -16,13 +18,13 @@ constexpr std::size_t kWidest = 36;
 
 constexpr std::size_t kNear = 64;
 
-// Slots for each window: 14 bits stay in the first-level cache and are enough for a few values.
-constexpr unsigned kMinSlotBits = 14;
+// Slots for each window: 13 bits stay in the first-level cache and are enough for a value or two.
+constexpr unsigned kMinSlotBits = 13;
 constexpr unsigned kMaxSlotBits = 20;
 constexpr std::size_t kSlotsPerWindow = 64;
 
 template <typename Symbol>
-std::uint64_t symbol_at(const char* p) {
+AV_INLINE std::uint64_t symbol_at(const char* p) {
   Symbol symbol;
   std::memcpy(&symbol, p, sizeof symbol);
   return symbol;
@@ -68,7 +70,7 @@ void PatternSearch::build() {
     ++slot_bits;
   }
   slot_shift_ = 64U - slot_bits;
-  used_.assign(std::size_t{1} << slot_bits, 0);
+  used_.assign((std::size_t{1} << slot_bits), 0);
   slot_.assign(std::size_t{1} << slot_bits, 0);
   windows_.clear();
   windows_.reserve(windows);
@@ -127,7 +129,7 @@ void PatternSearch::check(std::uint64_t hash, std::size_t at, std::string_view t
 }
 
 template <typename Symbol>
-void PatternSearch::roll(std::string_view text, std::vector<Match>& matches) const {
+AV_INLINE void PatternSearch::roll_over(std::string_view text, std::vector<Match>& matches) const {
   constexpr std::size_t kStep = sizeof(Symbol);
   const unsigned shift = slot_shift_;
   const std::size_t size = symbols_ * kStep;
@@ -135,62 +137,87 @@ void PatternSearch::roll(std::string_view text, std::vector<Match>& matches) con
   const std::uint64_t leaving = leaving_;
   const std::uint8_t* const used = used_.data();
   const char* const data = text.data();
-  const auto hash_at = [&](std::size_t window) {
+  // A step multiplies by the base, which both spreads the newest symbol over the bits that the slot
+  // is taken from and makes room for the next one.
+  const auto hash_at = [&](std::size_t at) {
     std::uint64_t hash = 0;
     for (std::size_t i = 0; i < symbols_; ++i) {
-      hash = hash * base + symbol_at<Symbol>(data + (window + i) * kStep);
+      hash = hash * base + symbol_at<Symbol>(data + at + i * kStep);
     }
-    return hash;
+    return hash * base;
   };
-  const auto look = [&](std::uint64_t scaled, std::size_t window) {
-    if (used[scaled >> shift] != 0) {
-      check(scaled, window * kStep, text, matches);
+  const auto look = [&](std::uint64_t hash, std::size_t at) {
+    if (used[hash >> shift] != 0) {
+      check(hash, at, text, matches);
     }
   };
-  // A step multiplies by the base, which both spreads the newest symbol over the bits that the slot
-  // is taken from and makes room for the next one. It waits for the step before it; so there are
-  // two rows of steps, one for each half of the text.
+  // It waits for the step before it; so there are four rows of steps, one for each quarter of the
+  // text.
   const std::size_t windows = (text.size() - size) / kStep + 1;
-  const std::size_t half = windows / 2;
-  std::uint64_t first = hash_at(0);
-  std::uint64_t second = hash_at(half);
-  const auto change = [&](std::size_t window) {
-    const char* const p = data + window * kStep;
-    return symbol_at<Symbol>(p + size) - symbol_at<Symbol>(p) * leaving;
-  };
-  for (std::size_t i = 0; i + 1 < half; ++i) {
-    const std::uint64_t scaled1 = first * base;
-    const std::uint64_t scaled2 = second * base;
-    if ((static_cast<unsigned>(used[scaled1 >> shift]) | used[scaled2 >> shift]) != 0) {
-      look(scaled1, i);
-      look(scaled2, half + i);
+  const std::size_t row = windows / 4 * kStep;
+  if (row != 0) {
+    std::uint64_t hash0 = hash_at(0);
+    std::uint64_t hash1 = hash_at(row);
+    std::uint64_t hash2 = hash_at(2 * row);
+    std::uint64_t hash3 = hash_at(3 * row);
+    const auto change = [&](const char* window) __attribute__((always_inline)) {
+      return symbol_at<Symbol>(window + size) - symbol_at<Symbol>(window) * leaving;
+    };
+    const char* first = data;
+    const char* const last = data + row - kStep;
+    for (;; first += kStep) {
+      if ((static_cast<unsigned>(used[hash0 >> shift]) | used[hash1 >> shift] |
+           used[hash2 >> shift] | used[hash3 >> shift]) != 0) {
+        const auto at = static_cast<std::size_t>(first - data);
+        look(hash0, at);
+        look(hash1, at + row);
+        look(hash2, at + 2 * row);
+        look(hash3, at + 3 * row);
+      }
+      if (first == last) {
+        break;
+      }
+      hash0 = (hash0 + change(first)) * base;
+      hash1 = (hash1 + change(first + row)) * base;
+      hash2 = (hash2 + change(first + 2 * row)) * base;
+      hash3 = (hash3 + change(first + 3 * row)) * base;
     }
-    first = scaled1 + change(i);
-    second = scaled2 + change(half + i);
   }
-  if (half != 0) {
-    look(first * base, half - 1);
-  }
-  for (std::size_t i = half == 0 ? 0 : half - 1; half + i < windows; ++i) {
-    const std::uint64_t scaled = second * base;
-    look(scaled, half + i);
-    if (half + i + 1 < windows) {
-      second = scaled + change(half + i);
-    }
+  for (std::size_t at = 4 * row; at < windows * kStep; at += kStep) {
+    look(hash_at(at), at);
   }
 }
+
+template <typename Symbol>
+void PatternSearch::roll(std::string_view text, std::vector<Match>& matches) const {
+  roll_over<Symbol>(text, matches);
+}
+
+#ifdef __x86_64__
+// Shifts by any register make it a fifth faster.
+template <typename Symbol>
+__attribute__((target("bmi2"))) void PatternSearch::roll_bmi2(std::string_view text,
+                                                              std::vector<Match>& matches) const {
+  roll_over<Symbol>(text, matches);
+}
+#endif
 
 void PatternSearch::find(std::string_view text, std::vector<Match>& matches) const {
   if (patterns_.empty() || text.size() < shortest_) {
     return;
   }
-  if (symbol_ == 8) {
-    roll<std::uint64_t>(text, matches);
-  } else if (symbol_ == 4) {
-    roll<std::uint32_t>(text, matches);
-  } else {
-    roll<std::uint16_t>(text, matches);
+#ifdef __x86_64__
+  static const bool bmi2 = __builtin_cpu_supports("bmi2") != 0;
+  if (bmi2) {
+    symbol_ == 8   ? roll_bmi2<std::uint64_t>(text, matches)
+    : symbol_ == 4 ? roll_bmi2<std::uint32_t>(text, matches)
+                   : roll_bmi2<std::uint16_t>(text, matches);
+    return;
   }
+#endif
+  symbol_ == 8   ? roll<std::uint64_t>(text, matches)
+  : symbol_ == 4 ? roll<std::uint32_t>(text, matches)
+                 : roll<std::uint16_t>(text, matches);
 }
 
 }  // namespace av::proxy

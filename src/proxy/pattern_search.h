@@ -62,6 +62,12 @@ class PatternSearch {
   template <typename Symbol>
   void enter_windows();
   template <typename Symbol>
+  void roll_over(std::string_view text, std::vector<Match>& matches) const;
+#ifdef __x86_64__
+  template <typename Symbol>
+  void roll_bmi2(std::string_view text, std::vector<Match>& matches) const;
+#endif
+  template <typename Symbol>
   void roll(std::string_view text, std::vector<Match>& matches) const;
   void check(std::uint64_t hash, std::size_t at, std::string_view text,
              std::vector<Match>& matches) const;

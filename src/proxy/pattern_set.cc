@@ -7,6 +7,7 @@
 
 #include "proxy/escape.h"
 #include "proxy/hex_view.h"
+#include "proxy/text_marks.h"
 #include "proxy/text_shape.h"
 #include "proxy/text_view.h"
 #include "proxy/value_forms.h"
@@ -32,6 +33,7 @@ class GuardScratch {
   std::size_t used_layers = 0;
   std::array<TextView, 3> by_kind;  // of the data: one kind of escapes alone
   std::size_t used_kinds = 0;
+  TextMarks marks;  // of the text that is being read
   TextView joined;
   HexView hex;
   std::vector<PatternSearch::Match> matches;
@@ -147,7 +149,10 @@ void PatternSet::search_reading(std::size_t layer, std::string_view text,
     scratch.add_found(layer, m.begin, m.begin + m.size);
   }
   matches.clear();
-  if (scratch.joined.join_lines(text, search_.shortest(), search_.longest())) {
+  const std::size_t least_hex = 2 * search_.shortest();
+  scratch.marks.scan(text, least_hex, /*introducers=*/layer == 0);
+  if (scratch.joined.join_lines(text, scratch.marks.breaks(), search_.shortest(),
+                                search_.longest())) {
     search_.find(scratch.joined.text(), matches);
     for (const PatternSearch::Match& m : matches) {
       const TextView::Range range = scratch.joined.source_of(m.begin, m.begin + m.size);
@@ -155,7 +160,8 @@ void PatternSet::search_reading(std::size_t layer, std::string_view text,
     }
     matches.clear();
   }
-  if (scratch.hex.decode(text, 2 * search_.shortest())) {
+  const std::size_t hex_from = scratch.marks.hex_from();
+  if (hex_from != TextMarks::kNone && scratch.hex.decode(text, hex_from, least_hex)) {
     for (std::size_t way = 0; way < 2; ++way) {
       search_.find(scratch.hex.text(way), matches);
       for (const PatternSearch::Match& m : matches) {
@@ -169,9 +175,10 @@ void PatternSet::search_reading(std::size_t layer, std::string_view text,
 
 void PatternSet::search_by_kind(std::string_view data, std::size_t margin, bool last,
                                 GuardScratch& scratch) const {
+  scratch.marks.scan(data, 2 * search_.shortest());
   for (const char introducer : {'%', '\\', '&'}) {
     TextView& view = scratch.by_kind[scratch.used_kinds];
-    if (!view.unescape(data, margin, last, introducer)) {
+    if (!view.unescape(data, scratch.marks.introducers(), margin, last, introducer)) {
       continue;
     }
     ++scratch.used_kinds;
@@ -193,11 +200,13 @@ std::size_t PatternSet::find(std::string_view data, bool last, GuardScratch& scr
   std::string_view text = data;
   bool at_end = last;
   search_reading(0, text, scratch);
+  std::span<const std::uint32_t> introducers = scratch.marks.introducers();
   while (scratch.used_layers < kLayers) {
     TextView& view = scratch.layers[scratch.used_layers];
-    if (!view.unescape(text, margin, at_end)) {
+    if (!view.unescape(text, introducers, margin, at_end)) {
       break;
     }
+    introducers = view.introducers();
     at_end = at_end || !view.reaches_end();
     text = view.text();
     search_reading(++scratch.used_layers, text, scratch);
@@ -270,11 +279,14 @@ Scrubber::Scrubber(Scrubber&&) noexcept = default;
 std::string_view Scrubber::feed(std::span<char> data, bool last) {
   std::span<char> piece = data;
   if (!carry_.empty()) {
-    joined_.clear();
-    joined_.append(carry_.view());
-    joined_.append(std::string_view(data.data(), data.size()));
+    // What was there is overwritten, and wiped in the end: not in between too.
+    joined_.reserve(carry_.size() + data.size());
+    piece = std::span(joined_.data(), carry_.size() + data.size());
+    std::memcpy(piece.data(), carry_.view().data(), carry_.size());
+    if (!data.empty()) {
+      std::memcpy(piece.data() + carry_.size(), data.data(), data.size());
+    }
     carry_.clear();
-    piece = std::span(joined_.data(), joined_.size());
   }
   if (patterns_.empty()) {
     return {piece.data(), piece.size()};

@@ -1,15 +1,13 @@
 #include "proxy/text_view.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include <algorithm>
-#include <bit>
+#include <array>
 #include <cstring>
 
 #include "proxy/escape.h"
 #include "proxy/text_shape.h"
+
+#define AV_INLINE __attribute__((always_inline)) inline
 
 namespace av::proxy {
 namespace {
@@ -27,25 +25,17 @@ constexpr std::string_view kGap = "\n\n";
 
 constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
-// The first of a few bytes at or behind `from`; text.size() when there is none.
-template <char... kWanted>
-std::size_t next_of(std::string_view text, std::size_t from) {
-  std::size_t i = from;
-#ifdef __SSE2__
-  for (; i + 16 <= text.size(); i += 16) {
-    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i));
-    const auto bits = static_cast<unsigned>(
-        (_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(kWanted))) | ...));
-    if (bits != 0) {
-      return i + static_cast<std::size_t>(std::countr_zero(bits));
-    }
+// Short copies are of this many bytes, whatever they need: how long the text between two escapes
+// is, no processor can foresee. A view has room for two behind its end.
+constexpr std::size_t kCopy = 64;
+
+constexpr std::array<std::uint8_t, 256> kIntroduces = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (const char c : {'%', '\\', '&'}) {
+    table[static_cast<std::size_t>(c)] = 1;
   }
-#endif
-  while (i < text.size() && ((text[i] != kWanted) && ...)) {
-    ++i;
-  }
-  return i;
-}
+  return table;
+}();
 
 // Whether enough base64 comes before a line break. Where the text begins within it, what came
 // before may have been passed on already. One decision for all bytes: most line breaks are no such
@@ -80,41 +70,45 @@ std::size_t continued_after(std::string_view text, std::size_t at) {
 
 }  // namespace
 
-void TextView::start(std::size_t capacity) {
-  memory_.reserve(capacity);
-  begin_ = memory_.data();
+void TextView::clear() {
   size_ = 0;
-  pieces_.clear();
+  step_count_ = 0;
+  introducer_count_ = 0;
   source_end_ = 0;
   reaches_end_ = false;
 }
 
-void TextView::add_literal(std::string_view source, std::size_t begin, std::size_t end) {
-  if (begin == end) {
-    return;
+void TextView::make_room(std::size_t size, std::size_t steps, std::size_t introducers) {
+  memory_.reserve(size + 2 * kCopy);
+  begin_ = memory_.data();
+  if (steps_.size() < step_count_ + steps) {
+    steps_.resize(std::max(step_count_ + steps, steps_.size() * 2));
   }
-  pieces_.push_back({static_cast<std::uint32_t>(size_), static_cast<std::uint32_t>(begin), 0});
+  if (introducers_.size() < introducers) {
+    introducers_.resize(std::max(introducers, introducers_.size() * 2));
+  }
+}
+
+void TextView::add_stretch(std::string_view source, std::size_t begin, std::size_t end) {
+  steps_[step_count_++] = {static_cast<std::uint32_t>(size_), static_cast<std::uint32_t>(begin), 0,
+                           0};
   std::memcpy(begin_ + size_, source.data() + begin, end - begin);
   size_ += end - begin;
 }
 
-void TextView::add_gap() {
-  std::memcpy(begin_ + size_, kGap.data(), kGap.size());
-  size_ += kGap.size();
-}
-
-const TextView::Piece& TextView::piece_at(std::size_t at) const {
-  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), at,
-                                      [](std::size_t v, const Piece& p) { return v < p.view; });
+const TextView::Step& TextView::step_at(std::size_t at) const {
+  const std::span<const Step> all = steps();
+  const auto after = std::upper_bound(all.begin(), all.end(), at,
+                                      [](std::size_t v, const Step& s) { return v < s.view; });
   return *(after - 1);
 }
 
 TextView::Range TextView::source_of(std::size_t begin, std::size_t end) const {
   Range range;
   range.begin = source_at(begin);
-  const Piece& tail = piece_at(end - 1);
-  range.end = tail.source_size != 0 ? tail.source + tail.source_size
-                                    : tail.source + (end - 1 - tail.view) + 1;
+  const Step& tail = step_at(end - 1);
+  range.end =
+      end - 1 < tail.view_end() ? tail.source_end() : tail.source_end() + (end - tail.view_end());
   return range;
 }
 
@@ -122,99 +116,220 @@ std::size_t TextView::source_at(std::size_t at) const {
   if (at >= size_) {
     return source_end_;
   }
-  const Piece& piece = piece_at(at);
-  return piece.source_size != 0 ? piece.source : piece.source + (at - piece.view);
+  const Step& step = step_at(at);
+  return at < step.view_end() ? step.source : step.source_end() + (at - step.view_end());
 }
 
-const TextView::Piece* TextView::piece_of_source(std::size_t source) const {
-  const auto after = std::upper_bound(pieces_.begin(), pieces_.end(), source,
-                                      [](std::size_t s, const Piece& p) { return s < p.source; });
-  return after == pieces_.begin() ? nullptr : &*(after - 1);
+const TextView::Step* TextView::step_of_source(std::size_t source) const {
+  const std::span<const Step> all = steps();
+  const auto after = std::upper_bound(all.begin(), all.end(), source,
+                                      [](std::size_t v, const Step& s) { return v < s.source; });
+  return after == all.begin() ? nullptr : &*(after - 1);
 }
 
 std::size_t TextView::aligned(std::size_t source) const {
-  const Piece* const piece = piece_of_source(source);
-  return piece != nullptr && source < std::size_t{piece->source} + piece->source_size
-             ? piece->source
-             : source;
+  const Step* const step = step_of_source(source);
+  return step != nullptr && source < step->source_end() ? step->source : source;
 }
 
 std::size_t TextView::position_of(std::size_t source) const {
-  const Piece* const piece = piece_of_source(source);
-  if (piece == nullptr) {
+  const Step* const step = step_of_source(source);
+  if (step == nullptr) {
     return kNone;
   }
-  if (piece->source_size != 0) {
-    return source == piece->source ? piece->view : kNone;
+  if (source < step->source_end()) {
+    return source == step->source ? step->view : kNone;
   }
-  const auto index = static_cast<std::size_t>(piece - pieces_.data());
-  const std::size_t end = index + 1 < pieces_.size() ? pieces_[index + 1].view : size_;
-  const std::size_t at = piece->view + (source - piece->source);
+  const auto index = static_cast<std::size_t>(step - steps_.data());
+  const std::size_t end = index + 1 < step_count_ ? steps_[index + 1].view : size_;
+  const std::size_t at = step->view_end() + (source - step->source_end());
   return at < end ? at : kNone;
 }
 
-bool TextView::unescape(std::string_view source, std::size_t margin, bool last, char only) {
-  size_ = 0;
-  pieces_.clear();
-  const auto next = [source](std::size_t from) { return next_of<'%', '\\', '&'>(source, from); };
-  std::size_t done = 0;
-  std::size_t at = next(0);
-  bool any = false;
-  while (at < source.size()) {
-    if (only != '\0' && source[at] != only) {
-      at = next(at + 1);
-      continue;
+// What unescape() keeps in registers. The loop over the escapes is most of what the guard costs
+// where there are many of them.
+class TextView::Unescaping {
+ public:
+  AV_INLINE Unescaping(TextView& view, std::string_view source,
+                       std::span<const std::uint32_t> introducers, std::size_t margin, char only)
+      : view_(view), source_(source), introducers_(introducers), margin_(margin) {
+    static constexpr std::array<std::uint8_t, 256> kNoEscape{};
+    for (const char c : {'%', '\\', '&'}) {
+      const auto kind = static_cast<std::size_t>(introducer(c));
+      second_[kind] = (only == '\0' || only == c ? kSecondByte[kind] : kNoEscape).data();
     }
-    if (at + 1 < source.size() && kSecondByte[static_cast<std::size_t>(introducer(source[at]))]
-                                             [static_cast<unsigned char>(source[at + 1])] == 0) {
-      at = next(at + 1);
-      continue;
+  }
+
+  AV_INLINE bool run(bool last) {
+    std::size_t end = source_.size();
+    for (std::size_t from = 0; from < introducers_.size() && end == source_.size();
+         from += kAhead) {
+      std::array<Candidate, kAhead + 1> ahead;
+      const Candidate* next = ahead.data();
+      look_ahead(from, ahead.data());
+      for (;;) {
+        const Candidate c = *next;
+        if (c.second > 1 && c.at >= done_) {
+          add(c, {Escape::State::kWhole, 2, 1, c.second});
+          // Mostly the second one of two backslashes; a branch would be mistaken too often.
+          const unsigned inside = next[1].at < done_ ? 1 : 0;
+          plain_ += inside;
+          next += 1 + inside;
+          continue;
+        }
+        if (c.at == kEnd) {
+          break;
+        }
+        ++next;
+        if (c.at < done_) {
+          continue;
+        }
+        const Escape escape = parse_escape(source_.substr(c.at), last);
+        if (escape.state == Escape::State::kWhole) {
+          add(c, escape);
+        } else if (escape.state == Escape::State::kCut) {
+          end = c.at;
+          break;
+        }
+      }
     }
-    const Escape escape = parse_escape(source.substr(at), last);
-    if (escape.state == Escape::State::kNone) {
-      at = next(at + 1);
-      continue;
+    return finish(end);
+  }
+
+ private:
+  // What may be an escape, by its second byte, which `second` tells about.
+  struct Candidate {
+    std::uint32_t at;
+    std::uint32_t index;  // among the introducers
+    std::uint32_t second;
+  };
+  static constexpr std::uint32_t kEnd = 0xffffffff;
+  // So many introducers are looked at before the first of them is treated: whether one is an
+  // escape, and of which kind, is then known without waiting for memory when a branch depends on
+  // it.
+  static constexpr std::size_t kAhead = 128;
+
+  // Ends with one at kEnd.
+  AV_INLINE void look_ahead(std::size_t from, Candidate* out) const {
+    const char* const text = source_.data();
+    const std::size_t stop = std::min(from + kAhead, introducers_.size());
+    for (std::size_t i = from; i < stop; ++i) {
+      const std::uint32_t at = introducers_.data()[i];
+      const std::uint8_t* const row = second_[static_cast<std::size_t>(introducer(text[at]))];
+      const char second = at + 1 < source_.size() ? text[at + 1] : 'u';
+      *out = {at, static_cast<std::uint32_t>(i), row[static_cast<unsigned char>(second)]};
+      out += out->second != 0 ? 1 : 0;
     }
-    if (escape.state == Escape::State::kCut) {
-      break;
+    *out = {kEnd, 0, 0};
+  }
+
+  AV_INLINE void add(const Candidate& c, const Escape& escape) {
+    if (c.at - done_ >= widest_) {
+      skip_to(c.at);
     }
-    if (!any) {
-      // Every escape is longer than what it stands for, and a gap than what it stands in for.
-      start(source.size() + kGap.size());
-      done = at > margin ? at - margin : 0;
-      any = true;
+    if (plain_ != c.index) {
+      add_plain(done_, c.at);
     }
-    if (at - done > 2 * margin + kGap.size()) {
-      add_literal(source, done, done + margin);
-      add_gap();
-      done = at - margin;
-    }
-    add_literal(source, done, at);
-    pieces_.push_back(
-        {static_cast<std::uint32_t>(size_), static_cast<std::uint32_t>(at), escape.size});
-    std::memcpy(begin_ + size_, escape.decoded, escape.decoded_size);
+    copy(done_, c.at);
+    const auto view = static_cast<std::uint32_t>(size_);
+    *step_++ = {view, c.at, escape.decoded_size, escape.size};
+    *mark_ = view;
+    mark_ += kIntroduces[escape.decoded & 0xffU];
+    escape.write(begin_ + size_);
     size_ += escape.decoded_size;
-    done = at + escape.size;
-    at = next(done);
+    done_ = c.at + escape.size;
+    plain_ = c.index + 1;
   }
-  if (!any) {
-    return false;
+
+  AV_INLINE void copy(std::size_t begin, std::size_t end) {
+    const char* const from = source_.data() + begin;
+    char* const to = begin_ + size_;
+    const std::size_t size = end - begin;
+    size_ += size;
+    if (size <= kCopy && begin + kCopy <= source_.size()) [[likely]] {
+      std::memcpy(to, from, kCopy);
+    } else if (size <= 2 * kCopy && begin + 2 * kCopy <= source_.size()) {
+      std::memcpy(to, from, 2 * kCopy);
+    } else {
+      std::memcpy(to, from, size);
+    }
   }
-  source_end_ = std::min(at, done + margin);
-  reaches_end_ = source_end_ == at;
-  add_literal(source, done, source_end_);
-  return true;
+
+  // The introducers in source[begin, end), which is copied next, that begin no escape.
+  AV_INLINE void add_plain(std::size_t begin, std::size_t end) {
+    for (; plain_ < introducers_.size() && introducers_.data()[plain_] < end; ++plain_) {
+      const std::size_t at = introducers_.data()[plain_];
+      if (at >= begin) {
+        *mark_++ = static_cast<std::uint32_t>(size_ + (at - begin));
+      }
+    }
+  }
+
+  // To what the view has before the escape at `at`, over what it leaves out.
+  AV_INLINE void skip_to(std::size_t at) {
+    std::string_view gap = kGap;
+    if (step_ == nullptr) {
+      // Every escape is longer than what it stands for, and a gap than what it stands in for.
+      view_.make_room(source_.size() + kGap.size(),
+                      introducers_.size() + source_.size() / (2 * margin_) + 2,
+                      introducers_.size() + 1);
+      begin_ = view_.begin_;
+      step_ = view_.steps_.data();
+      mark_ = view_.introducers_.data();
+      widest_ = 2 * margin_ + kGap.size() + 1;
+      done_ = at > margin_ ? at - margin_ : 0;
+      gap = kGap.substr(0, 0);
+    } else {
+      add_plain(done_, done_ + margin_);
+      copy(done_, done_ + margin_);
+      done_ = at - margin_;
+    }
+    *step_++ = {static_cast<std::uint32_t>(size_), static_cast<std::uint32_t>(done_),
+                static_cast<std::uint8_t>(gap.size()), 0};
+    std::memcpy(begin_ + size_, gap.data(), gap.size());
+    size_ += gap.size();
+  }
+
+  // `end`: of the text, or of what is decided of it.
+  AV_INLINE bool finish(std::size_t end) {
+    if (step_ == nullptr) {
+      return false;
+    }
+    view_.source_end_ = std::min(end, done_ + margin_);
+    view_.reaches_end_ = view_.source_end_ == end;
+    add_plain(done_, view_.source_end_);
+    copy(done_, view_.source_end_);
+    view_.size_ = size_;
+    view_.step_count_ = static_cast<std::size_t>(step_ - view_.steps_.data());
+    view_.introducer_count_ = static_cast<std::size_t>(mark_ - view_.introducers_.data());
+    return true;
+  }
+
+  TextView& view_;
+  const std::string_view source_;
+  const std::span<const std::uint32_t> introducers_;
+  const std::size_t margin_;
+  const std::uint8_t* second_[3] = {};  // by kind of introducer, what the byte behind it says
+  std::size_t widest_ = 0;              // text without escapes of this size is not copied whole
+  std::size_t done_ = 0;
+  std::size_t plain_ = 0;  // the first introducer not in the view yet: its index
+  char* begin_ = nullptr;
+  std::size_t size_ = 0;
+  Step* step_ = nullptr;
+  std::uint32_t* mark_ = nullptr;
+};
+
+bool TextView::unescape(std::string_view source, std::span<const std::uint32_t> introducers,
+                        std::size_t margin, bool last, char only) {
+  clear();
+  return Unescaping(*this, source, introducers, margin, only).run(last);
 }
 
-bool TextView::join_lines(std::string_view source, std::size_t least, std::size_t margin) {
-  size_ = 0;
-  pieces_.clear();
-  const auto next = [source](std::size_t from) {
-    return next_of<'\n', kEscapedLineFeed>(source, from);
-  };
+bool TextView::join_lines(std::string_view source, std::span<const std::uint32_t> breaks,
+                          std::size_t least, std::size_t margin) {
+  clear();
   std::size_t done = 0;  // nothing before it is looked at again
-  bool ready = false;
-  for (std::size_t at = next(0); at < source.size(); at = next(std::max(at + 1, done))) {
+  for (const std::size_t at : breaks) {
     std::size_t end = line_end(source, at);
     if (end <= done || !ends_full_line(source, end)) {
       continue;
@@ -227,14 +342,11 @@ bool TextView::join_lines(std::string_view source, std::size_t least, std::size_
     while (begin > done && end - begin < margin && is(source[begin - 1], kBase64)) {
       --begin;
     }
-    if (!ready) {
-      start(source.size() + kGap.size());
-      ready = true;
-    }
     const std::size_t size_before = size_;
-    const std::size_t pieces_before = pieces_.size();
+    const std::size_t steps_before = step_count_;
     while (more != kNowhere) {
-      add_literal(source, begin, end);
+      make_room(source.size() + kGap.size(), 2);
+      add_stretch(source, begin, end);
       begin = more;
       end = begin;
       while (end < source.size() && is(source[end], kBase64)) {
@@ -249,11 +361,11 @@ bool TextView::join_lines(std::string_view source, std::size_t least, std::size_
               ? continued_after(source, line_break)
               : kNowhere;
     }
-    add_literal(source, begin, std::min(end, begin + margin));
+    add_stretch(source, begin, std::min(end, begin + margin));
     done = end;
     if (size_ - size_before < least) {
       size_ = size_before;
-      pieces_.resize(pieces_before);
+      step_count_ = steps_before;
     } else {
       // One byte will do here, and the breaks that were left out have made room for it.
       begin_[size_++] = '\n';

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,10 @@ namespace av::proxy {
 class TextView {
  public:
   [[nodiscard]] std::string_view text() const { return {begin_, size_}; }
+  // Where an unescaped text has introducers of escapes again.
+  [[nodiscard]] std::span<const std::uint32_t> introducers() const {
+    return {introducers_.data(), introducer_count_};
+  }
   // The bytes of the underlying text that `text()[begin, end)` came from.
   struct Range {
     std::size_t begin = 0;
@@ -36,35 +41,50 @@ class TextView {
   // The view goes to the end of the source, or to an escape that is cut there.
   [[nodiscard]] bool reaches_end() const { return reaches_end_; }
 
-  // `source` with its escapes decoded. Far from any escape (`margin` bytes) the view has gaps.
-  // False, and an empty view, when there is no escape. Unless `last`, an escape may be cut at the
-  // end; the view ends before it. `only`: escapes with this introducer, or 0 for all.
-  bool unescape(std::string_view source, std::size_t margin, bool last, char only = '\0');
+  // `source` with its escapes decoded; `introducers` are where they may begin (text_marks.h). Far
+  // from any escape (`margin` bytes) the view has gaps. False, and an empty view, when there is no
+  // escape. Unless `last`, an escape may be cut at the end; the view ends before it. `only`:
+  // escapes with this introducer, or 0 for all.
+  bool unescape(std::string_view source, std::span<const std::uint32_t> introducers,
+                std::size_t margin, bool last, char only = '\0');
 
   // The base64 text of `source` around line breaks inside it, without the breaks: lines that end
-  // with kFullLine characters of base64 and go on with more, indented or not. Stretches below
-  // `least` are left out, and so is what is more than `margin` before the first break. False when
-  // there is none.
-  bool join_lines(std::string_view source, std::size_t least, std::size_t margin);
+  // with kFullLine characters of base64 and go on with more, indented or not. `breaks` are the line
+  // breaks to consider. Stretches below `least` are left out, and so is what is more than `margin`
+  // before the first break. False when there is none.
+  bool join_lines(std::string_view source, std::span<const std::uint32_t> breaks, std::size_t least,
+                  std::size_t margin);
 
  private:
-  // `size` view bytes from `view` on. Literal (source_size 0): one source byte each. Otherwise all
-  // of them come from the `source_size` bytes.
-  struct Piece {
+  // View bytes that are no copy: an escape (`view_size` bytes from `source_size`), a gap, or the
+  // start of the view or of another stretch (`source_size` 0). What follows, up to the next step,
+  // is a copy of the source.
+  struct Step {
     std::uint32_t view = 0;
     std::uint32_t source = 0;
-    std::uint32_t source_size = 0;
+    std::uint8_t view_size = 0;
+    std::uint8_t source_size = 0;
+    [[nodiscard]] std::size_t view_end() const { return std::size_t{view} + view_size; }
+    [[nodiscard]] std::size_t source_end() const { return std::size_t{source} + source_size; }
   };
-  void start(std::size_t capacity);
-  void add_literal(std::string_view source, std::size_t begin, std::size_t end);
-  void add_gap();
-  [[nodiscard]] const Piece& piece_at(std::size_t at) const;
-  [[nodiscard]] const Piece* piece_of_source(std::size_t source) const;
+  void clear();
+  // For `size` bytes and `steps` more steps, and `introducers` in all.
+  void make_room(std::size_t size, std::size_t steps, std::size_t introducers = 0);
+  // The view goes on with source[begin, end).
+  void add_stretch(std::string_view source, std::size_t begin, std::size_t end);
+  [[nodiscard]] std::span<const Step> steps() const { return {steps_.data(), step_count_}; }
+  [[nodiscard]] const Step& step_at(std::size_t at) const;
+  [[nodiscard]] const Step* step_of_source(std::size_t source) const;
+
+  class Unescaping;
 
   SecretBuffer memory_;
   char* begin_ = nullptr;
   std::size_t size_ = 0;
-  std::vector<Piece> pieces_;
+  std::vector<Step> steps_;  // as large as it has ever been
+  std::size_t step_count_ = 0;
+  std::vector<std::uint32_t> introducers_;  // likewise
+  std::size_t introducer_count_ = 0;
   std::size_t source_end_ = 0;
   bool reaches_end_ = false;
 };

@@ -118,7 +118,9 @@ bool unescape_once(std::string_view text, SecretBuffer& out) {
     const Escape escape =
         is_introducer(text.front()) ? parse_escape(text, /*last=*/true) : Escape{};
     if (escape.state == Escape::State::kWhole) {
-      out.append({escape.decoded, escape.decoded_size});
+      char decoded[Escape::kMostDecoded];
+      escape.write(decoded);
+      out.append({decoded, escape.decoded_size});
       text.remove_prefix(escape.size);
       any = true;
     } else {
