@@ -11,5 +11,6 @@ add_custom_command(
 add_library(av_vault STATIC
   src/vault/canonical.cc src/vault/canonical_host.cc src/vault/key_ring.cc src/vault/matcher.cc src/vault/names.cc
   src/vault/placeholder.cc src/vault/placeholder_index.cc src/vault/policy.cc src/vault/preset.cc src/vault/service.cc
-  src/vault/service_codec.cc src/vault/service_pattern.cc src/vault/service_reader.cc src/vault/text_tree.cc ${AV_PRESETS_CC})
-target_link_libraries(av_vault PUBLIC av_core PRIVATE nlohmann_json::nlohmann_json PkgConfig::TOMLPP)
+  src/vault/service_codec.cc src/vault/service_pattern.cc src/vault/service_reader.cc src/vault/text_tree.cc
+  src/vault/toml_impl.cc ${AV_PRESETS_CC})
+target_link_libraries(av_vault PUBLIC av_core PRIVATE nlohmann_json::nlohmann_json av_toml)

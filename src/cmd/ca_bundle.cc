@@ -92,7 +92,7 @@ std::string oid(std::string_view encoded) {
 using EncodeCtx = std::unique_ptr<EVP_ENCODE_CTX, ossl::Free<EVP_ENCODE_CTX_free>>;
 
 // Base64 with line breaks; empty when it is none.
-std::string decode_base64(std::string_view text) {
+std::string decode_lenient_base64(std::string_view text) {
   const EncodeCtx context(EVP_ENCODE_CTX_new());
   std::string bytes(encoding::base64_decoded_bound(text.size()), '\0');
   auto* const out = reinterpret_cast<unsigned char*>(bytes.data());
@@ -106,6 +106,29 @@ std::string decode_base64(std::string_view text) {
     return {};
   }
   bytes.resize(static_cast<std::size_t>(body + tail));
+  return bytes;
+}
+
+// A system's bundle is two hundred kilobytes and decoded at each start; the strict decoder is ten
+// times as fast as OpenSSL's, which also takes what PEM files of strange origin hold.
+std::string decode_base64(std::string_view text) {
+  std::string joined;
+  joined.reserve(text.size());
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    joined += rest.substr(0, end);
+    if (!joined.empty() && joined.back() == '\r') {
+      joined.pop_back();
+    }
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  std::string bytes(encoding::base64_decoded_bound(joined.size()), '\0');
+  const auto size =
+      encoding::from_base64(joined, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()});
+  if (!size) {
+    return decode_lenient_base64(text);
+  }
+  bytes.resize(*size);
   return bytes;
 }
 
@@ -168,7 +191,9 @@ std::string no_certificates(const char* variable) {
   return std::string(variable) + " names a file without a certificate in it; it is passed over";
 }
 
-Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>& warnings) {
+// `from`: the file that it was taken from.
+Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>& warnings,
+                                  std::string& from) {
   for (const char* name : kUserBundles) {
     if (const char* path = set_value(env, name)) {
       auto text = read_certificates(path);
@@ -177,6 +202,7 @@ Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>
                           "correct or unset " + std::string(name));
       }
       if (!text->empty()) {
+        from = path;
         return text;
       }
       warnings.push_back(no_certificates(name));
@@ -184,6 +210,7 @@ Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>
   }
   for (const char* path : kSystemBundles) {
     if (auto text = read_certificates(path); text && !text->empty()) {
+      from = path;
       return text;
     }
   }
@@ -194,8 +221,9 @@ Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>
 
 Expected<Bundle> combined_bundle(std::string_view ca_pem, const EnvLookup& env) {
   Bundle bundle;
-  AV_TRY(bundle.pem, base_bundle(env, bundle.warnings));
-  if (const char* path = set_value(env, "NODE_EXTRA_CA_CERTS")) {
+  std::string from;
+  AV_TRY(bundle.pem, base_bundle(env, bundle.warnings, from));
+  if (const char* path = set_value(env, "NODE_EXTRA_CA_CERTS"); path != nullptr && from != path) {
     // Node itself only warns about a file that it cannot read.
     const auto extra = read_certificates(path);
     if (extra && extra->empty()) {
@@ -230,7 +258,13 @@ std::string make_trust_store(const std::vector<std::string>& certificates) {
   const std::string usage = Prefix(0).after(oid(kAnyExtendedKeyUsage)).set().text();
   const std::string attributes =
       Prefix(0).after(usage).after(oid(kTrustedKeyUsage)).sequence().set().text();
+  // Once in its full size: growing it would touch four times the memory.
+  std::size_t size = 0;
+  for (const std::string& certificate : certificates) {
+    size += certificate.size() + attributes.size() + 64;
+  }
   std::string bags;
+  bags.reserve(size + 256);
   for (const std::string& certificate : certificates) {
     const std::string bag = Prefix(certificate.size())
                                 .octets()
@@ -246,22 +280,22 @@ std::string make_trust_store(const std::vector<std::string>& certificates) {
   }
   const std::string data = oid(kPkcs7Data);
   // PFX { 3, ContentInfo { data, AuthenticatedSafe { ContentInfo { data, SafeContents } } } }
-  std::string store = Prefix(bags.size())
-                          .sequence()
-                          .octets()
-                          .explicit_0()
-                          .after(data)
-                          .sequence()
-                          .sequence()
-                          .octets()
-                          .explicit_0()
-                          .after(data)
-                          .sequence()
-                          .after({V_ASN1_INTEGER, 1, 3})
-                          .sequence()
-                          .text();
-  store += bags;
-  return store;
+  const std::string head = Prefix(bags.size())
+                               .sequence()
+                               .octets()
+                               .explicit_0()
+                               .after(data)
+                               .sequence()
+                               .sequence()
+                               .octets()
+                               .explicit_0()
+                               .after(data)
+                               .sequence()
+                               .after({V_ASN1_INTEGER, 1, 3})
+                               .sequence()
+                               .text();
+  bags.insert(0, head);
+  return bags;
 }
 
 }  // namespace av::cmd

@@ -1,3 +1,4 @@
+#include <openssl/crypto.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -30,6 +31,8 @@ int main(int argc, char** argv) {
   if (const av::Status hardened = harden(); !hardened) {
     return fail(hardened.error());
   }
+  // At the end everything of ours has been wiped; freeing the rest is what the kernel does anyway.
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
   switch (av::init_secret_arena()) {
     case av::ArenaState::kLocked:
       break;

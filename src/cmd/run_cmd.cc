@@ -6,6 +6,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include "cmd/option_set.h"
 
@@ -16,6 +17,7 @@
 #include "cmd/egress_settings.h"
 #include "cmd/env_secrets.h"
 #include "cmd/hidden_paths.h"
+#include "cmd/journal_closer.h"
 #include "cmd/output.h"
 #include "cmd/run_directory.h"
 #include "cmd/run_options.h"
@@ -66,11 +68,15 @@ Expected<Listener> listen_on_loopback() {
   return Listener{std::move(fd), ntohs(address.sin_port)};
 }
 
-// The level that was asked for, or the best that can be had when none was.
+// The level that was asked for, or the best that can be had when none was. `meanwhile` is done
+// while the namespaces are made; it may make neither a thread nor anything secret: another launcher
+// may have to be forked after it.
 Expected<isolation::Launcher> start_launcher(const Context& context,
-                                             std::optional<isolation::Level> asked) {
+                                             std::optional<isolation::Level> asked,
+                                             const std::function<Status()>& meanwhile) {
   const isolation::Level level = asked.value_or(isolation::Level::kStore);
   auto launcher = isolation::Launcher::start(level, wipe_env_secrets);
+  AV_CHECK(meanwhile());
   Status ready = launcher ? launcher->prepared() : Status(launcher.error());
   if (ready) {
     if (level == isolation::Level::kOff) {
@@ -95,13 +101,15 @@ Expected<isolation::Launcher> start_launcher(const Context& context,
 class Session {
  public:
   Session(Context& context, const RunCommand& command, const RunOptions& options,
-          isolation::Launcher& launcher, const RunDirectory& directory, std::string bundle_base)
+          isolation::Launcher& launcher, const RunDirectory& directory, std::string bundle_base,
+          JournalCloser& closer)
       : context_(context),
         command_(command),
         options_(options),
         launcher_(launcher),
         directory_(directory),
         bundle_(std::move(bundle_base)),
+        closer_(closer),
         run_id_("run_" + crypto::random_hex(8)) {}
 
   Expected<Outcome> run();
@@ -113,7 +121,8 @@ class Session {
   Status start_proxy();
   Expected<isolation::LaunchSpec> make_spec();
   Expected<std::string> write_trust_store(std::string_view path) const;
-  Expected<Outcome> launch_and_wait(const SignalGate& signals);
+  Expected<Outcome> launch_and_wait(RunSupervisor& supervisor);
+  void end(const Expected<Outcome>& outcome);
   Status audit(std::string_view event, std::string detail);
   void follow_store();
   bool follow_rename();
@@ -124,6 +133,7 @@ class Session {
   isolation::Launcher& launcher_;
   const RunDirectory& directory_;
   std::string bundle_;
+  JournalCloser& closer_;
   std::string run_id_;
   int exec_error_ = 0;
   std::string vault_;
@@ -148,8 +158,18 @@ Expected<Outcome> Session::run() {
                  "command " + std::filesystem::path(command_.argv.front()).filename().string() +
                      ", isolation " + std::string(isolation::to_string(launcher_.level()))));
   AV_CHECK(start_proxy());
-  Expected<Outcome> outcome = launch_and_wait(signals);
-  proxy_->stop();
+  // Before the command runs: a shell takes the terminal at once.
+  RunSupervisor supervisor(launcher_, signals, [this] { follow_store(); });
+  Expected<Outcome> outcome = launch_and_wait(supervisor);
+  end(outcome);
+  supervisor.finish();
+  return outcome;
+}
+
+// The proxy's end and the record of it need not wait for the last process of the run: none can use
+// a credential any more.
+void Session::end(const Expected<Outcome>& outcome) {
+  proxy_.reset();
   std::string how = "failed to start";
   if (outcome) {
     how = outcome->signal != 0 ? "signal " + std::to_string(outcome->signal)
@@ -158,7 +178,7 @@ Expected<Outcome> Session::run() {
   if (const Status ended = audit("run.end", how); !ended) {
     warn(context_, "the end of the run is not in the audit log: " + ended.error().message);
   }
-  return outcome;
+  closer_.close(std::move(journal_));
 }
 
 Status Session::load() {
@@ -243,10 +263,8 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
   return spec;
 }
 
-Expected<Outcome> Session::launch_and_wait(const SignalGate& signals) {
+Expected<Outcome> Session::launch_and_wait(RunSupervisor& supervisor) {
   AV_TRY(isolation::LaunchSpec spec, make_spec());
-  // Before the command runs: a shell takes the terminal at once.
-  RunSupervisor supervisor(launcher_, signals, [this] { follow_store(); });
   AV_TRY(exec_error_, launcher_.launch(spec));
   if (exec_error_ != 0) {
     return errno_error(exec_error_, "cannot run " + command_.argv.front(),
@@ -327,17 +345,24 @@ void fill_standard_streams() {
 
 // Everything that holds something of the run is gone when this returns.
 Expected<Outcome> run_session(Context& context, const RunCommand& command,
-                              const RunOptions& options, int& exec_error) {
-  AV_TRY(isolation::Launcher launcher, start_launcher(context, options.isolation));
-  fill_standard_streams();
+                              const RunOptions& options, JournalCloser& closer, int& exec_error) {
+  std::optional<RunDirectory> directory;
+  Bundle bundle;
+  const auto meanwhile = [&]() -> Status {
+    fill_standard_streams();
+    AV_TRY(RunDirectory created, RunDirectory::create());
+    directory.emplace(std::move(created));
+    AV_TRY(bundle, combined_bundle({}, std::getenv));
+    crypto::load_algorithms();
+    return {};
+  };
+  AV_TRY(isolation::Launcher launcher, start_launcher(context, options.isolation, meanwhile));
   // A peer that hangs up is an error of that connection, not the end of the broker.
   std::signal(SIGPIPE, SIG_IGN);
-  AV_TRY(const RunDirectory directory, RunDirectory::create());
-  AV_TRY(Bundle bundle, combined_bundle({}, std::getenv));
   for (const std::string& warning : bundle.warnings) {
     warn(context, warning);
   }
-  Session session(context, command, options, launcher, directory, std::move(bundle.pem));
+  Session session(context, command, options, launcher, *directory, std::move(bundle.pem), closer);
   Expected<Outcome> outcome = session.run();
   exec_error = session.exec_error();
   return outcome;
@@ -365,8 +390,10 @@ Expected<int> run(Context& context, const RunCommand& command) {
     return fail(context, options.error());
   }
   int exec_error = 0;
-  const Expected<Outcome> outcome = run_session(context, command, *options, exec_error);
+  JournalCloser closer;
+  const Expected<Outcome> outcome = run_session(context, command, *options, closer, exec_error);
   context.store.reset();
+  closer.wait();
   if (exec_error != 0) {
     return fail(context, outcome.error(),
                 exec_error == ENOENT ? ExitCode::kRunNotFound : ExitCode::kRunNotExecutable);

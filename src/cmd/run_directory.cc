@@ -1,5 +1,6 @@
 #include "cmd/run_directory.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <memory>
 #include <utility>
 
 namespace av::cmd {
@@ -44,12 +46,16 @@ bool is_abandoned(const std::filesystem::path& directory) {
 }  // namespace
 
 void prune_run_directories(const std::filesystem::path& parent) {
-  std::error_code ec;
-  std::filesystem::directory_iterator entry(parent, ec);
-  for (; !ec && entry != std::filesystem::directory_iterator(); entry.increment(ec)) {
-    if (entry->path().filename().native().starts_with(kPrefix) && is_abandoned(entry->path())) {
+  // Not an iterator of std::filesystem: it makes a path of every name, and /tmp may hold thousands.
+  struct Close {
+    void operator()(DIR* list) const { ::closedir(list); }
+  };
+  const std::unique_ptr<DIR, Close> list(::opendir(parent.c_str()));
+  while (const dirent* const entry = list ? ::readdir(list.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name.starts_with(kPrefix) && is_abandoned(parent / name)) {
       std::error_code failed;
-      std::filesystem::remove_all(entry->path(), failed);
+      std::filesystem::remove_all(parent / name, failed);
     }
   }
 }

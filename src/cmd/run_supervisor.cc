@@ -83,8 +83,7 @@ Expected<Outcome> RunSupervisor::wait() {
       take_event(round);
     }
     if (round.ended || round.lost) {
-      launcher_.wait_gone();
-      take_terminal_back();
+      ended_ = true;
       if (round.ended) {
         return *round.ended;
       }
@@ -97,6 +96,13 @@ Expected<Outcome> RunSupervisor::wait() {
     } else if (round.stopped != 0) {
       stop_with_command(round.stopped);
     }
+  }
+}
+
+void RunSupervisor::finish() {
+  if (ended_) {
+    launcher_.wait_gone();
+    take_terminal_back();
   }
 }
 

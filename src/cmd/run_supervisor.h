@@ -40,6 +40,9 @@ class RunSupervisor {
                 std::function<void()> tick);
   // Returns when the command has ended. An error: the launcher was lost.
   Expected<Outcome> wait();
+  // Returns when nothing of the run is left and the terminal is the broker's again. At once when
+  // wait() has not seen an end.
+  void finish();
 
  private:
   // The events that one wake-up brought.
@@ -60,6 +63,7 @@ class RunSupervisor {
   std::function<void()> tick_;
   UniqueFd terminal_;  // invalid: none
   bool had_foreground_ = false;
+  bool ended_ = false;
 };
 
 // Ends this process by the signal, without a core. Returns only when that signal does not end one.

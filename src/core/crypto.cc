@@ -30,6 +30,16 @@ const EVP_MD* sha256_md() {
 
 }  // namespace
 
+void load_algorithms() {
+  // What has been fetched once stays in the library's own store when it is freed.
+  static_cast<void>(aes_256_gcm());
+  static_cast<void>(sha256_md());
+  EVP_CIPHER_free(EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr));
+  EVP_RAND_free(EVP_RAND_fetch(nullptr, "CTR-DRBG", nullptr));
+  EVP_KEYMGMT_free(EVP_KEYMGMT_fetch(nullptr, "EC", nullptr));
+  EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(nullptr, "ECDSA", nullptr));
+}
+
 void random_bytes(std::span<std::uint8_t> out) {
   if (RAND_bytes(out.data(), static_cast<int>(out.size())) != 1) {
     std::abort();

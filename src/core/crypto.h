@@ -21,6 +21,10 @@ inline constexpr std::size_t kTagSize = 16;
 using Bytes = std::vector<std::uint8_t>;
 using Digest = std::array<std::uint8_t, 32>;
 
+// Reads OpenSSL's configuration and finds the algorithms that a run needs, which takes milliseconds
+// at the first use of each. Makes no random bytes and nothing secret: may come before a fork.
+void load_algorithms();
+
 // Fills `out` from the system's generator; aborts when there is none (never weak randomness).
 void random_bytes(std::span<std::uint8_t> out);
 [[nodiscard]] Expected<Secret> random_secret(std::size_t size);

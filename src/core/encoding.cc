@@ -165,29 +165,43 @@ std::optional<std::size_t> from_base64(std::string_view text, std::span<std::uin
     }
     return t;
   }();
-  const auto& table = tables[kind == Base64::kUrl ? 1 : 0];
-  unsigned bits = 0;
-  unsigned count = 0;
-  std::size_t written = 0;
-  for (const char c : text) {
-    const int value = table[static_cast<unsigned char>(c)];
-    if (value < 0) {
+  // Pointers, not operator[]: its checks would take as long as the rest, and every index here is
+  // below 256 or text.size().
+  const std::int8_t* const table = tables[kind == Base64::kUrl ? 1 : 0].data();
+  const char* const from = text.data();
+  const std::size_t size = text.size() / 4 * 3 + (text.size() % 4) * 3 / 4;
+  if (out.size() < size) {
+    return std::nullopt;
+  }
+  const auto value = [&](std::size_t i) { return table[static_cast<unsigned char>(from[i])]; };
+  std::uint8_t* at = out.data();
+  const auto put = [&](int byte) { *at++ = static_cast<std::uint8_t>(byte & 0xff); };
+  std::size_t i = 0;
+  for (; i + 4 <= text.size(); i += 4) {
+    const int a = value(i), b = value(i + 1), c = value(i + 2), d = value(i + 3);
+    if ((a | b | c | d) < 0) {
       return std::nullopt;
     }
-    bits = ((bits << 6U) | static_cast<unsigned>(value)) & 0xffffffU;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      if (written >= out.size()) {
-        return std::nullopt;
-      }
-      out[written++] = static_cast<std::uint8_t>((bits >> count) & 0xffU);
-    }
+    put(a << 2 | b >> 4);
+    put(b << 4 | c >> 2);
+    put(c << 6 | d);
   }
-  if ((bits & ((1U << count) - 1U)) != 0) {
-    return std::nullopt;  // RFC 4648 section 3.5: stray bits would make two texts mean one value
+  if (i == text.size()) {
+    return size;
   }
-  return written;
+  const int a = value(i);
+  const int b = value(i + 1);
+  const int c = i + 2 < text.size() ? value(i + 2) : 0;
+  // RFC 4648 section 3.5: stray bits would make two texts mean one value.
+  const int stray = i + 2 < text.size() ? c & 3 : b & 15;
+  if ((a | b | c) < 0 || stray != 0) {
+    return std::nullopt;
+  }
+  put(a << 2 | b >> 4);
+  if (i + 2 < text.size()) {
+    put(b << 4 | c >> 2);
+  }
+  return size;
 }
 
 void append_percent(SecretBuffer& out, std::string_view bytes) {

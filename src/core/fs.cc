@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -165,7 +167,12 @@ Expected<std::string> read_file(const std::filesystem::path& path, std::size_t l
     return errno_error(errno, "cannot open " + path.string());
   }
   std::string text;
-  std::string chunk(std::size_t{64} << 10, '\0');
+  struct stat info {};
+  if (::fstat(fd.get(), &info) == 0 && info.st_size > 0) {
+    // And a little more, for what callers append.
+    text.reserve(std::min(static_cast<std::size_t>(info.st_size), limit) + 2048);
+  }
+  std::array<char, std::size_t{16} << 10> chunk;  // not initialised: most of it is never touched
   for (;;) {
     const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) {
@@ -177,7 +184,7 @@ Expected<std::string> read_file(const std::filesystem::path& path, std::size_t l
     if (got == 0) {
       return text;
     }
-    text.append(chunk, 0, static_cast<std::size_t>(got));
+    text.append(chunk.data(), static_cast<std::size_t>(got));
     if (text.size() > limit) {
       return make_error(ErrorCode::kInvalid,
                         path.string() + " is larger than " + std::to_string(limit) + " bytes");

@@ -66,8 +66,8 @@ bool add_subject_alt_name(X509* certificate, std::string_view host, bool critica
          1;
 }
 
-Expected<ossl::X509Cert> new_certificate(std::int64_t not_before, std::int64_t not_after,
-                                         EVP_PKEY* public_key) {
+// Without the key: the caller sets it.
+Expected<ossl::X509Cert> new_certificate(std::int64_t not_before, std::int64_t not_after) {
   ossl::X509Cert certificate(X509_new());
   std::array<std::uint8_t, 16> serial{};
   crypto::random_bytes(serial);
@@ -79,12 +79,27 @@ Expected<ossl::X509Cert> new_certificate(std::int64_t not_before, std::int64_t n
       X509_set_version(certificate.get(), X509_VERSION_3) == 1 &&
       BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get())) != nullptr &&
       ASN1_TIME_set(X509_getm_notBefore(certificate.get()), not_before) != nullptr &&
-      ASN1_TIME_set(X509_getm_notAfter(certificate.get()), not_after) != nullptr &&
-      X509_set_pubkey(certificate.get(), public_key) == 1;
+      ASN1_TIME_set(X509_getm_notAfter(certificate.get()), not_after) != nullptr;
   if (!ok) {
     return ossl::error("cannot make a certificate");
   }
   return certificate;
+}
+
+// X509_set_pubkey() writes the key with OpenSSL's encoders and reads it again with its decoders.
+// The first use of these makes lists of all of them, which takes longer than the rest of a run's
+// start. What this leaves out is the key as an object inside the X509: an issuer needs none.
+bool set_issuer_key(X509* certificate, EVP_PKEY* p256_key) {
+  unsigned char* point = nullptr;
+  const std::size_t size = EVP_PKEY_get1_encoded_public_key(p256_key, &point);
+  if (size == 0 || X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(certificate),
+                                          OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT,
+                                          OBJ_nid2obj(NID_X9_62_prime256v1), point,
+                                          static_cast<int>(size)) != 1) {
+    OPENSSL_free(point);
+    return false;
+  }
+  return true;
 }
 
 bool set_common_name(X509_NAME* name, std::string_view text) {
@@ -175,9 +190,10 @@ Expected<CertificateAuthority> CertificateAuthority::create(std::string_view com
   const std::int64_t now = clock.wall_ms() / 1000;
   AV_TRY(ossl::Pkey key, generate_key());
   AV_TRY(ossl::X509Cert certificate,
-         new_certificate(now - kBackdateSeconds, now + lifetime.count() / 1000, key.get()));
+         new_certificate(now - kBackdateSeconds, now + lifetime.count() / 1000));
   // X.520 bounds a common name to 64 characters.
   const bool ok =
+      set_issuer_key(certificate.get(), key.get()) &&
       set_common_name(X509_get_subject_name(certificate.get()), common_name.substr(0, 64)) &&
       X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate.get())) == 1 &&
       // pathlen:0: this root signs leaves and nothing else.
@@ -267,14 +283,14 @@ std::int64_t CertificateAuthority::not_after_ms() const {
 Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(std::string_view host,
                                                                const Clock& clock) const {
   const std::int64_t now = clock.wall_ms() / 1000;
-  AV_TRY(ossl::X509Cert leaf,
-         new_certificate(now - kBackdateSeconds, now + kLeafSeconds, leaf_key_.get()));
+  AV_TRY(ossl::X509Cert leaf, new_certificate(now - kBackdateSeconds, now + kLeafSeconds));
   X509* const issuer = certificate_.get();
   // Clients read the alternative name; a host longer than a common name may be leaves the subject
   // empty, and then the alternative name must be critical (RFC 5280 section 4.1.2.6).
   const bool nameless = host.size() > 64;
   const bool named = nameless || set_common_name(X509_get_subject_name(leaf.get()), host);
-  const bool ok = named && X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1 &&
+  const bool ok = named && X509_set_pubkey(leaf.get(), leaf_key_.get()) == 1 &&
+                  X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1 &&
                   add_subject_alt_name(leaf.get(), host, /*critical=*/nameless) &&
                   add_extension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") &&
                   add_extension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature") &&

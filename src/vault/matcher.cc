@@ -1,7 +1,11 @@
 #include "vault/matcher.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
 #include <tuple>
+#include <utility>
 
 namespace av::vault {
 namespace {
@@ -38,16 +42,8 @@ std::string_view literal_prefix(std::string_view pattern) {
 
 // What every path that the pattern covers begins with: the literal prefix but for its last
 // character, because "/x/*" covers "/x" too.
-std::string_view start_of(std::string_view prefix) {
-  return prefix.empty() ? prefix : prefix.substr(0, prefix.size() - 1);
-}
-
-bool port_and_scheme_match(const Service& service, const RequestIdentity& request) {
-  if (request.scheme == Scheme::kHttp && !service.allow_http) {
-    return false;
-  }
-  const std::uint16_t wanted = service.port != 0 ? service.port : default_port(request.scheme);
-  return wanted == request.authority.port;
+std::uint32_t start_size_of(std::uint32_t prefix_size) {
+  return prefix_size == 0 ? 0 : prefix_size - 1;
 }
 
 bool method_matches(const Service& service, std::string_view method) {
@@ -57,6 +53,47 @@ bool method_matches(const Service& service, std::string_view method) {
 
 bool is_wildcard(std::string_view host) {
   return host.substr(0, 2) == "*.";
+}
+
+// Of these, looking at each is as fast as looking one up.
+constexpr std::size_t kFew = 8;
+// Marks the index of a crowd among those of rules.
+constexpr std::uint32_t kIsCrowd = std::uint32_t{1} << 31U;
+
+std::uint64_t load(const char* at, std::size_t size) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, size);
+  return word;
+}
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+}
+
+// Eight bytes at a step, as wyhash does. Not for texts that somebody would make collide: what is in
+// the tables is the user's own, and a request only looks.
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+  constexpr std::uint64_t kFirst = 0x9e3779b97f4a7c15U;
+  constexpr std::uint64_t kSecond = 0xe7037ed1a0b428dbU;
+  std::uint64_t hash = mix(seed ^ kFirst, text.size() ^ kSecond);
+  const char* at = text.data();
+  std::size_t left = text.size();
+  for (; left > 8; at += 8, left -= 8) {
+    hash = mix(hash ^ load(at, 8), kSecond);
+  }
+  // Whole words where the text has them: bytes before `at` were hashed already, and once more does
+  // no harm.
+  std::uint64_t tail = 0;
+  if (text.size() >= 8) {
+    tail = load(at + left - 8, 8);
+  } else if (left >= 4) {
+    tail = load(at, 4) | load(at + left - 4, 4) << 32U;
+  } else if (left > 0) {
+    tail = load(at, 1) | load(at + left / 2, 1) << 8U | load(at + left - 1, 1) << 16U;
+  }
+  return mix(hash ^ tail, kFirst);
 }
 
 }  // namespace
@@ -71,79 +108,206 @@ bool path_matches(std::string_view pattern, std::string_view path) {
   return covers_below && glob_matches(pattern.substr(0, pattern.size() - kBelow.size()), path);
 }
 
-Matcher::Matcher(std::vector<Service> services) : services_(std::move(services)) {
-  for (std::size_t i = 0; i < services_.size(); ++i) {
-    const Service& service = services_[i];
-    Groups& groups =
-        is_wildcard(service.host) ? wildcard_[service.host.substr(2)] : exact_[service.host];
-    const std::string_view prefix = literal_prefix(service.path);
-    const bool has_port = service.port != 0;
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& g) {
-      return g.has_port == has_port && g.specificity == prefix.size();
-    });
-    if (group == groups.end()) {
-      groups.push_back(Group{has_port, prefix.size(), {}});
-      group = groups.end() - 1;
-    }
-    group->by_start[std::string(start_of(prefix))].push_back(i);
-  }
-  const auto sort_groups = [](Buckets& buckets) {
-    for (auto& [host, groups] : buckets) {
-      std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-        return std::tie(a.has_port, a.specificity) > std::tie(b.has_port, b.specificity);
-      });
-    }
-  };
-  sort_groups(exact_);
-  sort_groups(wildcard_);
+void Matcher::Table::reserve(std::size_t count) {
+  slots_.assign(count == 0 ? 0 : std::bit_ceil(count * 2), Slot{});
 }
 
-const Service* Matcher::best_in(const Buckets& buckets, std::string_view host,
-                                const RequestIdentity& request) const {
-  const auto bucket = buckets.find(host);
-  if (bucket == buckets.end()) {
-    return nullptr;
+void Matcher::Table::add(std::uint64_t hash, std::uint32_t value) {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = hash & mask;
+  while (slots_[at].value != 0) {
+    at = (at + 1) & mask;
   }
-  const std::string_view path = request.target.path;
-  for (const Group& group : bucket->second) {
-    const std::size_t start = group.specificity == 0 ? 0 : group.specificity - 1;
-    if (path.size() < start) {
-      continue;
+  slots_[at] = {static_cast<std::uint32_t>(hash >> 32U), value};
+}
+
+template <typename Is>
+std::uint32_t Matcher::Table::find(std::uint64_t hash, const Is& is) const {
+  if (slots_.empty()) {
+    return 0;
+  }
+  const std::size_t mask = slots_.size() - 1;
+  const auto tag = static_cast<std::uint32_t>(hash >> 32U);
+  for (std::size_t at = hash & mask; slots_[at].value != 0; at = (at + 1) & mask) {
+    if (slots_[at].tag == tag && is(slots_[at].value)) {
+      return slots_[at].value;
     }
-    const auto found = group.by_start.find(path.substr(0, start));
-    if (found == group.by_start.end()) {
-      continue;
+  }
+  return 0;
+}
+
+Matcher::Matcher(std::vector<Service> services) : services_(std::move(services)) {
+  const auto key = [&](std::uint32_t i) {
+    const std::string_view host = services_[i].host;
+    const bool wildcard = is_wildcard(host);
+    return std::pair(wildcard, wildcard ? host.substr(2) : host);
+  };
+  std::vector<std::uint32_t> order(services_.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
+  const auto end_of_host = [&](std::size_t begin) {
+    std::size_t end = begin + 1;
+    while (end < order.size() && key(order[end]) == key(order[begin])) {
+      ++end;
     }
-    for (const std::size_t index : found->second) {
-      const Service& service = services_[index];
-      if (port_and_scheme_match(service, request) && method_matches(service, request.method) &&
-          path_matches(service.path, path)) {
-        return &service;
+    return end;
+  };
+  std::size_t hosts = 0;
+  std::size_t in_crowds = 0;
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    end = end_of_host(begin);
+    ++hosts;
+    in_crowds += end - begin > kFew ? end - begin : 0;
+  }
+  hosts_.reserve(hosts);
+  starts_.reserve(in_crowds);
+  rules_.reserve(services_.size());
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    end = end_of_host(begin);
+    const auto [wildcard, host] = key(order[begin]);
+    add_rules(wildcard, host, std::span(order).subspan(begin, end - begin));
+  }
+}
+
+void Matcher::add_rules(bool wildcard, std::string_view host,
+                        std::span<const std::uint32_t> services) {
+  const auto begin = static_cast<std::uint32_t>(rules_.size());
+  const auto host_at = static_cast<std::uint32_t>(text_.size());
+  text_ += host;
+  for (const std::uint32_t index : services) {
+    const Service& service = services_[index];
+    Rule rule;
+    rule.service = index;
+    rule.host = host_at;
+    rule.host_size = static_cast<std::uint32_t>(host.size());
+    rule.path = static_cast<std::uint32_t>(text_.size());
+    rule.path_size = static_cast<std::uint32_t>(service.path.size());
+    rule.prefix_size = static_cast<std::uint32_t>(literal_prefix(service.path).size());
+    rule.port = service.port;
+    rule.wildcard = wildcard;
+    rule.allow_http = service.allow_http;
+    rule.any_method = service.methods.empty();
+    text_ += service.path;
+    rules_.push_back(rule);
+  }
+  // Patterns that are equally specific but begin differently exclude one another, so that it does
+  // not matter which of them comes first.
+  std::stable_sort(rules_.begin() + begin, rules_.end(), [&](const Rule& a, const Rule& b) {
+    return std::tuple(a.port == 0, b.prefix_size, start_of(a)) <
+           std::tuple(b.port == 0, a.prefix_size, start_of(b));
+  });
+  rules_.back().last = true;
+  const std::uint64_t hash = hash_of(host, wildcard ? 1 : 0);
+  if (services.size() <= kFew) {
+    hosts_.add(hash, begin + 1);
+  } else {
+    add_crowd(hash, begin);
+  }
+}
+
+void Matcher::add_crowd(std::uint64_t hash, std::uint32_t begin) {
+  crowds_.push_back({begin, static_cast<std::uint32_t>(groups_.size())});
+  hosts_.add(hash, static_cast<std::uint32_t>(crowds_.size()) | kIsCrowd);
+  for (auto at = begin; at < rules_.size(); ++at) {
+    const Rule& rule = rules_[at];
+    const bool new_group = at == begin || (rule.port == 0) != (rules_[at - 1].port == 0) ||
+                           rule.prefix_size != rules_[at - 1].prefix_size;
+    if (new_group) {
+      groups_.push_back({at, at, start_size_of(rule.prefix_size), false});
+    }
+    groups_.back().end = at + 1;
+    if (new_group || start_of(rule) != start_of(rules_[at - 1])) {
+      starts_.add(hash_of(start_of(rule), groups_.size()), at + 1);
+      if (at != begin) {
+        rules_[at - 1].last = true;
       }
     }
   }
-  return nullptr;
+  groups_.back().last = true;
+}
+
+std::string_view Matcher::host_of(const Rule& rule) const {
+  return std::string_view(text_).substr(rule.host, rule.host_size);
+}
+
+std::string_view Matcher::start_of(const Rule& rule) const {
+  return std::string_view(text_).substr(rule.path, start_size_of(rule.prefix_size));
+}
+
+bool Matcher::fits(const Rule& rule, const RequestIdentity& request) const {
+  if (request.scheme == Scheme::kHttp && !rule.allow_http) {
+    return false;
+  }
+  const std::uint16_t port = rule.port != 0 ? rule.port : default_port(request.scheme);
+  return port == request.authority.port &&
+         (rule.any_method || method_matches(services_[rule.service], request.method)) &&
+         path_matches(std::string_view(text_).substr(rule.path, rule.path_size),
+                      request.target.path);
+}
+
+const Service* Matcher::first_fit(std::uint32_t rule, const RequestIdentity& request) const {
+  for (std::size_t at = rule;; ++at) {
+    if (fits(rules_[at], request)) {
+      return &services_[rules_[at].service];
+    }
+    if (rules_[at].last) {
+      return nullptr;
+    }
+  }
+}
+
+std::uint32_t Matcher::find_host(bool wildcard, std::string_view host) const {
+  return hosts_.find(hash_of(host, wildcard ? 1 : 0), [&](std::uint32_t value) {
+    const std::uint32_t first =
+        (value & kIsCrowd) != 0 ? crowds_[(value & ~kIsCrowd) - 1].rule : value - 1;
+    return rules_[first].wildcard == wildcard && host_of(rules_[first]) == host;
+  });
+}
+
+const Service* Matcher::best_of(bool wildcard, std::string_view host,
+                                const RequestIdentity& request) const {
+  const std::uint32_t value = find_host(wildcard, host);
+  if (value == 0) {
+    return nullptr;
+  }
+  if ((value & kIsCrowd) == 0) {
+    return first_fit(value - 1, request);
+  }
+  const std::string_view path = request.target.path;
+  for (std::size_t at = crowds_[(value & ~kIsCrowd) - 1].group;; ++at) {
+    const Group& group = groups_[at];
+    if (path.size() >= group.start_size) {
+      const std::string_view start = path.substr(0, group.start_size);
+      const std::uint32_t found = starts_.find(hash_of(start, at + 1), [&](std::uint32_t rule) {
+        return rule > group.begin && rule <= group.end && start_of(rules_[rule - 1]) == start;
+      });
+      const Service* const service = found == 0 ? nullptr : first_fit(found - 1, request);
+      if (service != nullptr) {
+        return service;
+      }
+    }
+    if (group.last) {
+      return nullptr;
+    }
+  }
 }
 
 const Service* Matcher::find(const RequestIdentity& request) const {
   const std::string_view host = request.authority.host;
-  if (const Service* service = best_in(exact_, host, request)) {
+  if (const Service* service = best_of(false, host, request)) {
     return service;
   }
   const std::size_t dot = host.find('.');
-  if (dot == std::string_view::npos) {
-    return nullptr;
-  }
-  return best_in(wildcard_, host.substr(dot + 1), request);
+  return dot == std::string_view::npos ? nullptr : best_of(true, host.substr(dot + 1), request);
 }
 
 bool Matcher::knows_host(std::string_view canonical_host) const {
-  if (exact_.find(canonical_host) != exact_.end()) {
+  if (find_host(false, canonical_host) != 0) {
     return true;
   }
   const std::size_t dot = canonical_host.find('.');
-  return dot != std::string_view::npos &&
-         wildcard_.find(canonical_host.substr(dot + 1)) != wildcard_.end();
+  return dot != std::string_view::npos && find_host(true, canonical_host.substr(dot + 1)) != 0;
 }
 
 }  // namespace av::vault

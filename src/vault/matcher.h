@@ -1,12 +1,13 @@
 #pragma once
 // Matcher: compiled, immutable, safe to read from any thread. Finding the service for a request
-// costs two hash look-ups for the host and one for each length of path prefix that its services
-// use, however many services there are; nothing is allocated.
+// costs two hash look-ups for the host and, when it has more than a few services, one for each
+// length of path prefix that these use, however many services there are; nothing is allocated.
 
-#include <memory>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "vault/canonical.h"
@@ -34,24 +35,67 @@ class Matcher {
   [[nodiscard]] const std::vector<Service>& services() const { return services_; }
 
  private:
-  struct StringHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  // What deciding needs of a service, small: a look-up reads one slot, one rule and its text, and
+  // so few places in memory however many services there are.
+  struct Rule {
+    std::uint32_t service = 0;  // index
+    std::uint32_t host = 0;     // where in text_; without "*."
+    std::uint32_t host_size = 0;
+    std::uint32_t path = 0;  // where in text_
+    std::uint32_t path_size = 0;
+    std::uint32_t prefix_size = 0;  // of the path up to its first star
+    std::uint16_t port = 0;
+    bool wildcard = false;
+    bool allow_http = false;
+    bool any_method = false;
+    bool last = false;  // of those that are looked at in a row
   };
-  // Services of one host whose patterns are equally specific, by the beginning of their path.
+  // Open addressing; at least half of the slots are empty.
+  struct Slot {
+    std::uint32_t tag = 0;    // another part of the hash than the one that chose the slot
+    std::uint32_t value = 0;  // 0: empty
+  };
+  class Table {
+   public:
+    void reserve(std::size_t count);
+    void add(std::uint64_t hash, std::uint32_t value);
+    // The first value with this hash for which is(value), or 0.
+    template <typename Is>
+    [[nodiscard]] std::uint32_t find(std::uint64_t hash, const Is& is) const;
+
+   private:
+    std::vector<Slot> slots_;  // a power of two, or none
+  };
+  // A host with many services. They are in groups of equally specific patterns, most specific
+  // first; within a group, those whose paths begin alike are found by that beginning.
   struct Group {
-    bool has_port = false;
-    std::size_t specificity = 0;  // length of the literal prefix
-    std::unordered_map<std::string, std::vector<std::size_t>, StringHash, std::equal_to<>> by_start;
+    std::uint32_t begin = 0;  // in rules_
+    std::uint32_t end = 0;
+    std::uint32_t start_size = 0;
+    bool last = false;  // of its host
   };
-  using Groups = std::vector<Group>;  // most specific first
-  using Buckets = std::unordered_map<std::string, Groups, StringHash, std::equal_to<>>;
-  [[nodiscard]] const Service* best_in(const Buckets& buckets, std::string_view host,
+  struct Crowd {
+    std::uint32_t rule = 0;   // the first
+    std::uint32_t group = 0;  // the first
+  };
+
+  void add_rules(bool wildcard, std::string_view host, std::span<const std::uint32_t> services);
+  void add_crowd(std::uint64_t hash, std::uint32_t begin);
+  [[nodiscard]] std::uint32_t find_host(bool wildcard, std::string_view host) const;
+  [[nodiscard]] const Service* best_of(bool wildcard, std::string_view host,
                                        const RequestIdentity& request) const;
+  [[nodiscard]] const Service* first_fit(std::uint32_t rule, const RequestIdentity& request) const;
+  [[nodiscard]] bool fits(const Rule& rule, const RequestIdentity& request) const;
+  [[nodiscard]] std::string_view host_of(const Rule& rule) const;
+  [[nodiscard]] std::string_view start_of(const Rule& rule) const;
 
   std::vector<Service> services_;
-  Buckets exact_;
-  Buckets wildcard_;  // "*.example.com" under "example.com"
+  std::vector<Rule> rules_;  // by host, then in the order in which they are looked at
+  std::string text_;
+  Table hosts_;   // index + 1 of the host's first rule, or of its crowd with kIsCrowd
+  Table starts_;  // index + 1 of the first rule of a group with this beginning
+  std::vector<Group> groups_;
+  std::vector<Crowd> crowds_;
 };
 
 }  // namespace av::vault

@@ -204,7 +204,8 @@ TEST_CASE("matcher: agrees with the plain reading of the rules", "[vault][matche
   };
   for (int round = 0; round < 300; ++round) {
     std::vector<Service> services;
-    const std::size_t count = random() % 12;
+    // Hosts with few services and hosts with many are looked through in different ways.
+    const std::size_t count = random() % (round % 2 == 0 ? 12 : 80);
     for (std::size_t i = 0; i < count; ++i) {
       Service s =
           service("s" + std::to_string(i),
