@@ -137,13 +137,4 @@ const Service* Matcher::find(const RequestIdentity& request) const {
   return best_in(wildcard_, host.substr(dot + 1), request);
 }
 
-bool Matcher::knows_host(std::string_view canonical_host) const {
-  if (exact_.find(canonical_host) != exact_.end()) {
-    return true;
-  }
-  const std::size_t dot = canonical_host.find('.');
-  return dot != std::string_view::npos &&
-         wildcard_.find(canonical_host.substr(dot + 1)) != wildcard_.end();
-}
-
 }  // namespace av::vault
