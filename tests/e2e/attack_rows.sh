@@ -6,7 +6,7 @@
 set -eu
 . "$(dirname "$0")/common.inc"
 export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
-ATTACKS="reflection binding identity placement path host redirect field upgrade"
+ATTACKS="reflection binding identity placement path host redirect field upgrade tunnel"
 
 # attacked NAME: the attack got what it was after, by the upstream's account or the agent's own
 attacked() {
@@ -36,6 +36,7 @@ found = {
     "host": any(has(r) for r in requests if r["host"].startswith("second.test")),
     "redirect": any(has(r) for r in requests if r["host"] == "second.test"),
     "field": any("x-injected" in fields(r) for r in requests),
+    "tunnel": bool(requests),
     "upgrade": any("upgrade" in fields(r) for r in requests),
 }
 sys.exit(0 if found[name] else 1)
@@ -97,3 +98,4 @@ done
 # None of it is refused for another reason: what these services are for works.
 attack reflection
 assert_eq true "$(received "any('$secret' in str(x['headers']) for x in r)")" "the credential reaches its own host"
+assert_eq true "$(audited "any(x.get('error') == 'unsupported_protocol' for x in r)")" "the opaque tunnel is on the log"

@@ -4,7 +4,8 @@ can be left out, which the real one's cannot. In clear only; every host leads to
 
     model_proxy.py --upstream PORT --secret FILE --placeholder TEXT [--without DEFENCE]...
 
-Prints its port. Defences: reflection binding identity placement path host redirect field upgrade.
+Prints its port. Defences: reflection binding identity placement path host redirect field upgrade
+tunnel.
 The credential is for echo.test and *.wild.test, and on path.echo.test for /public/ and below.
 """
 
@@ -57,6 +58,10 @@ class Model:
             length = re.search(rb"\ncontent-length: *(\d+)", head, re.I)
             while length and len(body) < int(length.group(1)):
                 body += client.recv(65536)
+            if head.startswith(b"CONNECT ") and not self.defends("tunnel"):
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                self.relay(client)
+                return
             try:
                 client.sendall(self.answer(head.decode("latin-1"), body.decode("latin-1")))
             except Refused as refused:
@@ -66,9 +71,18 @@ class Model:
         finally:
             client.close()
 
+    def relay(self, client):
+        """Bytes, whatever they are: one message each way."""
+        with socket.create_connection(("127.0.0.1", self.options.upstream)) as server:
+            server.settimeout(2)
+            server.sendall(client.recv(65536))
+            client.sendall(server.recv(65536))
+
     def answer(self, head, body):
         line, *fields = head.split("\r\n")
         method, target, _ = line.split(" ", 2)
+        if method == "CONNECT":
+            raise Refused("tunnel")
         host, path = re.match(r"http://([^/]*)(/.*)\Z", target, re.S).groups()
         fields = [tuple(f.split(": ", 1)) for f in fields if not f.lower().startswith("proxy-")]
         host_field = next(v for n, v in fields if n == "Host")

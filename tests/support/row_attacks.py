@@ -70,5 +70,15 @@ def upgrade(_):
                                                  ("HTTP2-Settings", "AAMAAABkAAQAAP__")])
 
 
+def tunnel(_):
+    # Neither TLS nor HTTP by its first byte; to a lenient server, an empty line and a request.
+    try:
+        with p.connect("echo.test:80") as sock:
+            sock.sendall(b"\r\n" + p.compose("GET", "/echo", "echo.test"))
+            print("tunnel", p.read_reply(sock).head)
+    except (p.Refused, EOFError, OSError) as error:
+        print("tunnel", error)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](sys.argv[2])
