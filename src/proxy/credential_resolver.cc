@@ -1,8 +1,20 @@
 #include "proxy/credential_resolver.h"
 
+#include "core/ascii.h"
 #include "core/encoding.h"
 
 namespace av::proxy {
+
+namespace {
+
+// A server takes spaces and tabs off the ends of a field (RFC 9110 section 5.5), and what it
+// repeats is the rest, which is a part of every form of the whole.
+std::string_view core_of(std::string_view value) {
+  const std::string_view core = ascii::trim(value);
+  return core.size() >= PatternSet::kMinValue ? core : value;
+}
+
+}  // namespace
 
 const Secret& ResolvedCredential::value(std::string_view key) const {
   static const Secret kNone;
@@ -64,7 +76,7 @@ Outcome<ResolvedPtr> CredentialResolver::open(const vault::AllowedRequest& reque
           "the owner of the vault can set it again: agent-vault vault credential set " + key;
       return fault;
     }
-    opened->reveal([&](std::string_view value) { resolved->patterns_.add_value(value); });
+    opened->reveal([&](std::string_view value) { resolved->patterns_.add_value(core_of(value)); });
     resolved->identity_ += '|' + key + '@' + std::to_string(sealed->second.version);
     resolved->values_.emplace(key, std::move(*opened));
   }

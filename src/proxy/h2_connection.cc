@@ -159,6 +159,9 @@ Awaitable<void> H2Connection::run(Millis idle) {
   while (!closed_ && !failing_) {
     co_await turns.take();
     if (buffer_.empty()) {
+      if (nghttp2_session_want_read(session_) == 0) {
+        break;  // the last word has been said while others had their turn
+      }
       buffer_.release();
       const Io io = co_await fill(stream_, buffer_, idle);
       const bool over = nghttp2_session_want_read(session_) == 0;
@@ -320,7 +323,8 @@ bool H2Connection::can_open() const {
   return !closed_ && !reading_done_ && nghttp2_session_check_request_allowed(session_) != 0 &&
          // Until the server has said how many it takes, one; more could be refused.
          (settings_seen_ || !opened_) &&
-         // Slow readers hold half of the window that all streams share: others go elsewhere.
+         // Slow readers hold much on this connection: its bytes come in one line, others go
+         // elsewhere.
          held_ < static_cast<std::size_t>(limits_.connection_window) / 2 &&
          streams_.size() < std::min(theirs, limits_.concurrent_streams);
 }
@@ -405,8 +409,19 @@ void H2Connection::resume(H2Stream& stream) {
 
 void H2Connection::consumed(std::int32_t stream_id, std::size_t size) {
   held_ -= std::min(held_, size);
-  (void)nghttp2_session_consume(session_, stream_id, size);
+  (void)nghttp2_session_consume_stream(session_, stream_id, size);
   wake_writer();  // there may be a WINDOW_UPDATE to send
+}
+
+// A large window is for a server that is far away. Only a stream whose reader has taken all that
+// came, half a window at least, gets one: those that are stuck from the beginning hold little.
+void H2Connection::grow_window(H2Stream& stream) {
+  if (!stream.grown_ && limits_.grown_window > limits_.stream_window && !stream.ended_in_ &&
+      stream.taken_ >= static_cast<std::size_t>(limits_.stream_window) / 2) {
+    stream.grown_ = true;
+    (void)nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id_,
+                                                limits_.grown_window);
+  }
 }
 
 void H2Connection::reset_stream(std::int32_t stream_id, std::uint32_t error_code) {

@@ -24,9 +24,12 @@ namespace av::proxy {
 // What a peer may cost us.
 struct H2Limits {
   std::uint32_t concurrent_streams = 128;
-  // Bytes received and not yet passed on: of each stream, and of all together. Where the second is
-  // what all streams can hold, none that is stuck can stop another.
+  // Bytes of each stream that are received and not yet passed on: at first, and once its reader has
+  // shown that it keeps up.
   std::int32_t stream_window = 64 << 10;
+  std::int32_t grown_window = 64 << 10;
+  // Bytes in flight, of all streams. What has arrived counts against its stream alone, so a reader
+  // that is stuck stops no other.
   std::int32_t connection_window = 128 * (64 << 10);
   int resets_burst = 200;  // RST_STREAM from the peer, refilled per second
   int resets_per_second = 50;
@@ -110,6 +113,7 @@ class H2Connection {
   void hand_over_requests();
   void resume(H2Stream& stream);
   void consumed(std::int32_t stream_id, std::size_t size);
+  void grow_window(H2Stream& stream);
   void reset_stream(std::int32_t stream_id, std::uint32_t error_code);
 
   // From the library's callbacks.
@@ -135,7 +139,7 @@ class H2Connection {
   std::map<std::int32_t, H2StreamPtr> streams_;
   std::vector<H2StreamPtr> left_behind_;  // the library still knows their addresses
   std::vector<H2StreamPtr> arrived_;      // requests of the bytes that are being taken in
-  std::size_t held_ = 0;                  // bytes received that the windows do not know to be free
+  std::size_t held_ = 0;                  // bytes received that nobody has taken
   RateLimit resets_;
   RateLimit idle_frames_;
   int continuations_ = 0;

@@ -140,6 +140,8 @@ int H2Connection::on_invalid_frame() {
 
 int H2Connection::on_data(std::int32_t stream_id, std::string_view bytes) {
   held_ += bytes.size();
+  // The connection's window is for what is in flight; the stream's bounds what is kept here.
+  (void)nghttp2_session_consume_connection(session_, bytes.size());
   const auto found = streams_.find(stream_id);
   if (found == streams_.end() || found->second->abandoned_) {
     consumed(stream_id, bytes.size());

@@ -25,6 +25,9 @@ H2Server::H2Server(Worker& worker, Stream& stream, ReadBuffer& buffer, const Tun
       idle_(worker.io.get_executor()) {}
 
 Awaitable<void> H2Server::run() {
+  if (worker_.draining) {
+    connection_.shut_down();
+  }
   co_await connection_.run(worker_.options.idle_timeout);
   while (running_ != 0) {
     (void)co_await idle_.wait(kUnwind);
@@ -54,9 +57,6 @@ Awaitable<void> H2Server::serve(H2StreamPtr stream) {
   }
   stream->finish();
   if (--running_ == 0) {
-    if (worker_.draining) {
-      connection_.shut_down();
-    }
     idle_.notify();
   }
 }

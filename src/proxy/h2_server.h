@@ -18,6 +18,8 @@ class H2Server {
 
   // Until the connection has ended and every exchange with it.
   Awaitable<void> run();
+  // No more requests; those under way are answered, then the connection ends.
+  void shut_down() { connection_.shut_down(); }
 
  private:
   void on_request(H2StreamPtr stream);

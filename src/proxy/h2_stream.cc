@@ -14,7 +14,11 @@ H2Stream::~H2Stream() = default;
 
 void H2Stream::consume_current() {
   if (unconsumed_ != 0 && connection_ != nullptr) {
+    taken_ += unconsumed_;
     connection_->consumed(id_, unconsumed_);
+    if (in_.empty() && !abandoned_) {
+      connection_->grow_window(*this);
+    }
   }
   unconsumed_ = 0;
 }
@@ -32,11 +36,6 @@ bool H2Stream::poll(Piece& piece) {
   if (!in_.empty()) {
     in_.swap(current_);
     unconsumed_ = current_.size();
-    if (ended_in_ && unconsumed_ <= ReadBuffer::kSize) {
-      // A short message that is kept for as long as its answer takes must not hold the other
-      // streams' window meanwhile.
-      consume_current();
-    }
     piece.data = {current_.data(), current_.size()};
     piece.state = ended_in_ ? State::kEnd : State::kData;
     return true;

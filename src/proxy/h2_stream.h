@@ -3,8 +3,9 @@
 // and bytes that have come, bytes that are to go. The connection fills and drains it from the
 // library's callbacks; one coroutine reads it and one writes it.
 //
-// Flow control is by hand: what has been received counts against the windows until the reader asks
-// for more, so a slow reader holds its own stream back and nobody's memory grows.
+// Flow control is by hand: what has been received counts against the stream's window until the
+// reader asks for more, so a slow reader holds its own stream back, no other, and nobody's memory
+// grows.
 
 #include <cstdint>
 #include <deque>
@@ -89,7 +90,9 @@ class H2Stream final : public BodySource {
   // What the library delivers goes into in_; the reader works on current_, which then stays put.
   ReadBuffer in_;
   ReadBuffer current_;
-  std::size_t unconsumed_ = 0;  // bytes of current_ that the windows do not know to be free
+  std::size_t unconsumed_ = 0;  // bytes of current_ that the window does not know to be free
+  std::size_t taken_ = 0;       // bytes that the reader has done with
+  bool grown_ = false;          // the window has
   std::deque<Block> heads_;
   H2Head collecting_;
   bool final_head_seen_ = false;  // the next block is the trailers

@@ -8,8 +8,7 @@ constexpr Millis kWriteStall{10 * 60'000};
 H2Limits upstream_limits() {
   H2Limits limits;
   limits.concurrent_streams = 250;
-  // A server may be far away: fewer streams fit into the connection's window (see can_open()).
-  limits.stream_window = 512 << 10;
+  limits.grown_window = 512 << 10;  // a server may be far away
   limits.connection_window = 16 * (1024 << 10);
   return limits;
 }

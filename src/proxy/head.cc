@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "core/ascii.h"
 
@@ -183,6 +184,13 @@ bool overrides_identity(std::string_view name) {
                                                 "x-forwarded-host"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [&](std::string_view known) { return same_variable(name, known); });
+}
+
+bool is_digest_field(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"content-md5", "digest", "content-digest",
+                                                "repr-digest"};
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](std::string_view known) { return iequals(name, known); });
 }
 
 bool may_be_trailer(std::string_view name) {

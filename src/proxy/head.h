@@ -30,6 +30,9 @@ struct Field {
 // Frameworks let these stand in for the method and the path that policy has looked at; those behind
 // CGI or WSGI take "_" for "-".
 [[nodiscard]] bool overrides_identity(std::string_view name);
+// Digests of a body, or of the representation it carries (RFC 9530 and what came before it). They
+// are not true of a body that was changed on the way.
+[[nodiscard]] bool is_digest_field(std::string_view name);
 // Trailer fields with framing, routing, authentication or hop-by-hop meaning are not forwarded (RFC
 // 9110 section 6.5.1): some servers merge trailers into the head.
 [[nodiscard]] bool may_be_trailer(std::string_view name);

@@ -1,5 +1,6 @@
 #include "proxy/head_text.h"
 
+#include "core/ascii.h"
 #include "proxy/head.h"
 
 namespace av::proxy {
@@ -46,7 +47,10 @@ HeadText::Entry HeadText::entry(std::size_t i) const {
   const Place& place = index_[i];
   Entry entry;
   entry.name = text_.view().substr(place.name, place.name_size);
-  entry.value = text_.view().substr(place.name + place.name_size + kSeparator, place.value_size);
+  // White space at the ends is no part of a value (RFC 9110 section 5.5). HTTP/1.1 permits it in
+  // the line, HTTP/2 does not (RFC 9113 section 8.2.1).
+  entry.value =
+      ascii::trim(text_.view().substr(place.name + place.name_size + kSeparator, place.value_size));
   entry.kind = place.kind;
   return entry;
 }

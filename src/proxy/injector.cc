@@ -1,7 +1,6 @@
 #include "proxy/injector.h"
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <variant>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "core/ascii.h"
 #include "core/encoding.h"
 #include "proxy/content_decoder.h"
+#include "proxy/injected_places.h"
 #include "proxy/query.h"
 #include "proxy/websocket_handshake.h"
 
@@ -49,7 +49,11 @@ class Rendering {
   Rendering(const vault::Service* service, const ResolvedCredential* credential)
       : service_(service), credential_(credential) {
     if (service_ != nullptr) {
-      std::visit([this](const auto& auth) { plan(auth); }, service_->auth);
+      for_each_injected_field(service_->auth, [this](std::string_view name, const auto& source) {
+        InjectedField& field = fields_.emplace_back();
+        field.name = name;
+        fill(field.value, source);
+      });
     }
   }
 
@@ -67,22 +71,20 @@ class Rendering {
 
   void append_target(SecretBuffer& out, const vault::Target& target) {
     append_substituted(out, target.path, vault::Surface::kPath);
-    const vault::ApiKeyAuth* const api_key =
-        service_ == nullptr ? nullptr : std::get_if<vault::ApiKeyAuth>(&service_->auth);
-    const bool inject_query = api_key != nullptr && !api_key->query.empty();
+    const vault::ApiKeyAuth* const api_key = injected_parameter(service_);
     char separator = '?';
     if (target.has_query) {
       std::string query = target.query;
-      if (inject_query) {
+      if (api_key != nullptr) {
         query = without_parameter(query, api_key->query);
       }
-      if (!query.empty() || !inject_query) {
+      if (!query.empty() || api_key == nullptr) {
         out.push_back(separator);
         separator = '&';
         append_substituted(out, query, vault::Surface::kQuery);
       }
     }
-    if (inject_query) {
+    if (api_key != nullptr) {
       out.push_back(separator);
       out.append(encoding::percent(api_key->query));
       out.push_back('=');
@@ -101,40 +103,28 @@ class Rendering {
   }
 
  private:
-  void plan(const vault::BearerAuth& auth) { add("Authorization", "Bearer ", auth.token_key); }
-  void plan(const vault::BasicAuth& auth) {
+  void fill(SecretBuffer& out, const vault::BearerAuth& auth) {
+    out.append("Bearer ");
+    out.append(checked(auth.token_key));
+  }
+  void fill(SecretBuffer& out, const vault::BasicAuth& auth) {
     SecretBuffer pair;
     pair.append(auth.username_literal);
     pair.append(checked(auth.username_key));
     pair.push_back(':');
     pair.append(checked(auth.password_key));
-    InjectedField& field = fields_.emplace_back();
-    field.name = "Authorization";
-    field.value.append("Basic ");
-    encoding::append_base64(field.value, pair.view());
+    out.append("Basic ");
+    encoding::append_base64(out, pair.view());
   }
-  void plan(const vault::ApiKeyAuth& auth) {
-    if (auth.query.empty()) {
-      add(auth.header, auth.prefix, auth.key);
+  void fill(SecretBuffer& out, const vault::ApiKeyAuth& auth) {
+    out.append(auth.prefix);
+    out.append(checked(auth.key));
+  }
+  void fill(SecretBuffer& out, const vault::CustomAuth::Header& header) {
+    for (const vault::TemplatePiece& piece : header.pieces) {
+      out.append(piece.text);
+      out.append(checked(piece.credential_key));
     }
-  }
-  void plan(const vault::CustomAuth& auth) {
-    for (const vault::CustomAuth::Header& header : auth.headers) {
-      InjectedField& field = fields_.emplace_back();
-      field.name = header.name;
-      for (const vault::TemplatePiece& piece : header.pieces) {
-        field.value.append(piece.text);
-        field.value.append(checked(piece.credential_key));
-      }
-    }
-  }
-  void plan(const vault::PassthroughAuth& /*auth*/) {}
-
-  void add(std::string_view name, std::string_view prefix, std::string_view key) {
-    InjectedField& field = fields_.emplace_back();
-    field.name = name;
-    field.value.append(prefix);
-    field.value.append(checked(key));
   }
 
   // The value, after making sure that it may stand in a header.
@@ -207,14 +197,6 @@ std::string inspectable_codings(std::string_view accept_encoding) {
         comma == std::string_view::npos ? std::string_view() : accept_encoding.substr(comma + 1);
   }
   return kept.empty() ? "identity" : kept;
-}
-
-// Digests of a body that is not the one that goes upstream (RFC 9530 and what came before it).
-bool describes_body(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"content-md5", "digest", "content-digest",
-                                                "repr-digest"};
-  return std::any_of(std::begin(kNames), std::end(kNames),
-                     [&](std::string_view known) { return iequals(name, known); });
 }
 
 bool frames_body(std::string_view name) {
@@ -351,7 +333,7 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
   const bool narrow = request.resolved_ != nullptr;
   bool framed = !options.body_rewritten;
   for (const Field& field : head.fields) {
-    if (options.body_rewritten && (frames_body(field.name) || describes_body(field.name))) {
+    if (options.body_rewritten && (frames_body(field.name) || is_digest_field(field.name))) {
       if (!framed && frames_body(field.name)) {
         add_new_framing(out, options);
         framed = true;

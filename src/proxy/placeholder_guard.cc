@@ -6,7 +6,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
-#include "core/overloaded.h"
+#include "proxy/injected_places.h"
 #include "proxy/query.h"
 
 namespace av::proxy {
@@ -145,21 +145,11 @@ bool PlaceholderGuard::is_filled(std::string_view field_name) const {
   if (service_ == nullptr) {
     return false;
   }
-  return std::visit(
-      Overloaded{
-          [&](const vault::BearerAuth&) { return same_variable(field_name, "authorization"); },
-          [&](const vault::BasicAuth&) { return same_variable(field_name, "authorization"); },
-          [&](const vault::ApiKeyAuth& auth) {
-            return auth.query.empty() && same_variable(field_name, auth.header);
-          },
-          [&](const vault::CustomAuth& auth) {
-            return std::any_of(auth.headers.begin(), auth.headers.end(),
-                               [&](const vault::CustomAuth::Header& header) {
-                                 return same_variable(field_name, header.name);
-                               });
-          },
-          [](const vault::PassthroughAuth&) { return false; }},
-      service_->auth);
+  bool filled = false;
+  for_each_injected_field(service_->auth, [&](std::string_view name, const auto& /*source*/) {
+    filled = filled || same_variable(field_name, name);
+  });
+  return filled;
 }
 
 // Text that a value of the service's takes the place of: its own placeholders are at home here.
@@ -201,9 +191,8 @@ Outcome<void> PlaceholderGuard::check_text(std::string_view text, vault::Surface
 
 Outcome<void> PlaceholderGuard::check_target(const vault::Target& target) {
   AV_CHECK(check_text(target.path, vault::Surface::kPath, {"the path"}));
-  const vault::ApiKeyAuth* const api_key =
-      service_ == nullptr ? nullptr : std::get_if<vault::ApiKeyAuth>(&service_->auth);
-  if (api_key == nullptr || api_key->query.empty()) {
+  const vault::ApiKeyAuth* const api_key = injected_parameter(service_);
+  if (api_key == nullptr) {
     return check_text(target.query, vault::Surface::kQuery, {"the query"});
   }
   // The parameter that the service fills is taken out of what the client sends.

@@ -9,8 +9,9 @@ namespace av::proxy {
 namespace {
 
 constexpr std::uint32_t kPrefix = 5;
-// Compressed; the end of the stream in Connect; trailers in gRPC-Web.
-constexpr unsigned kKnownFlags = 0x01U | 0x02U | 0x80U;
+constexpr unsigned kCompressed = 0x01U;
+// The end of the stream in Connect; trailers in gRPC-Web.
+constexpr unsigned kKnownFlags = kCompressed | 0x02U | 0x80U;
 
 }  // namespace
 
@@ -28,7 +29,10 @@ std::size_t PrefixedMessages::through_last_message(std::span<const char> data) {
       const auto byte = static_cast<unsigned char>(data[i++]);
       // A server that lets its client choose the media type of what it echoes must not be able to
       // place an "end" inside a value: text does not begin with these.
-      broken_ = broken_ || (prefix_seen_ == 0 && (byte & ~kKnownFlags) != 0);
+      if (prefix_seen_ == 0) {
+        broken_ = (byte & ~kKnownFlags) != 0;
+        compressed_ = compressed_ || (!broken_ && (byte & kCompressed) != 0);
+      }
       left_ = prefix_seen_++ == 0 ? 0 : left_ << 8U | byte;
     } else {
       const std::size_t take = std::min<std::size_t>(left_, data.size() - i);

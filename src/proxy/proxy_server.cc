@@ -105,6 +105,9 @@ Awaitable<void> drain(Worker& worker, std::vector<Acceptor>& acceptors, Millis g
     error_code ignored;
     acceptor.close(ignored);
   }
+  for (Session* const session : worker.open_sessions) {
+    session->drain();
+  }
   Timer timer(worker.io.get_executor());
   const auto wait_until = [&](Millis limit) { return worker.clock.steady() + limit; };
   for (const auto end = wait_until(grace); worker.sessions != 0 && worker.clock.steady() < end;) {

@@ -11,6 +11,7 @@
 #include "proxy/head.h"
 #include "proxy/head_text.h"
 #include "proxy/pattern_set.h"
+#include "proxy/prefixed_messages.h"
 #include "vault/service.h"
 
 namespace av::proxy {
@@ -22,9 +23,9 @@ struct ResponsePlan {
   // kChunked: the length is not known; kUntilClose: the end of the upstream's connection is the end
   // of the body, and whether to trust it stays the client's to judge (RFC 9112 section 9.8).
   BodyKind body = BodyKind::kNone;
-  bool refused = false;   // the body cannot be searched: nothing of this response may pass
-  bool messages = false;  // the body is made of PrefixedMessages
-  CodingList decode;      // content codings that come off
+  bool refused = false;  // the body cannot be searched: nothing of this response may pass
+  Messages messages = Messages::kNone;
+  CodingList decode;  // content codings that come off
 };
 
 // `patterns` null or empty: nothing was injected, nothing is changed but framing. `service` null:

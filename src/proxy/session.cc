@@ -50,11 +50,32 @@ Session::Session(Worker& worker, UniqueFd socket)
     oldest->stream_.close_truncated();
   }
   place_ = worker_.newcomers.insert(worker_.newcomers.end(), this);
+  open_ = worker_.open_sessions.insert(worker_.open_sessions.end(), this);
 }
 
 Session::~Session() {
   no_longer_newcomer();
+  worker_.open_sessions.erase(open_);
   --worker_.sessions;
+}
+
+void Session::drain() {
+  if (http2_ != nullptr) {
+    http2_->shut_down();
+  } else if (idle_) {
+    stream_.hurry_read(Millis{0});  // a request that is on its way is still answered
+  }
+}
+
+// Until there is something to read, at a point where nothing is lost when the connection ends.
+Awaitable<Io> Session::wait_idle(Millis timeout) {
+  if (worker_.draining) {
+    co_return Io::kClosed;
+  }
+  idle_ = true;
+  const Io io = co_await stream_.wait_readable(timeout);
+  idle_ = false;
+  co_return io;
 }
 
 void Session::no_longer_newcomer() {
@@ -111,13 +132,12 @@ IoResult Session::try_fill_head() {
 
 // Until more of a head may be there.
 Awaitable<Io> Session::wait_for_head() {
-  Millis limit = kHeadTimeout;
-  if (buffer_.empty() && !stream_.has_pending()) {
-    // Between requests: hold no buffer while there is nothing to hold.
-    buffer_.release();
-    limit = newcomer_ ? kFirstHeadTimeout : worker_.options.idle_timeout;
+  if (!buffer_.empty() || stream_.has_pending()) {
+    return stream_.wait_readable(kHeadTimeout);
   }
-  return stream_.wait_readable(limit);
+  // Between requests: hold no buffer while there is nothing to hold.
+  buffer_.release();
+  return wait_idle(newcomer_ ? kFirstHeadTimeout : worker_.options.idle_timeout);
 }
 
 Awaitable<Session::Next> Session::read_head() {
@@ -176,7 +196,7 @@ Awaitable<bool> Session::serve_outer_request() {
   if (head_.target.starts_with('/')) {
     const Field* const field = head_.find("authorization");
     const bool authorised = field != nullptr && authenticate(worker_.grant, field->value);
-    const bool close = !head_.keep_alive || head_.body != BodyKind::kNone;
+    const bool close = !head_.keep_alive || head_.body != BodyKind::kNone || worker_.draining;
     const std::string response =
         to_http1(agent_api_reply(worker_, head_, authorised), close, head_.method == "HEAD");
     const Io io = co_await stream_.write_all(response, kWriteTimeout);
@@ -225,7 +245,7 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
   char first = 0;
   IoResult peeked = stream_.peek(&first, 1);
   while (peeked.status == Io::kOk && peeked.size == 0) {
-    const Io waited = co_await stream_.wait_readable(worker_.options.idle_timeout);
+    const Io waited = co_await wait_idle(worker_.options.idle_timeout);
     if (waited != Io::kOk) {
       co_return;
     }
@@ -255,7 +275,9 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
   in_tunnel_ = true;
   if (http2) {
     H2Server server(worker_, stream_, buffer_, tunnel);
+    http2_ = &server;
     co_await server.run();
+    http2_ = nullptr;
     co_return;
   }
   Turns turns(worker_.io.get_executor());

@@ -15,6 +15,8 @@
 
 namespace av::proxy {
 
+class H2Server;
+
 class Session {
  public:
   Session(Worker& worker, UniqueFd socket);
@@ -24,12 +26,17 @@ class Session {
 
   Awaitable<void> run();
 
+  // The worker is stopping. What is under way goes on; a connection that is between two messages
+  // ends, and one of HTTP/2 takes no more requests (RFC 9113 section 6.8).
+  void drain();
+
  private:
   enum class Next : std::uint8_t { kHead, kClosed, kRefused };
 
   Awaitable<Next> read_head();
   IoResult try_fill_head();
   Awaitable<Io> wait_for_head();
+  Awaitable<Io> wait_idle(Millis timeout);
   Awaitable<bool> serve_outer_request();
   Awaitable<bool> open_tunnel();
   Awaitable<void> serve_tunnel(vault::Authority authority);
@@ -48,8 +55,11 @@ class Session {
   ReadBuffer buffer_;
   RequestHead head_;
   bool in_tunnel_ = false;
+  bool idle_ = false;
+  H2Server* http2_ = nullptr;  // while it runs
   bool newcomer_ = true;
   std::list<Session*>::iterator place_;  // among the worker's newcomers
+  std::list<Session*>::iterator open_;   // among all of the worker's
 };
 
 // For the accept loop: owns the session for its whole life.

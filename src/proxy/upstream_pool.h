@@ -33,7 +33,8 @@ class UpstreamPool {
                                                   bool fresh);
   // Takes back a connection of HTTP/1 that is between two messages.
   void put(UpstreamPtr connection);
-  // Closes what has been idle for too long; asks silent connections for a sign of life.
+  // Closes what has been idle for too long and what the server has ended; asks silent connections
+  // for a sign of life.
   void sweep();
   void clear();
 
@@ -57,6 +58,7 @@ class UpstreamPool {
   Connector& connector_;
   std::map<std::string, std::vector<UpstreamPtr>, std::less<>> idle_;
   std::size_t total_ = 0;
+  std::int64_t looked_ms_ = 0;
   std::multimap<std::string, SharedH2Ptr, std::less<>> shared_;
   // Origins whose protocol is known from an earlier connection.
   std::map<std::string, Protocol, std::less<>> protocols_;

@@ -99,6 +99,8 @@ struct Worker {
   std::size_t session_limit = 1024;
   // Connections that have not shown the token yet, oldest first.
   std::list<Session*> newcomers;
+  // All of them: they are told when draining begins.
+  std::list<Session*> open_sessions;
   bool draining = false;
 };
 

@@ -128,6 +128,11 @@ struct AuditJournal::Impl {
 };
 
 void AuditJournal::Impl::flush_loop() {
+  // The file's entry in its directory, at once: this waits while the run is being set up.
+  if (::fsync(parent.get()) != 0) {
+    flush_error.store(errno);
+  }
+  parent.reset();
   std::unique_lock lock(mutex);
   while (!stop || dirty.load()) {
     wake.wait(lock, [&] { return stop || dirty.load(); });
@@ -137,12 +142,7 @@ void AuditJournal::Impl::flush_loop() {
     }
     dirty.store(false);
     lock.unlock();
-    // The file's entry in its directory first, once: a disk's flush is not waited for at start-up.
-    const bool entry_safe = !parent.valid() || ::fsync(parent.get()) == 0;
-    if (entry_safe && parent.valid()) {
-      parent.reset();
-    }
-    if (!entry_safe || ::fdatasync(fd.get()) != 0) {
+    if (::fdatasync(fd.get()) != 0) {
       // For good: Linux reports a failed write-back once, and a later success says nothing about
       // the pages that were lost.
       flush_error.store(errno);

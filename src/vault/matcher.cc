@@ -302,12 +302,4 @@ const Service* Matcher::find(const RequestIdentity& request) const {
   return dot == std::string_view::npos ? nullptr : best_of(true, host.substr(dot + 1), request);
 }
 
-bool Matcher::knows_host(std::string_view canonical_host) const {
-  if (find_host(false, canonical_host) != 0) {
-    return true;
-  }
-  const std::size_t dot = canonical_host.find('.');
-  return dot != std::string_view::npos && find_host(true, canonical_host.substr(dot + 1)) != 0;
-}
-
 }  // namespace av::vault

@@ -28,10 +28,6 @@ class Matcher {
   // Disabled services match too: the caller refuses them. Null when none matches.
   [[nodiscard]] const Service* find(const RequestIdentity& request) const;
 
-  // Whether any service, enabled or not, names this host: such a host is never "unmatched" to the
-  // user even when path or method differ.
-  [[nodiscard]] bool knows_host(std::string_view canonical_host) const;
-
   [[nodiscard]] const std::vector<Service>& services() const { return services_; }
 
  private:

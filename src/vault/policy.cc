@@ -53,17 +53,6 @@ void PolicySnapshot::set_services(std::vector<Service> services) {
   matcher = Matcher(std::move(services));
 }
 
-std::optional<Deny> Policy::decide_connect(const PolicySnapshot& snapshot,
-                                           const Authority& authority,
-                                           std::optional<UnmatchedPolicy> unmatched) {
-  // A known host is let through to the request, whose answer can say which service was off.
-  if (unmatched.value_or(snapshot.unmatched) == UnmatchedPolicy::kPassthrough ||
-      snapshot.matcher.knows_host(authority.host)) {
-    return std::nullopt;
-  }
-  return Deny{Deny::Reason::kUnmatchedHost, {}};
-}
-
 std::variant<AllowedRequest, Deny> Policy::decide(SnapshotPtr snapshot,
                                                   const Principal& /*principal*/,
                                                   RequestIdentity identity,

@@ -68,10 +68,6 @@ struct Deny {
 // `unmatched` overrides the snapshot's own policy for hosts without a service.
 class Policy {
  public:
-  // CONNECT: is there any request to this host and port that could be allowed?
-  [[nodiscard]] static std::optional<Deny> decide_connect(
-      const PolicySnapshot& snapshot, const Authority& authority,
-      std::optional<UnmatchedPolicy> unmatched = std::nullopt);
   [[nodiscard]] static std::variant<AllowedRequest, Deny> decide(
       SnapshotPtr snapshot, const Principal& principal, RequestIdentity identity,
       std::optional<UnmatchedPolicy> unmatched = std::nullopt);

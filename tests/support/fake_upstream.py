@@ -674,7 +674,8 @@ class Echo:
             response.full(status, f"status {status}\n")
 
     def do_redirect(self, request, response):
-        response.full(302, "elsewhere\n", fields=[("Location", "https://elsewhere.test/there")])
+        response.full(302, "elsewhere\n", fields=[
+            ("Location", request.query.get("to", "https://elsewhere.test/there"))])
 
     def do_cookies(self, request, response):
         response.full(200, "cookies\n", fields=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"),

@@ -5,7 +5,7 @@ themselves) and the proxy's audit log. They must name the same requests, in the 
 
     smuggle.py send --vectors DIR --file NAME... --backend NAME=HOST... --out FILE [--forms F...]
     smuggle.py judge --out FILE --seen FILE... --audit FILE [--canary FILE]
-    smuggle.py responses --vectors DIR --host HOST --out FILE [--forms F...]
+    smuggle.py responses --vectors DIR --host HOST [--forms F...] [--names TITLE...]
 
 `send` and `responses` run as the agent. Exit 1, and one line for each contradiction.
 """
@@ -408,7 +408,8 @@ class ResponseRun:
 def responses(options):
     cases = vectors.load(options.vectors)
     runs = [ResponseRun(number, case, options.host, form)
-            for form in options.forms for number, case in enumerate(cases)]
+            for form in options.forms for number, case in enumerate(cases)
+            if not options.names or case.name in options.names]
     found = 0
     for run, problem in map(attempt, runs):  # one at a time: the pool's order is part of the test
         if problem:
@@ -431,6 +432,7 @@ def main():
     parser.add_argument("--seen", nargs="+")
     parser.add_argument("--audit")
     parser.add_argument("--canary")
+    parser.add_argument("--names", nargs="+")
     parser.add_argument("--patience", type=float, default=PATIENCE)
     options = parser.parse_args()
     Wire.patience = options.patience

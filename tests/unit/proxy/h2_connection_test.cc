@@ -188,6 +188,81 @@ TEST_CASE("h2: a reader that waits holds back its own stream, within its window"
   }
 }
 
+TEST_CASE("h2: slow readers hold more than the connection's window, and one that is quick gets all",
+          "[proxy][h2]") {
+  H2Limits limits;
+  limits.stream_window = 64 << 10;
+  limits.connection_window = 256 << 10;  // of four streams
+  Pair pair(H2Limits(), limits);
+  const std::string big(1 << 20, 'b');
+  std::vector<std::pair<H2StreamPtr, H2StreamPtr>> slow;
+  for (int i = 0; i < 40; ++i) {  // they begin before any of them is slow
+    slow.push_back(pair.exchange());
+  }
+  const auto [quick, server_end] = pair.exchange();
+  for (auto& [client_end, other_end] : slow) {
+    REQUIRE(pair.server.http2.respond(*other_end, 200, kNoFields, /*end=*/false));
+    (void)pair.write(other_end, big, true);
+  }
+  REQUIRE(pair.loop.until([&] { return !pair.client.http2.can_open(); }));
+  REQUIRE(pair.server.http2.respond(*server_end, 200, kNoFields, /*end=*/false));
+  Written& sent = pair.write(server_end, big, true);
+  Read& got = pair.read(quick);
+  REQUIRE(pair.loop.until([&] { return got.done; }));
+  CHECK(got.bytes == big);
+  CHECK(sent.io == Io::kOk);
+  for (std::size_t i = 0; i < slow.size(); ++i) {
+    CHECK_FALSE(pair.writes[i].done);
+  }
+  // None of them keeps more than its window, and nothing is lost.
+  for (auto& [client_end, other_end] : slow) {
+    BodySource::Piece piece;
+    REQUIRE(client_end->poll(piece));
+    CHECK(piece.data.size() <= static_cast<std::size_t>(limits.stream_window));
+    const std::size_t seen = piece.data.size();
+    Read& rest = pair.read(client_end);
+    REQUIRE(pair.loop.until([&] { return rest.done; }));
+    CHECK(seen + rest.bytes.size() == big.size());
+  }
+}
+
+TEST_CASE("h2: a window grows for a reader that keeps up, not for one that does not",
+          "[proxy][h2]") {
+  H2Limits limits;
+  limits.stream_window = 64 << 10;
+  limits.grown_window = 512 << 10;
+  Pair pair(H2Limits(), limits);
+  const std::string big(4 << 20, 'b');
+  const auto held = [&](bool reads_first) {
+    const auto [client_end, server_end] = pair.exchange();
+    REQUIRE(pair.server.http2.respond(*server_end, 200, kNoFields, /*end=*/false));
+    (void)pair.write(server_end, big, true);
+    std::size_t taken = 0;
+    while (reads_first && taken < (1 << 20)) {
+      BodySource::Piece piece;
+      if (client_end->poll(piece)) {
+        taken += piece.data.size();
+      }
+      pair.loop.turn();
+    }
+    BodySource::Piece piece;
+    while (reads_first && client_end->poll(piece)) {
+      piece = BodySource::Piece();  // done with all that is here
+    }
+    for (int i = 0; i < 200; ++i) {
+      pair.loop.turn();
+    }
+    (void)client_end->poll(piece);
+    return piece.data.size();
+  };
+  const std::size_t stuck = held(false);
+  CHECK(stuck > 0);
+  CHECK(stuck <= static_cast<std::size_t>(limits.stream_window));
+  const std::size_t grown = held(true);
+  CHECK(grown > static_cast<std::size_t>(limits.stream_window));
+  CHECK(grown <= static_cast<std::size_t>(limits.grown_window));
+}
+
 TEST_CASE("h2: short bodies that stay unread hold nobody's window", "[proxy][h2]") {
   Pair pair;
   std::vector<H2StreamPtr> kept;
@@ -324,6 +399,25 @@ TEST_CASE("h2: a client leaves a connection whose window slow readers hold", "[p
   REQUIRE(pair.loop.until([&] { return got.done; }));
   slow[0].first->finish();
   CHECK(pair.client.http2.can_open());
+}
+
+TEST_CASE("h2: an error of the server ends the streams, whoever has the turn", "[proxy][h2]") {
+  for (int frames = 0; frames < 18; ++frames) {
+    INFO(frames);
+    Attack server(H2Connection::Role::kClient);
+    const H2StreamPtr stream = server.end.http2.open(line(), kNoFields, true);
+    REQUIRE(stream != nullptr);
+    server.peer.send(frame(kSettings, 0, 0));
+    for (int i = 0; i < frames; ++i) {
+      server.peer.send(frame(kPing, 0, 0, "12345678"));
+      for (int turn = 0; turn < 6; ++turn) {  // each is read by itself
+        server.peer.pump();
+        server.loop.turn();
+      }
+    }
+    server.peer.send(frame(kHeaders, kEndStream | kEndHeaders, 101, "\x88"));  // an idle stream
+    CHECK(server.until([&] { return stream->closed(); }));
+  }
 }
 
 TEST_CASE("h2: streams that are opened to be taken back end the connection", "[proxy][h2]") {

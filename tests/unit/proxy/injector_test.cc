@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "core/encoding.h"
 #include "proxy/http1_parser.h"
 
 using namespace av;
@@ -25,9 +26,9 @@ class Fixture {
 
   vault::Service service;
 
-  // The outbound head, or "fault: <code>".
-  std::string inject(const std::string& head_text, const std::string& host = "api.test",
-                     vault::Scheme scheme = vault::Scheme::kHttps) {
+  proxy::Outcome<proxy::OutboundRequest> outbound(const std::string& head_text,
+                                                  const std::string& host = "api.test",
+                                                  vault::Scheme scheme = vault::Scheme::kHttps) {
     RequestHead head;
     REQUIRE_FALSE(proxy::parse_request_head(head_text, head));
     REQUIRE_FALSE(proxy::check_request_head(head));
@@ -44,11 +45,14 @@ class Fixture {
     auto decision = vault::Policy::decide(snapshot, {}, identity);
     REQUIRE(std::holds_alternative<vault::AllowedRequest>(decision));
     auto allowed = std::get<vault::AllowedRequest>(std::move(decision));
-    auto resolved = resolver_.resolve(allowed, *ring_, 1);
-    if (!resolved) {
-      return "fault: " + std::string(resolved.error().code);
-    }
-    auto request = Injector::inject(std::move(allowed), *resolved, head);
+    AV_TRY(proxy::ResolvedPtr resolved, resolver_.resolve(allowed, *ring_, 1));
+    return Injector::inject(std::move(allowed), std::move(resolved), head);
+  }
+
+  // The outbound head, or "fault: <code>".
+  std::string inject(const std::string& head_text, const std::string& host = "api.test",
+                     vault::Scheme scheme = vault::Scheme::kHttps) {
+    const auto request = outbound(head_text, host, scheme);
     if (!request) {
       return "fault: " + std::string(request.error().code);
     }
@@ -218,4 +222,41 @@ TEST_CASE("injector: codings that cannot be searched are not asked for", "[proxy
         "GET / HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer real-secret-value\r\n\r\n");
   f.service.host = "other.test";  // nothing is injected: nothing is narrowed
   CHECK(accepted("Accept-Encoding: br\r\n") == "br");
+}
+
+TEST_CASE("injector: white space at the ends of a value is no part of a field",
+          "[proxy][injector]") {
+  Fixture f;
+  f.credential("K", " \tinner value \t");
+  f.service = service_for(vault::ApiKeyAuth{"K", "X-Key", "", ""});
+  const auto request = f.outbound("GET / HTTP/1.1\r\nHost: api.test\r\n\r\n");
+  REQUIRE(request);
+  const proxy::HeadText& fields = request->fields();
+  std::string sent;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (fields.entry(i).name == "X-Key") {
+      sent = fields.entry(i).value;
+    }
+  }
+  CHECK(sent == "inner value");
+  // A server repeats what it has read: that is looked for, in each form.
+  const proxy::PatternSet& patterns = request->credential()->patterns();
+  for (const std::string& reflected :
+       {std::string("<inner value>"), encoding::base64(" \tinner value \t"),
+        encoding::base64("inner value"), std::string("inner%20value"),
+        std::string("a \tinner value \tb")}) {
+    std::string text = reflected;
+    CHECK(patterns.scrub(std::span(text), /*last=*/true).hits == 1);
+  }
+}
+
+TEST_CASE("injector: a value that would be too short without its white space is looked for whole",
+          "[proxy][injector]") {
+  Fixture f;
+  f.credential("K", "   abcd  ");
+  f.service = service_for(vault::ApiKeyAuth{"K", "X-Key", "", ""});
+  const auto request = f.outbound("GET / HTTP/1.1\r\nHost: api.test\r\n\r\n");
+  REQUIRE(request);
+  std::string text = "<   abcd  >";
+  CHECK(request->credential()->patterns().scrub(std::span(text), /*last=*/true).hits == 1);
 }

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "coded_bodies.h"
 #include "proxy/body_filter.h"
 #include "proxy/websocket_handshake.h"
 
@@ -89,7 +90,7 @@ TEST_CASE("prefixed messages: none is held back, and values in them are masked",
   const std::string short_one = message("round 0");
   BodyFilter plain(&set, CodingList());
   CHECK(filtered(plain, short_one).size() < short_one.size());  // why there is PrefixedMessages
-  BodyFilter filter(&set, CodingList(), /*messages=*/true);
+  BodyFilter filter(&set, CodingList(), Messages::kPrefixedPlain);
   CHECK(filtered(filter, short_one) == short_one);
   CHECK(filtered(filter, message("")) == message(""));
   const std::string two = message("x" + kSecret + "y") + message("z");
@@ -106,6 +107,53 @@ TEST_CASE("prefixed messages: none is held back, and values in them are masked",
     CHECK(out.find(kSecret.substr(0, 12)) == std::string::npos);
   }
   CHECK(filtered(filter, "", /*end=*/true).empty());
+}
+
+TEST_CASE("prefixed messages: one that is compressed without a word ends the body",
+          "[proxy][messages]") {
+  PatternSet set;
+  set.add_value(kSecret);
+  set.compile();
+  const std::string good = message("round 0");
+  for (const char flags : {'\x01', '\x03', '\x81'}) {
+    const std::string both = good + message("gzip, say", flags);
+    for (std::size_t split = 0; split <= both.size(); ++split) {
+      INFO(split);
+      BodyFilter filter(&set, CodingList(), Messages::kPrefixedPlain);
+      std::string out = filtered(filter, both.substr(0, split));
+      out += filtered(filter, both.substr(split), /*end=*/true);
+      CHECK(filter.failed());
+      CHECK(good.starts_with(out));
+    }
+    // Where the service opts out of inspection, and where there is nothing to look for, it passes.
+    BodyFilter opted_out(&set, CodingList(), Messages::kPrefixed);
+    CHECK(filtered(opted_out, both, /*end=*/true) == both);
+    const PatternSet nothing;
+    BodyFilter unsearched(&nothing, CodingList(), Messages::kPrefixedPlain);
+    CHECK(filtered(unsearched, both, /*end=*/true) == both);
+  }
+  // What is no message is text, whatever its bits say, and is searched as such.
+  const std::string text = "\x7b\x01\x01 " + kSecret;
+  BodyFilter searched(&set, CodingList(), Messages::kPrefixedPlain);
+  CHECK(filtered(searched, text, /*end=*/true).find(kSecret) == std::string::npos);
+  CHECK_FALSE(searched.failed());
+}
+
+TEST_CASE("prefixed messages: inside a content coding they end and are refused as well",
+          "[proxy][messages]") {
+  PatternSet set;
+  set.add_value(kSecret);
+  set.compile();
+  const CodingList gzip = *parse_content_encoding("gzip");
+  BodyFilter filter(&set, gzip, Messages::kPrefixedPlain);
+  const std::string one = message("x" + kSecret);
+  const std::string out = filtered(filter, av::testing::gzip(one + message("tail")), /*end=*/true);
+  CHECK(out.size() == one.size() + message("tail").size());
+  CHECK(out.find(kSecret) == std::string::npos);
+  CHECK_FALSE(filter.failed());
+  BodyFilter refused(&set, gzip, Messages::kPrefixedPlain);
+  (void)filtered(refused, av::testing::gzip(message("x", '\x01')), /*end=*/true);
+  CHECK(refused.failed());
 }
 
 TEST_CASE("websocket handshake: the example of RFC 6455", "[proxy][websocket]") {

@@ -95,6 +95,46 @@ TEST_CASE("response: what cannot be searched is refused, only where something wa
   CHECK_FALSE(coded("gzip", nullptr).decode);
 }
 
+TEST_CASE("response: digests of what may be masked do not pass, in head or trailers",
+          "[proxy][response]") {
+  PatternSet set;
+  set.add_value("super-secret-value");
+  set.compile();
+  const PatternSet nothing;
+  for (const std::string name :
+       {"Content-MD5", "Digest", "Content-Digest", "Repr-Digest", "repr-digest"}) {
+    INFO(name);
+    const std::string text =
+        "HTTP/1.1 200 OK\r\n" + name + ": sha-256=:x:\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\n";
+    CHECK(plan(text, kGet, &set).head ==
+          "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 9\r\n\r\n");
+    CHECK(plan(text, kGet, &nothing).head == text);
+    CHECK(plan(text, kGet, nullptr).head == text);
+    Field digest;
+    digest.name = name;
+    digest.value = "sha-256=:x:";
+    Field other;
+    other.name = "grpc-status";
+    other.value = "0";
+    CHECK(scrubbed_trailers({digest, other}, &set).text() == "grpc-status: 0\r\n");
+    CHECK(scrubbed_trailers({digest, other}, nullptr).size() == 2);
+  }
+}
+
+TEST_CASE("response: messages may be compressed only where nobody insists on looking",
+          "[proxy][response]") {
+  PatternSet set;
+  set.add_value("super-secret-value");
+  set.compile();
+  av::vault::Service service;
+  const std::string text =
+      "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n";
+  CHECK(plan(text, kGet, nullptr).messages == Messages::kNone);
+  CHECK(plan(text, kGet, &set, &service).messages == Messages::kPrefixedPlain);
+  service.allow_uninspected = true;
+  CHECK(plan(text, kGet, &set, &service).messages == Messages::kPrefixed);
+}
+
 TEST_CASE("response: a service may opt out of inspection and of cookies", "[proxy][response]") {
   PatternSet set;
   set.add_value("super-secret-value");

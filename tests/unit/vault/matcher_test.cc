@@ -185,18 +185,6 @@ TEST_CASE("matcher: addresses match as they stand and no wildcard takes them", "
   CHECK(found(matcher, "https://192.0.2.2/") == "none");
 }
 
-TEST_CASE("matcher: knows the hosts of all services", "[vault][matcher]") {
-  Service off = service("off", "off.example.com/v1");
-  off.enabled = false;
-  const Matcher matcher({off, service("wild", "*.example.org:8443/x")});
-  CHECK(matcher.knows_host("off.example.com"));
-  CHECK(matcher.knows_host("a.example.org"));
-  CHECK_FALSE(matcher.knows_host("example.org"));
-  CHECK_FALSE(matcher.knows_host("a.b.example.org"));
-  CHECK_FALSE(matcher.knows_host("localhost"));
-  CHECK_FALSE(Matcher().knows_host("off.example.com"));
-}
-
 TEST_CASE("matcher: agrees with the plain reading of the rules", "[vault][matcher][property]") {
   std::mt19937 random(3);
   const auto pick = [&](std::initializer_list<const char*> from) {

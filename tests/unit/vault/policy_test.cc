@@ -69,18 +69,6 @@ TEST_CASE("policy: without a service the vault's word or the run's own counts", 
   }
 }
 
-TEST_CASE("policy: CONNECT is refused only where no request could pass", "[vault][policy]") {
-  const auto denied = [](UnmatchedPolicy unmatched, std::string host,
-                         std::optional<UnmatchedPolicy> override_policy = std::nullopt) {
-    return Policy::decide_connect(*snapshot(unmatched), {std::move(host), 443}, override_policy)
-        .has_value();
-  };
-  CHECK(denied(UnmatchedPolicy::kDeny, "other.example.com"));
-  CHECK_FALSE(denied(UnmatchedPolicy::kDeny, "api.example.com"));
-  CHECK_FALSE(denied(UnmatchedPolicy::kPassthrough, "other.example.com"));
-  CHECK(denied(UnmatchedPolicy::kPassthrough, "other.example.com", UnmatchedPolicy::kDeny));
-}
-
 TEST_CASE("policy: the allowed request keeps the snapshot that it was judged by",
           "[vault][policy]") {
   SnapshotPtr first = snapshot(UnmatchedPolicy::kDeny);

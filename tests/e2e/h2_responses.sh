@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# An upstream that speaks HTTP/2 as it likes: malformed heads, lengths that lie, frames out of order,
+# floods, bombs, ends in the middle. The client sees an error or a cut message, never a second message
+# and never the credential; streams beside it and requests behind it get their own answers. The control
+# asks the same upstream with a client that believes everything: it finds both.
+# timeout: 240
+set -eu
+. "$(dirname "$0")/common.inc"
+CERTS=$OUT/certs
+"$SUPPORT/make_certs.sh" "$CERTS"
+export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
+"$AV_PYTHON" "$SUPPORT/h2_evil_upstream.py" "$CERTS" >"$OUT/upstream.out" 2>"$OUT/upstream.err" &
+wait_for 10 test -s "$OUT/upstream.out"
+port=$(json "$OUT/upstream.out" 'd["port"]')
+RUN_OPTIONS+=(--upstream-ca "$CERTS/ca.pem" --resolve "evil.echo.test:443:127.0.0.1:$port"
+  --resolve "second.echo.test:443:127.0.0.1:$port" --header-timeout 8)
+bearer_service evil.echo.test TOKEN "$(new_canary)"
+
+start_run -- "$AV_PYTHON" "$SUPPORT/h2_responses.py" --dump "$OUT/dump" evil.echo.test second.echo.test
+got=0 peak=0
+while [ -d "/proc/$RUN_PID" ]; do
+  now=$(awk '/^VmRSS/ {print $2}' "/proc/$RUN_PID/status" 2>/dev/null) || true
+  [ "${now:-0}" -le "$peak" ] || peak=$now
+  sleep 0.05
+done
+wait "$RUN_PID" || got=$?
+cat "$OUT/run.out" "$OUT/run.err" "$OUT/upstream.err"
+echo "peak of resident memory: $peak KiB"
+assert_eq 0 "$got" "contradictions that the client saw"
+[ "$peak" -gt 0 ] && [ "$peak" -lt 98304 ] || fail "the broker grew to $peak KiB"
+assert_matches "$OUT/dump" 'x-echo: Bearer .*(redacted|\*\*\*)'
+canary_check "$OUT/run.out" "$OUT/run.err" "$OUT/dump"
+
+# The control.
+rm -f "$OUT/dump"
+echo control-value-of-nobody >"$CANARIES"
+expect_exit 1 "$AV_PYTHON" "$SUPPORT/h2_responses.py" --direct "127.0.0.1:$port" --forms h2 --dump "$OUT/dump" \
+  evil.echo.test second.echo.test "no :status" "two :status" "a value with" "trailers with" \
+  "DATA longer" "a second head" "a plain response" "interim responses with the value"
+for title in "two :status" "a value with CR LF" "trailers with CR LF" "DATA longer than its length" \
+  "a second head behind the body" "a plain response"; do
+  assert_contains "$OUT/stdout" "CONTRADICTION $title (h2)"
+done
+if canary_check "$OUT/dump" >/dev/null 2>&1; then
+  fail "the control did not get the value: the check of the dump proves nothing"
+fi
