@@ -211,7 +211,10 @@ std::size_t PatternSet::find(std::string_view data, bool last, GuardScratch& scr
     text = view.text();
     search_reading(++scratch.used_layers, text, scratch);
   }
-  if (has_introducers_ && scratch.used_layers != 0) {
+  // A row of backslashes before an escape of another kind hides that for a layer with each halving:
+  // where layers were not enough, one kind may still read the value.
+  const bool hidden = scratch.used_layers == kLayers && !introducers.empty();
+  if (scratch.used_layers != 0 && (has_introducers_ || hidden)) {
     search_by_kind(data, margin, last, scratch);
   }
   const std::size_t settled = last ? data.size() : settle(data, scratch);

@@ -5,10 +5,11 @@
 // A text is searched as it is and, where it has escapes, as it reads with them decoded, up to
 // kLayers deep; in each of these readings also with its lines of base64 joined, and with its hex
 // decoded. All kinds of escapes are decoded at once. A value that contains what looks like an
-// escape of another kind would come out of that changed; where there is such a value, the text is
-// also read by one kind at a time. Each reading knows the way back (text_view.h), so what is found
-// is masked where it lies, at equal length. Forms that are left to search for are listed in
-// value_forms.h, the search itself is in pattern_search.h.
+// escape of another kind would come out of that changed, and so would one behind a row of
+// backslashes; where there is such a value, or more than kLayers of escapes, the text is also read
+// by one kind at a time. Each reading knows the way back (text_view.h), so what is found is masked
+// where it lies, at equal length. Forms that are left to search for are listed in value_forms.h,
+// the search itself is in pattern_search.h.
 //
 // Values below kMinValue bytes are not looked for: they would match by accident and corrupt data.
 //

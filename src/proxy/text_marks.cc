@@ -119,7 +119,7 @@ class TextMarks::Walk {
  private:
   AV_INLINE void add_introducers(std::uint64_t bits, std::uint32_t at) {
     if (room_ - count_ < kBlock) {
-      marks_.introducers_.resize(std::max<std::size_t>(1024, room_ * 2));
+      marks_.introducers_.resize(std::max(2 * kBlock, room_ * 2));
       room_ = marks_.introducers_.size();
       out_ = marks_.introducers_.data();
     }

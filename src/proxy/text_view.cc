@@ -29,10 +29,14 @@ constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 // is, no processor can foresee. A view has room for two behind its end.
 constexpr std::size_t kCopy = 64;
 
+constexpr std::size_t byte_of(char c) {
+  return static_cast<unsigned char>(c);
+}
+
 constexpr std::array<std::uint8_t, 256> kIntroduces = [] {
   std::array<std::uint8_t, 256> table{};
   for (const char c : {'%', '\\', '&'}) {
-    table[static_cast<std::size_t>(c)] = 1;
+    table[byte_of(c)] = 1;
   }
   return table;
 }();
@@ -212,13 +216,19 @@ class TextView::Unescaping {
   // Ends with one at kEnd.
   AV_INLINE void look_ahead(std::size_t from, Candidate* out) const {
     const char* const text = source_.data();
-    const std::size_t stop = std::min(from + kAhead, introducers_.size());
+    const std::size_t all = introducers_.size();
+    // Behind the last byte of the text there is nothing to look at.
+    const std::size_t cut = introducers_.back() + 1 == source_.size() ? 1 : 0;
+    const std::size_t stop = std::min(from + kAhead, all - cut);
     for (std::size_t i = from; i < stop; ++i) {
       const std::uint32_t at = introducers_.data()[i];
-      const std::uint8_t* const row = second_[static_cast<std::size_t>(introducer(text[at]))];
-      const char second = at + 1 < source_.size() ? text[at + 1] : 'u';
-      *out = {at, static_cast<std::uint32_t>(i), row[static_cast<unsigned char>(second)]};
+      const std::size_t kind = static_cast<std::size_t>(introducer(text[at]));
+      *out = {at, static_cast<std::uint32_t>(i), second_[kind][byte_of(text[at + 1])]};
       out += out->second != 0 ? 1 : 0;
+    }
+    if (cut != 0 && from + kAhead >= all &&
+        second_[static_cast<std::size_t>(introducer(source_.back()))][byte_of('u')] != 0) {
+      *out++ = {introducers_.back(), static_cast<std::uint32_t>(all - 1), 1};
     }
     *out = {kEnd, 0, 0};
   }

@@ -9,6 +9,7 @@
 
 #include "core/encoding.h"
 #include "proxy/body_filter.h"
+#include "support/naive_guard.h"
 
 using av::proxy::BodyFilter;
 using av::proxy::PatternSet;
@@ -262,4 +263,23 @@ TEST_CASE("patterns: a value in lower case, as HTTP/2 writes names, is found",
   set.compile();
   std::string text = "x-sk-live-8yres9teaynu";
   CHECK(set.scrub(std::span(text), /*last=*/true).hits == 1);
+}
+
+TEST_CASE("patterns: backslashes in front of another kind of escape do not hide a value",
+          "[proxy][patterns]") {
+  const std::string value = "/k3ywith0dd-chars1234";
+  PatternSet set;
+  set.add_value(value);
+  set.compile();
+  for (const std::string form : {"%2Fk3ywith0dd-chars1234", "%2Fk3ywith0dd%2dchars123%34",
+                                 "&#47;k3ywith0dd-chars1234", "&sol;k3ywith0dd-chars1234"}) {
+    for (std::size_t backslashes = 0; backslashes < 40; ++backslashes) {
+      const std::string text = "x" + std::string(backslashes, '\\') + form + "\"y";
+      REQUIRE(av::testing::naive_readable(text, value));
+      for (std::size_t split = 0; split <= text.size(); ++split) {
+        INFO(text << " split at " << split);
+        CHECK_FALSE(av::testing::naive_readable(scrub_in_pieces(set, text, split), value));
+      }
+    }
+  }
 }
