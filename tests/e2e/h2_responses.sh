@@ -13,10 +13,23 @@ export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
 wait_for 10 test -s "$OUT/upstream.out"
 port=$(json "$OUT/upstream.out" 'd["port"]')
 RUN_OPTIONS+=(--upstream-ca "$CERTS/ca.pem" --resolve "evil.echo.test:443:127.0.0.1:$port"
-  --resolve "second.echo.test:443:127.0.0.1:$port" --header-timeout 8)
-bearer_service evil.echo.test TOKEN "$(new_canary)"
+  --resolve "a.echo.test:443:127.0.0.1:$port" --resolve "second.echo.test:443:127.0.0.1:$port"
+  --header-timeout 8)
+secret=$(new_canary)
+bearer_service evil.echo.test TOKEN "$secret"
+bearer_service a.echo.test TOKEN "$secret"
 
-start_run -- "$AV_PYTHON" "$SUPPORT/h2_responses.py" --dump "$OUT/dump" evil.echo.test second.echo.test
+# Both kinds of client at once, each with a host, and so with connections upstream, of its own.
+cat >judge.sh <<'SH'
+judge() { "$AV_PYTHON" "$SUPPORT/h2_responses.py" --forms "$1" --dump "$OUT/dump" "$2" second.echo.test; }
+judge h1 evil.echo.test &
+judge h2 a.echo.test >h2.out 2>&1 && h2=0 || h2=1
+wait $! && h1=0 || h1=1
+cat h2.out
+exit $((h1 + h2))
+SH
+export OUT SUPPORT AV_PYTHON
+start_run -- sh judge.sh
 got=0 peak=0
 while [ -d "/proc/$RUN_PID" ]; do
   now=$(awk '/^VmRSS/ {print $2}' "/proc/$RUN_PID/status" 2>/dev/null) || true
@@ -30,17 +43,19 @@ assert_eq 0 "$got" "contradictions that the client saw"
 [ "$peak" -gt 0 ] && [ "$peak" -lt 98304 ] || fail "the broker grew to $peak KiB"
 assert_matches "$OUT/dump" 'x-echo: Bearer .*(redacted|\*\*\*)'
 canary_check "$OUT/run.out" "$OUT/run.err" "$OUT/dump"
+! grep -qiE '^(repr-|content-)?digest:' "$OUT/dump" || fail "a digest of what was masked"
 
 # The control.
 rm -f "$OUT/dump"
 echo control-value-of-nobody >"$CANARIES"
 expect_exit 1 "$AV_PYTHON" "$SUPPORT/h2_responses.py" --direct "127.0.0.1:$port" --forms h2 --dump "$OUT/dump" \
   evil.echo.test second.echo.test "no :status" "two :status" "a value with" "trailers with" \
-  "DATA longer" "a second head" "a plain response" "interim responses with the value"
+  "DATA longer" "a second head" "digests" "a plain response" "interim responses with the value"
 for title in "two :status" "a value with CR LF" "trailers with CR LF" "DATA longer than its length" \
   "a second head behind the body" "a plain response"; do
   assert_contains "$OUT/stdout" "CONTRADICTION $title (h2)"
 done
+assert_matches "$OUT/dump" '^repr-digest:'
 if canary_check "$OUT/dump" >/dev/null 2>&1; then
   fail "the control did not get the value: the check of the dump proves nothing"
 fi

@@ -79,6 +79,27 @@ const checks = {
       session.destroy();
     }
   },
+  async 'forty slow readers on one connection, all begun before any of them was slow'() {
+    const size = 2 << 20;
+    const wanted = await c.sha(size);
+    const sessions = await Promise.all([...Array(5)].map(() => c.session('both.echo.test')));
+    const slow = [];
+    const results = [];
+    for (let i = 0; i < 40; i += 1) {
+      results.push(c.ask2(sessions[i % 4], `/hold?n=41&size=${size}&i=${i}`,
+        { onRequest: (request) => { request.pause(); slow.push(request); } }));
+    }
+    const quick = await c.within(6000, 'beside forty slow readers', c.ask2(sessions[4], `/hold?n=41&size=${size}`));
+    done('quick', quick);
+    assert.strictEqual(quick.sha, wanted);
+    slow.forEach((request) => request.resume());
+    for (const r of await Promise.all(results)) {
+      done('slow', r);
+      assert.strictEqual(r.sha, wanted);
+      assert.strictEqual(r.headers['x-conn'], quick.headers['x-conn'], 'they share a connection');
+    }
+    sessions.forEach((session) => session.destroy());
+  },
   async 'uploads that the server does not read hold their own streams'() {
     const session = await c.session('both.echo.test');
     const stuck = [];

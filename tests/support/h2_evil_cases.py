@@ -12,8 +12,10 @@ that came with it, which each case puts where it might come back. What the clien
 `alone`: the error is the stream's, so another stream of the same connection must come to its end.
 """
 
+import base64
+import hashlib
 import struct
-import time
+import zlib
 
 from h2_client import *  # noqa: F403  the vocabulary of frames
 
@@ -804,6 +806,42 @@ def _(c, s, v):
         c.abort()
     else:
         answer(c, s, v, b"again")
+
+
+GRPC = ("content-type", "application/grpc")
+
+
+@case("a gRPC message that is compressed without a word", cut, alone=True)
+def _(c, s, v):
+    data = zlib.compress(v.encode(), wbits=31)
+    c.headers(s, ok(v, GRPC), END_HEADERS)
+    c.frame(DATA, 0, s, b"\x01" + struct.pack(">I", len(data)) + data)
+    c.headers(s, [("grpc-status", "0")], END_ALL)
+
+
+@case("a gRPC message that is compressed and says so", bad, alone=True)
+def _(c, s, v):
+    data = zlib.compress(v.encode(), wbits=31)
+    c.headers(s, ok(v, GRPC, ("grpc-encoding", "gzip")), END_HEADERS)
+    c.frame(DATA, 0, s, b"\x01" + struct.pack(">I", len(data)) + data)
+    c.headers(s, [("grpc-status", "0")], END_ALL)
+
+
+@case("gRPC messages", passes(200, "\0\0\0\0\x05hello\0\0\0\0\x2f{v}"), alone=True)
+def _(c, s, v):
+    c.headers(s, ok(v, GRPC), END_HEADERS)
+    for text in ("hello", v.ljust(47, "!")):
+        c.frame(DATA, 0, s, b"\0" + struct.pack(">I", len(text)) + text.encode())
+    c.headers(s, [("grpc-status", "0")], END_ALL)
+
+
+@case("digests of a body with the value in it", passes(200, "<{v}>"), alone=True)
+def _(c, s, v):
+    body = f"<{v}>".encode()
+    digest = "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode() + ":"
+    c.headers(s, ok(v, ("repr-digest", digest), ("digest", digest)), END_HEADERS)
+    c.frame(DATA, 0, s, body)
+    c.headers(s, [("content-digest", digest)], END_ALL)
 
 
 @case("a plain response", passes(200, "<{v}>"), alone=True)

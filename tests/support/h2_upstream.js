@@ -153,8 +153,12 @@ function answer(request, response) {
         reply(200, 'bye');
         response.on('finish', () => setTimeout(() => holder.destroy(), 30));
       });
-    case '/hold': // answers when `n` requests are here at once
-      waiting.push(() => reply(200, 'held'));
+    case '/hold': // answers when `n` requests are here at once, with `size` bytes each
+      waiting.push(() => {
+        if (!url.searchParams.get('size')) return reply(200, 'held');
+        response.writeHead(200, { 'x-conn': String(conn) });
+        return send(response, number('size'));
+      });
       request.resume();
       if (waiting.length >= number('n')) waiting.splice(0).forEach((go) => go());
       return undefined;

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Writes the smuggling vectors into the fuzz corpora, as tests/fuzz/corpus/*/v-*: heads for http1_head and
-response_head, bodies for chunked, targets and hosts for the canonical forms. Run it after a change
-of the vectors; large payloads are left out.
+response_head, bodies for chunked, targets and hosts for the canonical forms, and the answers of
+h2_evil_cases.py for h2_answers. Run it after a change of the vectors; large payloads are left out.
 """
 
 import hashlib
 import os
 import re
 
+import h2_client
+import h2_evil_cases
 import vectors
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -23,6 +25,39 @@ def write(corpus, name, data):
         os.makedirs(directory, exist_ok=True)
         with open(os.path.join(directory, f"v-{slug}-{hashlib.sha256(data).hexdigest()[:4]}"), "wb") as file:
             file.write(data)
+
+
+class Tape:
+    """The upstream's end of a connection, as h2_evil_cases.py uses it; keeps what is said."""
+
+    host = "h.test"
+
+    def __init__(self):
+        self.data = b""
+
+    def send(self, data):
+        self.data += data
+
+    def frame(self, kind, flags=0, stream=0, payload=b""):
+        self.send(h2_client.frame(kind, flags, stream, payload))
+
+    def headers(self, stream, fields, flags):
+        self.frame(h2_client.HEADERS, flags, stream,
+                   fields if isinstance(fields, bytes) else h2_client.block(fields))
+
+    def flood(self, data, times):
+        self.send(data[:400])
+
+    def pump(self, seconds):
+        pass
+
+    def first(self):
+        return True
+
+    def close(self):
+        pass
+
+    abort = close
 
 
 def main():
@@ -46,6 +81,10 @@ def main():
         data = case.render(None).replace(vectors.WAIT, b"")
         head, end, _ = data.partition(b"\r\n\r\n")
         write("response_head", case.name, b"\x00" + head + end)
+    for title, _, _, how, play in h2_evil_cases.CASES:
+        tape = Tape()
+        play(tape, 3 if how.get("method") == "HEAD" else 1, "Bearer value")
+        write("h2_answers", title, b"\x00" + tape.data)
 
 
 if __name__ == "__main__":
