@@ -15,7 +15,6 @@ constexpr std::int64_t kFresh = 1000;
 constexpr std::size_t kMaxOrigins = 4096;
 constexpr std::int64_t kSilence = 30'000;    // ms without a byte before a connection is asked
 constexpr std::int64_t kPatience = 15'000;   // ms for its answer
-constexpr std::int64_t kLookAtIdle = 1'000;  // ms
 constexpr Millis kDialWait{60'000};
 constexpr Millis kSettingsWait{10'000};
 
@@ -220,12 +219,10 @@ void UpstreamPool::drop_oldest() {
 
 void UpstreamPool::sweep() {
   const std::int64_t now = deadlines_.now_ms();
-  const bool look = now - looked_ms_ >= kLookAtIdle;  // costs a system call for each
-  looked_ms_ = look ? now : looked_ms_;
   for (auto entry = idle_.begin(); entry != idle_.end();) {
     total_ -= std::erase_if(entry->second, [&](const UpstreamPtr& c) {
       return now - c->idle_since_ms >= kMaxIdleTime.count() || c->stream.closed() ||
-             (look && !c->stream.idle_and_healthy());
+             !c->stream.idle_and_healthy(/*doubtful=*/false);
     });
     entry = entry->second.empty() ? idle_.erase(entry) : std::next(entry);
   }

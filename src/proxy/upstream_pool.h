@@ -58,7 +58,6 @@ class UpstreamPool {
   Connector& connector_;
   std::map<std::string, std::vector<UpstreamPtr>, std::less<>> idle_;
   std::size_t total_ = 0;
-  std::int64_t looked_ms_ = 0;
   std::multimap<std::string, SharedH2Ptr, std::less<>> shared_;
   // Origins whose protocol is known from an earlier connection.
   std::map<std::string, Protocol, std::less<>> protocols_;
