@@ -9,21 +9,28 @@ set -eu
 CERTS=$OUT/certs
 "$SUPPORT/make_certs.sh" "$CERTS"
 export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
-"$AV_PYTHON" "$SUPPORT/h2_evil_upstream.py" "$CERTS" >"$OUT/upstream.out" 2>"$OUT/upstream.err" &
-wait_for 10 test -s "$OUT/upstream.out"
-port=$(json "$OUT/upstream.out" 'd["port"]')
-RUN_OPTIONS+=(--upstream-ca "$CERTS/ca.pem" --resolve "evil.echo.test:443:127.0.0.1:$port"
-  --resolve "a.echo.test:443:127.0.0.1:$port" --resolve "second.echo.test:443:127.0.0.1:$port"
-  --header-timeout 8)
+evil() { # NAME HOST...: an upstream with these hosts; its port in $port
+  local host name=$1
+  shift
+  "$AV_PYTHON" "$SUPPORT/h2_evil_upstream.py" "$CERTS" >"$OUT/$name.out" 2>"$OUT/$name.err" &
+  wait_for 10 test -s "$OUT/$name.out"
+  port=$(json "$OUT/$name.out" 'd["port"]')
+  for host in "$@"; do
+    RUN_OPTIONS+=(--resolve "$host:443:127.0.0.1:$port")
+  done
+}
+RUN_OPTIONS+=(--upstream-ca "$CERTS/ca.pem" --header-timeout 8)
+evil first evil.echo.test second.echo.test
+evil other a.echo.test b.echo.test
 secret=$(new_canary)
 bearer_service evil.echo.test TOKEN "$secret"
 bearer_service a.echo.test TOKEN "$secret"
 
-# Both kinds of client at once, each with a host, and so with connections upstream, of its own.
+# Both kinds of client at once, each with an upstream of its own.
 cat >judge.sh <<'SH'
-judge() { "$AV_PYTHON" "$SUPPORT/h2_responses.py" --forms "$1" --dump "$OUT/dump" "$2" second.echo.test; }
-judge h1 evil.echo.test &
-judge h2 a.echo.test >h2.out 2>&1 && h2=0 || h2=1
+judge() { "$AV_PYTHON" "$SUPPORT/h2_responses.py" --forms "$1" --dump "$OUT/dump" "$2" "$3"; }
+judge h1 evil.echo.test second.echo.test &
+judge h2 a.echo.test b.echo.test >h2.out 2>&1 && h2=0 || h2=1
 wait $! && h1=0 || h1=1
 cat h2.out
 exit $((h1 + h2))
@@ -37,7 +44,7 @@ while [ -d "/proc/$RUN_PID" ]; do
   sleep 0.05
 done
 wait "$RUN_PID" || got=$?
-cat "$OUT/run.out" "$OUT/run.err" "$OUT/upstream.err"
+cat "$OUT/run.out" "$OUT/run.err" "$OUT/first.err" "$OUT/other.err"
 echo "peak of resident memory: $peak KiB"
 assert_eq 0 "$got" "contradictions that the client saw"
 [ "$peak" -gt 0 ] && [ "$peak" -lt 98304 ] || fail "the broker grew to $peak KiB"

@@ -190,6 +190,9 @@ class Gone(Exception):
         self.code = code
 
 
+CONTEXTS = {}
+
+
 def dial(host, alpn=("h2",)):
     direct = os.environ.get("H2_DIRECT")
     if direct:
@@ -200,7 +203,9 @@ def dial(host, alpn=("h2",)):
         context.verify_mode = ssl.CERT_NONE
     else:
         sock = proxy_client.connect(host + ":443")
-        context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+        context = CONTEXTS.get(alpn)
+        if context is None:  # reading all the roots takes a while
+            context = CONTEXTS[alpn] = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     context.set_alpn_protocols(list(alpn))
     return context.wrap_socket(sock, server_hostname=host)

@@ -40,41 +40,11 @@ class Answer:
         return next((v for n, v in self.fields if n.lower() == name), None)
 
 
-def over_h1(host, method, path, patient):
-    wire = smuggle.Wire(host, "tunnel")
-    try:
-        wire.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        reply = wire.reply(method)
-        if reply is None:
-            return Answer(None, [], b"", [], False)
-        trailers = [tuple(line.split(": ", 1)) for line in reply.trailers]
-        answer = Answer(reply.status, reply.fields, reply.body, trailers, reply.complete)
-        if patient and reply.complete and not wire.silent():
-            answer.body += b" AND BEHIND IT " + wire.buffer
-        return answer
-    finally:
-        wire.close()
-
-
-def over_h2(host, method, path, value=None):
-    c = h2_client.H2(host)
-    c.patience = 15
-    try:
-        return ask(c, 1, method, path, value)
-    finally:
-        c.close()
-
-
-def ask(c, stream, method, path, value=None):
-    c.request(stream, path, method, [("authorization", value)] if value else [])
-    return answer_of(c, stream)
-
-
 def answer_of(c, stream):
     try:
         reply = c.response(stream)
     except h2_client.Gone:
-        reply = c.of(stream)
+        reply = c.of(stream)  # what there is of it
     if not reply.ended and reply.reset is None and not c.ended:
         raise TimeoutError
     return Answer(reply.status, reply.fields, reply.body, reply.trailers, reply.ended)
@@ -89,7 +59,7 @@ class Ticker:
 
     def check(self):
         before = len(self.c.of(1).body)
-        self.c.pump(lambda: len(self.c.of(1).body) > before + 8, 5)
+        self.c.pump(lambda: len(self.c.of(1).body) > before + 8, 30)
         body = self.c.of(1).body
         if len(body) <= before + 8 or self.c.of(1).ended or self.c.of(1).reset is not None:
             return "the other upstream's stream has stopped"
@@ -101,6 +71,7 @@ class Run:
     def __init__(self, options):
         self.options = options
         self.value = VALUE if options.direct else None
+        self.http2, self.wire, self.streams = None, None, 1
         self.dump = open(options.dump, "ab") if options.dump else None
 
     def keep(self, answer):
@@ -110,10 +81,45 @@ class Run:
             self.dump.write(answer.body + b"\n")
         return answer
 
+    def session(self):
+        """The client's connection of HTTP/2; one that has ended is replaced."""
+        if self.http2 is None or self.http2.ended or self.options.direct:
+            self.http2 = h2_client.H2(self.options.host)
+            self.http2.patience = 15
+            self.streams = 1
+        return self.http2
+
+    def open(self, c, method, path):
+        stream, self.streams = self.streams, self.streams + 2
+        c.request(stream, path, method, [("authorization", self.value)] if self.value else [])
+        return stream
+
+    def over_h1(self, method, path, patient):
+        reused = self.wire is not None
+        if not reused:
+            self.wire = smuggle.Wire(self.options.host, "tunnel")
+        wire = self.wire
+        wire.send(f"{method} {path} HTTP/1.1\r\nHost: {self.options.host}\r\n\r\n".encode())
+        self.wire = None  # until it is known that it goes on
+        reply = wire.reply(method)
+        if reply is None and reused and not wire.buffer:
+            # The last answer was complete, and the end of the connection came behind it.
+            return self.over_h1(method, path, patient)
+        if reply is None:
+            return Answer(None, [], b"", [], False)
+        trailers = [tuple(line.split(": ", 1)) for line in reply.trailers]
+        answer = Answer(reply.status, reply.fields, reply.body, trailers, reply.complete)
+        if patient and reply.complete and not wire.silent():
+            answer.body += b" AND BEHIND IT " + wire.buffer
+        if reply.complete and not wire.buffer and (answer.get("connection") or "") != "close":
+            self.wire = wire
+        return answer
+
     def request(self, form, method, path, patient=False):
         if form == "h1":
-            return self.keep(over_h1(self.options.host, method, path, patient))
-        return self.keep(over_h2(self.options.host, method, path, self.value))
+            return self.keep(self.over_h1(method, path, patient))
+        c = self.session()
+        return self.keep(answer_of(c, self.open(c, method, path)))
 
     def own_answer(self, form, path):
         answer = self.request(form, "GET", path)
@@ -126,27 +132,24 @@ class Run:
         title, judge, alone, how, _ = h2_evil_cases.CASES[number]
         ident = f"/{form}{number}"
         problems = []
-        held = h2_client.H2(self.options.host)
-        held.patience = 15
         try:
-            held.request(1, ident + "/hold", extra=[("authorization", self.value)] if self.value else [])
-            if not held.pump(lambda: held.of(1).body == b"held\n"):
+            held = self.session()
+            beside = self.open(held, "GET", ident + "/hold")
+            if not held.pump(lambda: held.of(beside).body == b"held\n"):
                 return ["the stream beside it did not begin"]
-            if self.options.direct:
-                # Nobody shares connections there: the case on the same one.
-                answer = self.keep(ask(held, 3, how.get("method", "GET"), f"{ident}/r/{number}", self.value))
+            method, path = how.get("method", "GET"), f"{ident}/r/{number}"
+            if form == "h2":
+                # On the same connection of the client's: it is nothing to that one what servers do.
+                answer = self.keep(answer_of(held, self.open(held, method, path)))
             else:
-                answer = self.request(form, how.get("method", "GET"), f"{ident}/r/{number}",
-                                      patient=True)
+                answer = self.request(form, method, path, patient=True)
             problems.append(judge(answer))
-            beside = self.keep(answer_of(held, 1))
+            beside = self.keep(answer_of(held, beside))
             if beside.status != 200 or beside.complete and beside.body != b"held\ndone\n" or \
                     not b"held\ndone\n".startswith(beside.body) or alone and not beside.complete:
                 problems.append(f"the stream beside it got {beside}")
         except (h2_client.Gone, OSError, ValueError) as error:
             problems.append(f"{type(error).__name__}: {error}")
-        finally:
-            held.close()
         if not self.options.direct:
             other = "h2" if form == "h1" else "h1"
             for i, next_form in enumerate((form, other)):
