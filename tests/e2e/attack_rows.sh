@@ -2,7 +2,7 @@
 # One attack for each way to get a credential out of the proxy or to use it elsewhere, by a child of
 # `run`: each fails. The control is a model of the proxy with all defences but one: there the same
 # attack, judged in the same way, succeeds, and with all of them it fails too.
-# timeout: 120
+# timeout: 240
 set -eu
 . "$(dirname "$0")/common.inc"
 export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
