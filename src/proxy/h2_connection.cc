@@ -253,7 +253,7 @@ Awaitable<void> H2Connection::write_loop() {
         break;
       }
       if (nghttp2_session_want_read(session_) == 0) {
-        stream_.hurry_read(Millis{0});  // the last word has been said; the reader may end
+        stream_.hurry_read();  // the last word has been said; the reader may end
       }
       (void)co_await writer_.wait(kLongWait);
       continue;

@@ -39,7 +39,7 @@ class Http1Downstream final : public Downstream {
   void cut() override;
   [[nodiscard]] bool gone() override { return broken_ || stream_.peer_gone(); }
   void when_gone(std::function<void()> /*call*/) override {}  // gone() tells
-  void hurry_body() override { stream_.hurry_read(Millis{0}); }
+  void hurry_body() override { stream_.hurry_read(); }
   [[nodiscard]] BodySource& upgraded() override {
     body_.start(BodyKind::kUntilClose, 0);
     return body_;

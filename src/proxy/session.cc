@@ -63,7 +63,7 @@ void Session::drain() {
   if (http2_ != nullptr) {
     http2_->shut_down();
   } else if (idle_) {
-    stream_.hurry_read(Millis{0});  // a request that is on its way is still answered
+    stream_.hurry_read();  // a request that is on its way is still answered
   }
 }
 

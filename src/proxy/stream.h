@@ -48,8 +48,8 @@ class Stream final : private Deadline {
   // read decides.
   Awaitable<Io> wait_readable(Millis timeout) { return wait(Want::kRead, Side::kRead, timeout); }
 
-  // Shortens the limit of a read that is under way in another coroutine.
-  void hurry_read(Millis timeout) { arm(Side::kRead, timeout); }
+  // Ends the wait of a read that is under way in another coroutine, as if its time had passed.
+  void hurry_read() { expire(Side::kRead); }
 
   // Opens and connects a fresh socket. connect_errno() tells more than kReset does.
   Awaitable<Io> connect(const tcp::endpoint& endpoint, Millis timeout);

@@ -13,8 +13,8 @@ namespace {
 constexpr std::int64_t kFresh = 1000;
 
 constexpr std::size_t kMaxOrigins = 4096;
-constexpr std::int64_t kSilence = 30'000;    // ms without a byte before a connection is asked
-constexpr std::int64_t kPatience = 15'000;   // ms for its answer
+constexpr std::int64_t kSilence = 30'000;   // ms without a byte before a connection is asked
+constexpr std::int64_t kPatience = 15'000;  // ms for its answer
 constexpr Millis kDialWait{60'000};
 constexpr Millis kSettingsWait{10'000};
 

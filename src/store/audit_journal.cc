@@ -22,7 +22,7 @@
 namespace av::store {
 namespace {
 
-constexpr std::chrono::milliseconds kFlushAfter{50};
+constexpr std::chrono::milliseconds kFlushAfter{80};
 constexpr std::size_t kMostWaiting = std::size_t{256} << 10;
 // A journal that has come to this many bytes by write() is mapped from then on: short runs and
 // commands leave no blocks to give back.
