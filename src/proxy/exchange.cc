@@ -27,12 +27,6 @@ const PatternSet* patterns_of(const OutboundRequest& request) {
   return request.credential() == nullptr ? nullptr : &request.credential()->patterns();
 }
 
-// RFC 9110 section 9.2.2.
-bool is_idempotent(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" ||
-         method == "PUT" || method == "DELETE";
-}
-
 }  // namespace
 
 Exchange::Exchange(Worker& worker, Downstream& client, vault::RequestIdentity identity)

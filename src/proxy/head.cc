@@ -186,6 +186,11 @@ bool overrides_identity(std::string_view name) {
                      [&](std::string_view known) { return same_variable(name, known); });
 }
 
+bool is_idempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" ||
+         method == "PUT" || method == "DELETE";
+}
+
 bool is_digest_field(std::string_view name) {
   static constexpr std::string_view kNames[] = {"content-md5", "digest", "content-digest",
                                                 "repr-digest"};

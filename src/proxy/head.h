@@ -30,6 +30,8 @@ struct Field {
 // Frameworks let these stand in for the method and the path that policy has looked at; those behind
 // CGI or WSGI take "_" for "-".
 [[nodiscard]] bool overrides_identity(std::string_view name);
+// RFC 9110 section 9.2.2: may be sent again when it is not known whether it was received.
+[[nodiscard]] bool is_idempotent(std::string_view method);
 // Digests of a body, or of the representation it carries (RFC 9530 and what came before it). They
 // are not true of a body that was changed on the way.
 [[nodiscard]] bool is_digest_field(std::string_view name);

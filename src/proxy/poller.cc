@@ -178,7 +178,7 @@ Watch::~Watch() {
 
 bool Watch::start(int fd) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
   event.data.ptr = this;
   if (!poller_.descriptor_ ||
       ::epoll_ctl(poller_.descriptor_->native_handle(), EPOLL_CTL_ADD, fd, &event) != 0) {
@@ -221,7 +221,8 @@ std::optional<Poller::Resume> Watch::take_ready(std::size_t slot) {
 void Watch::on_events(std::uint32_t events) {
   ended_[0] = ended_[0] || (events & kReadEnded) != 0;
   ended_[1] = ended_[1] || (events & kWriteEnded) != 0;
-  ready_[0] = ready_[0] || ended_[0] || (events & (EPOLLIN | EPOLLERR)) != 0;
+  urgent_ = urgent_ || (events & EPOLLPRI) != 0;
+  ready_[0] = ready_[0] || ended_[0] || (events & (EPOLLIN | EPOLLPRI | EPOLLERR)) != 0;
   ready_[1] = ready_[1] || ended_[1] || (events & (EPOLLOUT | EPOLLERR)) != 0;
   // Both are taken first: either may be the end of this object.
   std::optional<Poller::Resume> first = take_ready(0);

@@ -93,9 +93,11 @@ class Watch {
   // As far as is known. Where an attempt shows otherwise, drained() and full() say so: the next
   // edge comes with the next bytes, or with the next room for them.
   [[nodiscard]] bool ready(Ready what) const { return ready_[static_cast<std::size_t>(what)]; }
-  // A read got nothing, or less than it had room for. After the peer's end it means nothing: no
-  // edge will follow.
+  // A read got nothing. After the peer's end it means nothing: no edge will follow.
   void drained() { ready_[0] = ended_[0]; }
+  // A read got less than it had room for: it found nothing more, unless it stopped at TCP's urgent
+  // mark.
+  void got_less() { ready_[0] = ended_[0] || urgent_; }
   void full() { ready_[1] = ended_[1]; }
 
   // Until it is ready or somebody calls wake(). Not when it is ready already.
@@ -120,6 +122,7 @@ class Watch {
   int fd_ = -1;
   std::array<bool, 2> ready_{true, true};
   std::array<bool, 2> ended_{};  // for good: an attempt is answered at once
+  bool urgent_ = false;          // the peer has sent urgent data once
   std::array<Waiter, 2> waiters_;
 };
 

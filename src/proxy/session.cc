@@ -150,8 +150,12 @@ Awaitable<Session::Next> Session::read_head() {
     if (wait) {
       got.status = co_await wait_for_head();
     }
-    if (got.status == Io::kOk) {
-      got = try_fill_head();
+    const bool idle_is_over = got.status == Io::kTimeout && buffer_.empty();
+    if (got.status == Io::kOk || idle_is_over) {
+      got = try_fill_head();  // it may have come in the same moment
+    }
+    if (idle_is_over && got.status == Io::kOk && got.size == 0) {
+      co_return Next::kClosed;
     }
     if (got.status == Io::kTimeout && !buffer_.empty()) {
       Fault fault = bad_request("the request head did not arrive in time");

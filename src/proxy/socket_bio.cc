@@ -69,9 +69,10 @@ ssize_t receive(WatchedSocket& socket, char* data, std::size_t size) {
   do {
     got = ::recv(socket.fd.get(), data, size, 0);
   } while (got < 0 && errno == EINTR);
-  // Less than was asked for: nothing is left (epoll(7), questions and answers).
-  if (would_block(got) || (got > 0 && static_cast<std::size_t>(got) < size)) {
+  if (would_block(got)) {
     socket.watch.drained();
+  } else if (got > 0 && static_cast<std::size_t>(got) < size) {
+    socket.watch.got_less();  // epoll(7), questions and answers
   }
   socket.at_end = socket.at_end || got == 0;
   return got;

@@ -8,8 +8,8 @@
 namespace av::proxy {
 namespace {
 
-// Idle for longer than this (ms), a connection is asked whether it is still there. Below, what the
-// Poller has heard is as good: a server's end would be some milliseconds old.
+// Idle for longer than this (ms), a connection is asked whether it is still there; and always for a
+// request that cannot be sent again. Else, what the Poller has heard will do.
 constexpr std::int64_t kFresh = 1000;
 
 constexpr std::size_t kMaxOrigins = 4096;
@@ -60,7 +60,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
     co_await wait_for_dial(pool_key);
   }
   if (!fresh && !request.websocket()) {
-    if (UpstreamPtr pooled = take(pool_key)) {
+    if (UpstreamPtr pooled = take(pool_key, is_idempotent(request.method()))) {
       UpstreamExchangePtr exchange = std::make_unique<Http1Upstream>(*this, std::move(pooled));
       co_return exchange;
     }
@@ -169,7 +169,7 @@ SharedH2Ptr UpstreamPool::find_shared(const std::string& key) {
   return nullptr;
 }
 
-UpstreamPtr UpstreamPool::take(const std::string& key) {
+UpstreamPtr UpstreamPool::take(const std::string& key, bool repeatable) {
   const auto found = idle_.find(key);
   if (found == idle_.end()) {
     return nullptr;
@@ -180,7 +180,7 @@ UpstreamPtr UpstreamPool::take(const std::string& key) {
     UpstreamPtr connection = std::move(list.back());
     list.pop_back();
     --total_;
-    const bool doubtful = deadlines_.now_ms() - connection->idle_since_ms > kFresh;
+    const bool doubtful = !repeatable || deadlines_.now_ms() - connection->idle_since_ms > kFresh;
     if (connection->stream.idle_and_healthy(doubtful)) {
       connection->reused = true;
       return connection;

@@ -42,7 +42,7 @@ class UpstreamPool {
   enum class Protocol : std::uint8_t { kHttp1, kHttp2Only, kHttp2 };
 
   [[nodiscard]] static std::string key(const OutboundRequest& request);
-  [[nodiscard]] UpstreamPtr take(const std::string& key);
+  [[nodiscard]] UpstreamPtr take(const std::string& key, bool repeatable);
   [[nodiscard]] SharedH2Ptr find_shared(const std::string& key);
   void remember(const std::string& origin, Protocol protocol);
   [[nodiscard]] bool is_known_as(const std::string& origin, Protocol protocol) const;

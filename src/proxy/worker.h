@@ -59,7 +59,7 @@ struct Worker {
 
   // Records of several exchanges go out in one write.
   void flush_audit_soon() {
-    if (!flush_armed) {
+    if (flush_timer && !flush_armed) {  // none any more while the last frames are taken down
       flush_armed = true;
       flush_timer->expires_after(Millis{5});
       flush_timer->async_wait([this](const error_code& /*ec*/) {

@@ -1,9 +1,11 @@
 #include "store/audit_journal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -52,6 +54,18 @@ Error cannot_write(int error_number, const std::filesystem::path& path) {
     error.hint = "what is not on the log is not done: make the log writable and try again";
   }
   return error;
+}
+
+// File systems on which a block that has been allocated can be written to. Those that copy on write
+// may run out of space then, and a store into a mapping has no other way to say so than SIGBUS.
+bool keeps_its_blocks(int fd) {
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) {
+    return false;
+  }
+  constexpr unsigned long kXfs = 0x58465342;  // not in <linux/magic.h>
+  const auto type = static_cast<unsigned long>(info.f_type);
+  return type == EXT4_SUPER_MAGIC || type == kXfs || type == TMPFS_MAGIC;
 }
 
 // A stretch of the journal that lines are copied into, without a system call for each. What is in
@@ -104,17 +118,18 @@ struct AuditJournal::Impl {
   std::filesystem::path path;
   UniqueFd fd;
   Window window;
-  bool mappable = true;  // as far as is known
-  bool longer = false;   // the file goes on behind `size`, with zeros
-  UniqueFd parent;       // the directory, until its entry for the file is durable; the flusher's
-  off_t size = 0;        // of the whole lines
-  bool torn = false;     // the file may hold a part of a line after `size`
+  bool mappable = false;  // as far as is known
+  bool longer = false;    // the file goes on behind `size`, with zeros
+  UniqueFd parent;        // the directory, until its entry for the file is durable; the flusher's
+  off_t size = 0;         // of the whole lines
+  bool torn = false;      // the file may hold a part of a line after `size`
   crypto::Digest last{};
   std::string lines;  // not written yet: those of append_later(), and the one of append()
 
   std::mutex mutex;
   std::condition_variable wake;
   std::atomic<bool> dirty{false};
+  std::atomic<bool> mapped{false};
   bool stop = false;                // guarded by mutex
   std::atomic<int> flush_error{0};  // errno of the last fdatasync that failed
   std::thread flusher;
@@ -142,6 +157,10 @@ void AuditJournal::Impl::flush_loop() {
     }
     dirty.store(false);
     lock.unlock();
+    if (mapped.load()) {
+      // A store into a mapping need not change the time, by which readers choose.
+      (void)::futimens(fd.get(), nullptr);
+    }
     if (::fdatasync(fd.get()) != 0) {
       // For good: Linux reports a failed write-back once, and a later success says nothing about
       // the pages that were lost.
@@ -183,6 +202,7 @@ bool AuditJournal::Impl::room_in_window() {
   // A disk that is full now need not stay so; a file system that cannot do it never will.
   mappable = error_number == 0 || error_number == ENOSPC || error_number == EDQUOT ||
              error_number == EFBIG;
+  mapped.store(error_number == 0 || mapped.load());
   return error_number == 0;
 }
 
@@ -247,6 +267,7 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
   if (::fchmod(impl->fd.get(), 0600) != 0) {
     return cannot_write(errno, impl->path);
   }
+  impl->mappable = keeps_its_blocks(impl->fd.get());
   impl->parent = UniqueFd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!impl->parent.valid()) {
     return cannot_write(errno, directory);

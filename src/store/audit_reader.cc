@@ -20,6 +20,34 @@ constexpr std::int64_t kTornAfterSeconds = 2;
 constexpr std::size_t kChunk = std::size_t{64} << 10;
 constexpr std::size_t kHashTail = 11 + 64;  // ,"hash":"<64>"} is 9 + 64 + 2
 
+// What is behind a zero in a journal.
+struct BehindZeros {
+  bool text = false;     // not only zeros
+  off_t next_line = -1;  // where the first whole line begins; -1: none does
+};
+
+BehindZeros look_behind_zeros(int fd, off_t offset) {
+  BehindZeros found;
+  std::string chunk(kChunk, '\0');
+  for (;;) {
+    const ssize_t got = ::pread(fd, chunk.data(), chunk.size(), offset);
+    if (got <= 0) {
+      return found;
+    }
+    const std::string_view bytes(chunk.data(), static_cast<std::size_t>(got));
+    const std::size_t text = found.text ? 0 : bytes.find_first_not_of('\0');
+    if (text != std::string_view::npos) {
+      found.text = true;
+      const std::size_t end = bytes.find('\n', text);
+      if (end != std::string_view::npos) {
+        found.next_line = offset + static_cast<off_t>(end) + 1;
+        return found;
+      }
+    }
+    offset += got;
+  }
+}
+
 // The inverse of format_utc; 0 when it is not of that form.
 std::int64_t parse_utc(const std::string& text) {
   std::tm tm{};
@@ -165,9 +193,23 @@ Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep
     }
     state.offset += begin;
     pending.erase(0, begin);
-    if (size < static_cast<std::size_t>(got)) {
+    if (size == static_cast<std::size_t>(got)) {
+      continue;
+    }
+    // Room at the end; unless it is old, and lines follow that nobody would see otherwise.
+    const bool settled =
+        ::fstat(fd.get(), &info) == 0 && info.st_mtime + kTornAfterSeconds < std::time(nullptr);
+    const off_t zeros = offset - got + static_cast<off_t>(size);
+    const BehindZeros behind = settled ? look_behind_zeros(fd.get(), zeros) : BehindZeros();
+    if (behind.text && (fresh || behind.next_line >= 0)) {
+      defects_.push_back({file, ++state.lines, "zeros in the middle"});
+    }
+    if (behind.next_line < 0) {
       break;
     }
+    pending.clear();
+    offset = behind.next_line;
+    state.offset = static_cast<std::uintmax_t>(offset);
   }
   if (!pending.empty() && fresh && ::fstat(fd.get(), &info) == 0 &&
       info.st_mtime + kTornAfterSeconds < std::time(nullptr)) {

@@ -25,7 +25,8 @@ struct AuditEntry {
 struct AuditDefect {
   std::string file;
   std::size_t line = 0;  // from 1
-  std::string what;      // "torn last line", "hash chain broken", "not a record"
+  std::string what;      // "torn last line", "hash chain broken", "not a record",
+                         // "zeros in the middle"
 };
 
 class AuditReader {

@@ -2,7 +2,7 @@
 # An upstream that repeats what it received does not give the agent the credential: in a body, a header,
 # a trailer, or cut in two at any place; in any form and content coding that is looked for. Without a
 # credential of the service's own the same bodies come as they are.
-# timeout: 120
+# timeout: 300
 set -eu
 . "$(dirname "$0")/common.inc"
 start_upstream

@@ -1,5 +1,6 @@
 #include "proxy/poller.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -52,6 +53,19 @@ Awaitable<void> write_text(Stream& stream, const std::string& text, Io& result) 
   result = co_await stream.write_all(text, kLong);
 }
 
+// As read_all(), but each time without an attempt before the wait.
+Awaitable<void> wait_and_read(Stream& stream, std::string& text) {
+  std::vector<char> room(4096);
+  for (;;) {
+    const Io io = co_await stream.wait_readable(kLong);
+    const IoResult got = stream.try_read(room.data(), room.size());
+    if (io != Io::kOk || got.status != Io::kOk) {
+      co_return;
+    }
+    text.append(room.data(), got.size);
+  }
+}
+
 Awaitable<void> wait_for_input(Stream& stream, int& times, int wanted) {
   while (times < wanted) {
     const Io io = co_await stream.wait_readable(kLong);
@@ -90,6 +104,32 @@ TEST_CASE("poller: nothing is missed, however little is read at a time", "[proxy
     REQUIRE(loop.until([&] { return end != Io::kOk; }));
     CHECK(end == Io::kEof);
   }
+}
+
+TEST_CASE("poller: what lies behind TCP's urgent mark is not missed", "[proxy][poller]") {
+  Loop loop;
+  UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* const generic = reinterpret_cast<sockaddr*>(&address);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listener.get(), generic, size) == 0);
+  REQUIRE(::listen(listener.get(), 1) == 0);
+  REQUIRE(::getsockname(listener.get(), generic, &size) == 0);
+  const UniqueFd peer(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  REQUIRE(::connect(peer.get(), generic, size) == 0);
+  Stream stream(loop.io.get_executor(),
+                UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)),
+                loop.deadlines);
+  std::string text;
+  asio::co_spawn(loop.io, wait_and_read(stream, text), asio::detached);
+  loop.turn();
+  const std::string hundred(100, 'a');
+  REQUIRE(::send(peer.get(), hundred.data(), hundred.size(), 0) == 100);
+  REQUIRE(::send(peer.get(), "!", 1, MSG_OOB) == 1);
+  REQUIRE(::send(peer.get(), hundred.data(), hundred.size(), 0) == 100);
+  REQUIRE(loop.until([&] { return text.size() == 200; }));  // a read stops at the mark
 }
 
 TEST_CASE("poller: the end that came together with the last bytes is seen", "[proxy][poller]") {

@@ -313,6 +313,44 @@ TEST_CASE("audit: a journal that grows can be read at any time, and ends without
   CHECK(reader.defects().front().what == "torn last line");
 }
 
+TEST_CASE("audit: zeros over a line hide that line only, and are reported", "[store][audit]") {
+  const TempHome home;
+  {
+    auto log = journal(home, "run");
+    for (int i = 1; i <= 5; ++i) {
+      REQUIRE(log->append(record(1000 * i, "event-" + std::to_string(i))));
+    }
+  }
+  const auto path = only_file(home);
+  const std::string whole = contents(path);
+  const std::size_t second = whole.find('\n') + 1;
+  const std::size_t size = whole.find('\n', second) - second;
+  for (const std::size_t zeros : {std::size_t{1}, std::size_t{30}, size, size + 1, size + 2}) {
+    std::string hole = whole;
+    hole.replace(second, zeros, zeros, '\0');
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << hole << std::string(100, '\0');
+    {
+      // It may be a line that is being copied at this moment.
+      store::AuditReader early(home.paths().audit());
+      CHECK(early.read(0, 0, {})->size() == 1);
+      CHECK(early.defects().empty());
+    }
+    age(path);
+    store::AuditReader reader(home.paths().audit());
+    const auto entries = reader.read(0, 0, {});
+    REQUIRE(entries);
+    // Without its end, the line takes the next one with it.
+    const std::size_t lost = zeros > size ? 2 : 1;
+    CHECK(entries->size() == 5 - lost);
+    CHECK(entries->back().record.event == "event-5");
+    REQUIRE(reader.defects().size() == 2);
+    CHECK(reader.defects()[0].what == "zeros in the middle");
+    CHECK(reader.defects()[1].what == "hash chain broken");
+    CHECK(reader.poll({})->empty());
+    CHECK(reader.defects().size() == 2);
+  }
+}
+
 TEST_CASE("audit: a mapped journal that cannot grow is an error, and the next line is whole",
           "[store][audit]") {
   const TempHome home;
