@@ -9,7 +9,7 @@ add_library(av_proxy STATIC
   src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc
   src/proxy/prefixed_messages.cc src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
-  src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc
+  src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc src/proxy/stream_tls.cc
   src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc
   src/proxy/upstream_tls.cc src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc
   src/proxy/websocket_handshake.cc src/proxy/wiping_memory.cc

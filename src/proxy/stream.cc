@@ -10,10 +10,6 @@
 namespace av::proxy {
 namespace {
 
-// With so many connections, an idle one gives OpenSSL's two buffers (34 KiB) back; with few, they
-// are not taken and returned for each message.
-constexpr std::size_t kManyStreams = 256;
-
 // SSL_get_error() looks into the thread's queue of errors, which is hardly ever not empty.
 void forget_errors() {
   if (ERR_peek_error() != 0) {
@@ -50,17 +46,6 @@ void Stream::close() noexcept {
   }
   say_goodbye();
   close_now();
-}
-
-// Sends close_notify if the socket takes it; never waits.
-void Stream::say_goodbye() noexcept {
-  for (SSL* const ssl : {ssl_.get(), outer_.get()}) {
-    if (ssl != nullptr && SSL_is_init_finished(ssl) != 0) {
-      ERR_clear_error();
-      (void)SSL_shutdown(ssl);
-      ERR_clear_error();
-    }
-  }
 }
 
 IoResult Stream::peek(char* data, std::size_t size) {
@@ -156,38 +141,6 @@ Awaitable<Io> Stream::wait(Want want, Side side, Millis timeout) {
     co_return Io::kClosed;
   }
   co_return timed_out ? Io::kTimeout : Io::kOk;
-}
-
-Io Stream::tls_status(int result, Want& want) {
-  const int sys_errno = errno;
-  switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
-      want = Want::kRead;
-      return Io::kOk;
-    case SSL_ERROR_WANT_WRITE:
-      want = Want::kWrite;
-      return Io::kOk;
-    case SSL_ERROR_ZERO_RETURN:
-      return Io::kEof;
-    case SSL_ERROR_SYSCALL:
-      ERR_clear_error();
-      if (sys_errno == 0) {
-        truncated_ = true;
-        return Io::kEof;
-      }
-      return Io::kReset;
-    default: {
-      // OpenSSL 3 reports a bare FIN as an error of its own.
-      if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-        ERR_clear_error();
-        truncated_ = true;
-        return Io::kEof;
-      }
-      tls_reason_ = ERR_GET_REASON(ERR_peek_error());
-      tls_error_ = ossl::drain_errors();
-      return Io::kTls;
-    }
-  }
 }
 
 IoResult Stream::attempt_read(char* data, std::size_t size, Want& want) {
@@ -329,86 +282,6 @@ Awaitable<Io> Stream::connect(const tcp::endpoint& endpoint, Millis timeout) {
   co_return connect_errno_ == 0 ? Io::kOk : Io::kReset;
 }
 
-bool Stream::attach_tls() {
-  SSL_set_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  if (in_list() > kManyStreams) {
-    SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS);
-  }
-  if (outer_ == nullptr) {
-    // A record's header and body in one system call instead of two.
-    SSL_set_read_ahead(ssl_.get(), 1);
-    BIO* const bio = make_socket_bio(socket_);
-    if (bio == nullptr) {
-      return false;
-    }
-    SSL_set_bio(ssl_.get(), bio, bio);
-    return true;
-  }
-  BIO* const inside = BIO_new(BIO_f_ssl());
-  if (inside == nullptr) {
-    return false;
-  }
-  BIO_set_ssl(inside, outer_.get(), BIO_NOCLOSE);
-  SSL_set_bio(ssl_.get(), inside, inside);
-  return true;
-}
-
-Awaitable<Io> Stream::handshake(Millis timeout) {
-  if (closed_) {
-    co_return Io::kClosed;
-  }
-  if (!attach_tls()) {
-    tls_error_ = ossl::drain_errors();
-    co_return Io::kTls;
-  }
-  // Of the whole, not of each wait: a peer that dribbles bytes would never be late.
-  const auto end = std::chrono::steady_clock::now() + timeout;
-  for (;;) {
-    if (closed_) {
-      co_return Io::kClosed;
-    }
-    ERR_clear_error();
-    errno = 0;
-    const int result = SSL_do_handshake(ssl_.get());
-    if (result == 1) {
-      co_return Io::kOk;
-    }
-    Want want = Want::kNothing;
-    const Io status = tls_status(result, want);
-    if (want == Want::kNothing) {
-      co_return status;
-    }
-    Millis left{0};
-    if (timeout.count() != 0) {
-      left = std::chrono::duration_cast<Millis>(end - std::chrono::steady_clock::now());
-      if (left.count() <= 0) {
-        co_return Io::kTimeout;
-      }
-    }
-    const Io waited = co_await wait(want, Side::kRead, left);
-    if (waited != Io::kOk) {
-      co_return waited;
-    }
-  }
-}
-
-Awaitable<Io> Stream::accept_tls(SSL_CTX* context, Millis timeout) {
-  ssl_.reset(SSL_new(context));
-  if (ssl_ == nullptr) {
-    tls_error_ = ossl::drain_errors();
-    co_return Io::kTls;
-  }
-  SSL_set_accept_state(ssl_.get());
-  co_return co_await handshake(timeout);
-}
-
-Awaitable<Io> Stream::connect_tls(ossl::Ssl ssl, Millis timeout) {
-  outer_ = std::move(ssl_);
-  ssl_ = std::move(ssl);
-  SSL_set_connect_state(ssl_.get());
-  co_return co_await handshake(timeout);
-}
-
 bool Stream::idle_and_healthy(bool doubtful) {
   // Bytes that OpenSSL has decrypted already are not in the socket any more.
   if (closed_ || (ssl_ != nullptr && SSL_has_pending(ssl_.get()) != 0)) {
@@ -433,13 +306,6 @@ bool Stream::idle_and_healthy(bool doubtful) {
   Want want = Want::kNothing;
   const IoResult result = attempt_read(&scratch, 1, want);
   return result.status == Io::kOk && result.size == 0;
-}
-
-std::string_view chosen_protocol(SSL* ssl) {
-  const unsigned char* name = nullptr;
-  unsigned size = 0;
-  SSL_get0_alpn_selected(ssl, &name, &size);
-  return {reinterpret_cast<const char*>(name), size};
 }
 
 }  // namespace av::proxy
