@@ -3,7 +3,8 @@ set(AV_TESTS_PROXY
   tests/unit/proxy/drain_test.cc
   tests/unit/proxy/egress_proxy_test.cc tests/unit/proxy/egress_tunnel_test.cc
   tests/unit/proxy/h2_connection_test.cc tests/unit/proxy/h2_head_test.cc
-  tests/unit/proxy/happy_eyeballs_test.cc tests/unit/proxy/http1_parser_test.cc
+  tests/unit/proxy/happy_eyeballs_test.cc tests/unit/proxy/http1_downstream_test.cc
+  tests/unit/proxy/http1_parser_test.cc
   tests/unit/proxy/injector_test.cc tests/unit/proxy/net_guard_test.cc
   tests/unit/proxy/pattern_set_test.cc tests/unit/proxy/placeholder_guard_test.cc
   tests/unit/proxy/poller_test.cc tests/unit/proxy/prefixed_messages_test.cc

@@ -1,11 +1,14 @@
 #include "proxy/http1_downstream.h"
 
+#include <cstring>
+
 #include "proxy/local_reply.h"
 
 namespace av::proxy {
 namespace {
 
 constexpr Millis kWriteStall{10 * 60'000};
+constexpr std::size_t kRecord = std::size_t{16} << 10;  // the most in one of TLS (RFC 8446, 5.1)
 
 void append_start(SecretBuffer& out, const ResponsePlan& plan) {
   out.reserve(out.size() + plan.fields.text().size() + plan.reason.size() + 128);
@@ -66,7 +69,7 @@ void Http1Downstream::put_head(const ResponsePlan& plan) {
 }
 
 Awaitable<Io> Http1Downstream::put_body(std::string_view bytes) {
-  if (out_.empty() && !framing_.chunked) {
+  if (out_.empty() && !framing_.chunked && bytes.size() <= kRecord) {
     // Straight from the buffer that it was read into: nothing is copied.
     co_return co_await send(bytes);
   }
@@ -75,10 +78,17 @@ Awaitable<Io> Http1Downstream::put_body(std::string_view bytes) {
   } else {
     out_.append(bytes);
   }
-  if (out_.size() >= ReadBuffer::kSize) {
-    co_return co_await flush();
+  if (out_.size() < kRecord) {
+    co_return Io::kOk;
   }
-  co_return Io::kOk;
+  // What the search held back makes the next piece longer than a record; a second record for the
+  // odd bytes, and a system call with it, would cost more than to keep them for the next one.
+  const std::size_t whole = out_.size() - out_.size() % kRecord;
+  const std::string_view records = out_.view().substr(0, whole);
+  const Io io = co_await send(records);
+  std::memmove(out_.data(), out_.data() + whole, out_.size() - whole);
+  out_.truncate(out_.size() - whole);
+  co_return io;
 }
 
 Awaitable<Io> Http1Downstream::put_end(const HeadText& trailers) {
