@@ -24,6 +24,8 @@ struct Client {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
     stream = std::make_unique<Stream>(loop.io.get_executor(), UniqueFd(fds[0]), loop.deadlines);
     socket = UniqueFd(fds[1]);
+    head.method = "GET";
+    head.minor_version = 1;
   }
   void receive() {
     std::vector<char> room(1 << 16);
@@ -35,6 +37,9 @@ struct Client {
   std::unique_ptr<Stream> stream;
   UniqueFd socket;
   std::string received;
+  RequestHead head;
+  ReadBuffer buffer;
+  bool draining = false;
 };
 
 // The chunked framing taken off, plainly.
@@ -80,12 +85,7 @@ TEST_CASE("http1 downstream: a body arrives whole, whatever the sizes of its pie
   for (int round = 0; round < 40; ++round) {
     Loop loop;
     Client client(loop);
-    RequestHead head;
-    head.method = "GET";
-    head.minor_version = 1;
-    ReadBuffer buffer;
-    const bool draining = false;
-    Http1Downstream downstream(*client.stream, buffer, head, draining);
+    Http1Downstream downstream(*client.stream, client.buffer, client.head, client.draining);
     ResponsePlan plan;
     plan.status = 200;
     plan.reason = "OK";
@@ -128,12 +128,7 @@ TEST_CASE("http1 downstream: what is flushed is not kept for a fuller record",
           "[proxy][downstream]") {
   Loop loop;
   Client client(loop);
-  RequestHead head;
-  head.method = "GET";
-  head.minor_version = 1;
-  ReadBuffer buffer;
-  const bool draining = false;
-  Http1Downstream downstream(*client.stream, buffer, head, draining);
+  Http1Downstream downstream(*client.stream, client.buffer, client.head, client.draining);
   ResponsePlan plan;
   plan.status = 200;
   plan.body = BodyKind::kLength;
