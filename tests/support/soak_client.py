@@ -139,6 +139,12 @@ class Agent:
         if reply is None:
             if good:
                 raise Problem(f"{kind}: closed without an answer")
+        elif kind == "upload" and reply.status == 502 and reply.code == "upstream_closed":
+            # The server ended an idle connection ("half") in the moment in which this went out on it;
+            # a POST must not be sent twice (RFC 9110 section 9.2.2). Rare, see main().
+            self.stats["upload raced"] += 1
+            self.hang_up()
+            return
         elif good:
             if reply.status != 200 or not reply.complete or mark.encode() + b" " not in reply.body:
                 raise Problem(f"{kind} {mark}: {reply.head!r} {reply.complete} {reply.body[-200:]!r}")
@@ -383,6 +389,9 @@ def main():
     for agent in agents:
         stats += agent.stats
         problems += agent.problems
+    raced, uploads = stats["upload raced"], stats["upload 200"]
+    if raced > max(3, uploads // 200):
+        problems.append(f"{raced} of {uploads} uploads met the end of their connection")
     for problem in problems[:40]:
         print("PROBLEM", problem, flush=True)
     put(os.path.join(options.directory, "done"), json.dumps(
