@@ -1,34 +1,27 @@
 #include "proxy/refusals.h"
 
+#include "proxy/gateway_fault.h"
+#include "proxy/request_identity.h"
 #include "proxy/worker.h"
 
 namespace av::proxy {
 
 Fault upstream_fault(Io io, const vault::RequestIdentity& identity) {
   const std::string& host = identity.authority.host;
-  Fault fault;
-  fault.status = 502;
-  fault.transient = true;
   switch (io) {
     case Io::kTimeout:
-      fault.status = 504;
-      fault.code = "upstream_timeout";
-      fault.message = host + " did not answer in time";
-      fault.help = "the limit is set by agent-vault run --header-timeout SECONDS";
-      break;
+      return gateway_fault("upstream_timeout", host + " did not answer in time",
+                           "the limit is set by agent-vault run --header-timeout SECONDS", true);
     case Io::kTls:
-      fault.code = "upstream_tls_failed";
-      fault.message = "TLS with " + host + " broke off";
-      break;
+      return gateway_fault("upstream_tls_failed", "TLS with " + host + " broke off", {}, true);
     case Io::kOk:
     case Io::kEof:
     case Io::kClosed:
     case Io::kReset:
-      fault.code = "upstream_closed";
-      fault.message = host + " closed the connection without an answer";
       break;
   }
-  return fault;
+  return gateway_fault("upstream_closed", host + " closed the connection without an answer", {},
+                       true);
 }
 
 Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity) {
@@ -85,30 +78,21 @@ Fault head_fault(const HeadError& error) {
 }
 
 Fault bad_request_body() {
-  Fault fault;
-  fault.status = 400;
-  fault.code = "bad_request";
-  fault.message = "the request body has malformed framing";
-  return fault;
+  return bad_request("the request body has malformed framing");
 }
 
 Fault invalid_response(const std::string& host, std::string_view why) {
-  Fault fault;
-  fault.status = 502;
-  fault.code = "upstream_protocol";
-  fault.message = host + " sent an invalid response: " + std::string(why);
-  return fault;
+  return gateway_fault("upstream_protocol", host + " sent an invalid response: " + std::string(why),
+                       {}, false);
 }
 
 Fault uninspectable(const std::string& host) {
-  Fault fault;
-  fault.status = 502;
-  fault.code = "response_uninspectable";
-  fault.message = host +
-                  " answered in a form (a coding, a range, an extension) that cannot be searched "
-                  "for the credential";
-  fault.help = "the owner of the vault can let it pass: \"allow_uninspected\" of the service";
-  return fault;
+  return gateway_fault(
+      "response_uninspectable",
+      host +
+          " answered in a form (a coding, a range, an extension) that cannot be searched for the "
+          "credential",
+      "the owner of the vault can let it pass: \"allow_uninspected\" of the service", false);
 }
 
 }  // namespace av::proxy

@@ -119,7 +119,6 @@ struct AuditJournal::Impl {
   UniqueFd fd;
   Window window;
   bool mappable = false;  // as far as is known
-  bool longer = false;    // the file goes on behind `size`, with zeros
   UniqueFd parent;        // the directory, until its entry for the file is durable; the flusher's
   off_t size = 0;         // of the whole lines
   bool torn = false;      // the file may hold a part of a line after `size`
@@ -129,7 +128,7 @@ struct AuditJournal::Impl {
   std::mutex mutex;
   std::condition_variable wake;
   std::atomic<bool> dirty{false};
-  std::atomic<bool> mapped{false};
+  std::atomic<bool> longer{false};  // the file goes on behind `size`, with zeros, and is mapped
   bool stop = false;                // guarded by mutex
   std::atomic<int> flush_error{0};  // errno of the last fdatasync that failed
   std::thread flusher;
@@ -157,7 +156,7 @@ void AuditJournal::Impl::flush_loop() {
     }
     dirty.store(false);
     lock.unlock();
-    if (mapped.load()) {
+    if (longer.load()) {
       // A store into a mapping need not change the time, by which readers choose.
       (void)::futimens(fd.get(), nullptr);
     }
@@ -197,12 +196,11 @@ bool AuditJournal::Impl::room_in_window() {
   if (size < kMapFrom || !mappable || torn || lines.size() > kWindow - kPage) {
     return false;
   }
-  longer = true;
+  longer.store(true);
   const int error_number = window.open(fd.get(), size);
   // A disk that is full now need not stay so; a file system that cannot do it never will.
   mappable = error_number == 0 || error_number == ENOSPC || error_number == EDQUOT ||
              error_number == EFBIG;
-  mapped.store(error_number == 0 || mapped.load());
   return error_number == 0;
 }
 
@@ -285,8 +283,9 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
 AuditJournal::~AuditJournal() {
   flush();
   impl_->window.close();
-  if (impl_->longer && ::ftruncate(impl_->fd.get(), impl_->size) != 0) {
-    impl_->longer = false;  // nothing is wrong with it: readers end at the first zero
+  if (impl_->longer.load()) {
+    // Where that fails nothing is wrong: readers end at the first zero.
+    static_cast<void>(::ftruncate(impl_->fd.get(), impl_->size) == 0);
   }
   {
     const std::lock_guard lock(impl_->mutex);

@@ -15,15 +15,15 @@
 using namespace av;
 using namespace av::proxy;
 using av::proxy::testing::Loop;
+using av::proxy::testing::Wires;
 
 namespace {
 
 struct Client {
   explicit Client(Loop& loop) {
-    int fds[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-    stream = std::make_unique<Stream>(loop.io.get_executor(), UniqueFd(fds[0]), loop.deadlines);
-    socket = UniqueFd(fds[1]);
+    const Wires wires;
+    stream = std::make_unique<Stream>(loop.io.get_executor(), UniqueFd(wires.ours), loop.deadlines);
+    socket = UniqueFd(wires.theirs);
     head.method = "GET";
     head.minor_version = 1;
   }

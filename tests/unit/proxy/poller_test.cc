@@ -17,6 +17,7 @@
 using namespace av;
 using namespace av::proxy;
 using av::proxy::testing::Loop;
+using av::proxy::testing::Wires;
 
 namespace {
 
@@ -24,10 +25,9 @@ constexpr Millis kLong{60'000};
 
 struct Pair {
   explicit Pair(Loop& loop) {
-    int fds[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-    stream = std::make_unique<Stream>(loop.io.get_executor(), UniqueFd(fds[0]), loop.deadlines);
-    peer = UniqueFd(fds[1]);
+    const Wires wires;
+    stream = std::make_unique<Stream>(loop.io.get_executor(), UniqueFd(wires.ours), loop.deadlines);
+    peer = UniqueFd(wires.theirs);
   }
   void say(std::string_view text) const {
     REQUIRE(::send(peer.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));

@@ -45,6 +45,15 @@ std::unique_ptr<store::AuditJournal> journal(const TempHome& home, const std::st
   return std::move(*created);
 }
 
+// event-1 to event-5.
+std::filesystem::path closed_journal_of_five(const TempHome& home) {
+  auto log = journal(home, "run");
+  for (int i = 1; i <= 5; ++i) {
+    REQUIRE(log->append(record(1000 * i, "event-" + std::to_string(i))));
+  }
+  return only_file(home);
+}
+
 // Files that are still warm may be in the middle of a line.
 void age(const std::filesystem::path& path) {
   std::filesystem::last_write_time(
@@ -133,13 +142,7 @@ TEST_CASE("audit: a log that is not there is empty", "[store][audit]") {
 
 TEST_CASE("audit: an edit, a deletion and a reordering break the chain", "[store][audit]") {
   const TempHome home;
-  {
-    auto log = journal(home, "run");
-    for (int i = 1; i <= 5; ++i) {
-      REQUIRE(log->append(record(1000 * i, "event-" + std::to_string(i))));
-    }
-  }
-  const auto path = only_file(home);
+  const auto path = closed_journal_of_five(home);
   const std::string whole = contents(path);
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < whole.size();) {
@@ -315,13 +318,7 @@ TEST_CASE("audit: a journal that grows can be read at any time, and ends without
 
 TEST_CASE("audit: zeros over a line hide that line only, and are reported", "[store][audit]") {
   const TempHome home;
-  {
-    auto log = journal(home, "run");
-    for (int i = 1; i <= 5; ++i) {
-      REQUIRE(log->append(record(1000 * i, "event-" + std::to_string(i))));
-    }
-  }
-  const auto path = only_file(home);
+  const auto path = closed_journal_of_five(home);
   const std::string whole = contents(path);
   const std::size_t second = whole.find('\n') + 1;
   const std::size_t size = whole.find('\n', second) - second;
