@@ -210,7 +210,7 @@ Status Session::start_proxy() {
   options.skill_text = skill_text();
   proxy::SessionGrant grant;
   grant.token_hash = token_.reveal([](std::string_view token) { return crypto::sha256(token); });
-  grant.principal = {options_.agent, run_id_};
+  grant.principal.run_id = run_id_;
   grant.placeholders = std::make_shared<const vault::PlaceholderIndex>(index_of(placeholders_));
   AV_TRY(proxy_,
          proxy::ProxyServer::start(

@@ -95,12 +95,22 @@ Awaitable<bool> Exchange::run() {
 }
 
 Outcome<OutboundRequest> Exchange::admit() {
-  auto decision = vault::Policy::decide(snapshot_, worker_.grant.principal, identity_,
-                                        worker_.options.unmatched_override);
+  vault::PolicyInput input;
+  input.snapshot = snapshot_;
+  input.principal = &worker_.grant.principal;
+  input.unmatched = worker_.options.unmatched_override;
+  input.limits = worker_.options.limits.get();
+  input.now_ms = record_.time_ms;
+  auto decision = vault::Policy::decide(input, identity_);
   if (const auto* deny = std::get_if<vault::Deny>(&decision)) {
     record_.decision = "deny";
     record_.service = deny->service;
-    return denial_fault(*deny, identity_);
+    record_.rule = deny->rule;
+    return denial_fault(*deny, identity_, input.now_ms);
+  }
+  if (!std::holds_alternative<vault::AllowedRequest>(decision)) {
+    Fault undecided;
+    return undecided;
   }
   vault::AllowedRequest allowed = std::get<vault::AllowedRequest>(std::move(decision));
   if (allowed.service() != nullptr) {

@@ -3,6 +3,7 @@
 // things but never values. The codes are part of the interface (agent-vault-errors(7)): add, never
 // rename.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,10 @@ struct Fault {
   std::string detail;
   // Trying the same request again may work: no `x-should-retry: false`.
   bool transient = false;
+  // The rule that refused it: adds `rule`.
+  std::string rule;
+  // Seconds after which it may work: adds Retry-After; 0: not said.
+  std::int64_t retry_after = 0;
   // The host that a proposal could ask for: adds `proposal_hint`.
   std::string proposal_host;
 };

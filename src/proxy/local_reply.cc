@@ -72,6 +72,12 @@ LocalReply fault_reply(const Fault& fault) {
   if (!fault.help.empty()) {
     add_member(body, "help", fault.help);
   }
+  if (!fault.rule.empty()) {
+    add_member(body, "rule", fault.rule);
+  }
+  if (fault.retry_after > 0) {
+    body += ",\"retry_after\":" + std::to_string(fault.retry_after);
+  }
   if (!fault.proposal_host.empty()) {
     body += ",\"proposal_hint\":{\"host\":\"" + encoding::json_escaped(fault.proposal_host) +
             "\",\"endpoint\":\"POST /v1/proposals\",\"supported_auth_types\":[\"bearer\","
@@ -84,6 +90,9 @@ LocalReply fault_reply(const Fault& fault) {
   reply.fields.add("Cache-Control", "no-store");
   if (fault.status == 407) {
     reply.fields.add("Proxy-Authenticate", "Basic realm=\"agent-vault\"");
+  }
+  if (fault.retry_after > 0) {
+    reply.fields.add("Retry-After", std::to_string(fault.retry_after));
   }
   if (!fault.transient) {
     reply.fields.add("x-should-retry", "false");

@@ -17,8 +17,10 @@
 #include "proxy/certificate_authority.h"
 #include "proxy/egress_proxy.h"
 #include "proxy/net_guard.h"
+#include "vault/approval.h"
 #include "vault/audit.h"
 #include "vault/key_ring.h"
+#include "vault/limits.h"
 #include "vault/placeholder_index.h"
 #include "vault/policy.h"
 
@@ -33,7 +35,9 @@ struct ProxyOptions {
   Millis connect_timeout{10'000};
   Millis header_timeout{300'000};
   Millis idle_timeout{120'000};
-  std::string skill_text;  // answered to GET /v1/skills/cli
+  std::shared_ptr<vault::LimitLedger> limits;      // null: what is limited is refused
+  std::shared_ptr<vault::ApprovalDesk> approvals;  // null: what must be approved is refused
+  std::string skill_text;                          // answered to GET /v1/skills/cli
 };
 
 // The token that the child presents, and who it stands for. Only the hash is kept.

@@ -1,5 +1,7 @@
 #include "proxy/refusals.h"
 
+#include <algorithm>
+
 #include "proxy/gateway_fault.h"
 #include "proxy/request_identity.h"
 #include "proxy/worker.h"
@@ -24,7 +26,48 @@ Fault upstream_fault(Io io, const vault::RequestIdentity& identity) {
                        true);
 }
 
-Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity) {
+namespace {
+
+std::string because(const std::string& words) {
+  return words.empty() ? std::string() : ": " + words;
+}
+
+Fault rate_limited(const vault::Deny& deny, std::int64_t now_ms) {
+  Fault fault;
+  fault.status = 429;
+  fault.code = "rate_limited";
+  fault.rule = deny.rule;
+  fault.message = deny.rule.empty() ? "this agent has used up its requests of this window"
+                                    : "the rule " + deny.rule + " lets no more requests pass in " +
+                                          "this window" + because(deny.words);
+  // At least a second: 0 would say "now".
+  fault.retry_after = std::max<std::int64_t>(1, (deny.retry_at_ms - now_ms + 999) / 1000);
+  fault.help = "wait " + std::to_string(fault.retry_after) + " s; the count is shared by all runs";
+  fault.transient = true;
+  return fault;
+}
+
+}  // namespace
+
+Fault approval_fault(vault::ApprovalState state, const vault::Rule& rule) {
+  Fault fault;
+  fault.status = 403;
+  fault.rule = rule.name;
+  if (state == vault::ApprovalState::kExpired) {
+    fault.code = "approval_timeout";
+    fault.message = "nobody approved this request within " + std::to_string(rule.timeout_seconds) +
+                    " s (rule " + rule.name + ')' + because(rule.reason);
+    fault.help = "ask the owner of the vault, who decides with: agent-vault approval list";
+    return fault;
+  }
+  fault.code = "approval_denied";
+  fault.message = "a person denied this request (rule " + rule.name + ')' + because(rule.reason);
+  fault.help = "do something else, or ask the owner of the vault why";
+  return fault;
+}
+
+Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity,
+                   std::int64_t now_ms) {
   const std::string& host = identity.authority.host;
   Fault fault;
   fault.status = 403;
@@ -49,6 +92,42 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
       fault.code = "ambiguous_path";
       fault.message = "with \"//\" or \";\" the path could be read as one of another service";
       fault.help = "send the path without them";
+      break;
+    case vault::Deny::Reason::kAgentRevoked:
+      fault.proposal_host.clear();
+      fault.code = "agent_revoked";
+      fault.message = "this agent may not act in this vault any more";
+      fault.help = "the owner of the vault sees: agent-vault agent list";
+      break;
+    case vault::Deny::Reason::kOutOfScope:
+      fault.proposal_host.clear();
+      fault.code = "out_of_scope";
+      fault.message = "this agent may not use the service " + deny.service + " or its credentials";
+      fault.help = "the owner of the vault sees: agent-vault agent list";
+      break;
+    case vault::Deny::Reason::kBlocked:
+      fault.proposal_host.clear();
+      fault.code = "blocked_by_policy";
+      fault.rule = deny.rule;
+      fault.message = "the rule " + deny.rule + " blocks " + identity.method + ' ' + host +
+                      identity.target.path + because(deny.words);
+      if (deny.body_unreadable) {
+        fault.message += "; it depends on the body, which cannot be read as a whole";
+        fault.help = "send at most 1 MiB, as plain JSON or text, without a coding";
+      } else {
+        fault.help =
+            "do not try again; the owner of the vault can change it: agent-vault rule list";
+      }
+      break;
+    case vault::Deny::Reason::kRateLimited:
+      return rate_limited(deny, now_ms);
+    case vault::Deny::Reason::kLimitsUnknown:
+      fault.proposal_host.clear();
+      fault.status = 503;
+      fault.code = "limits_unavailable";
+      fault.message = "the counters of the rate limits cannot be read: " + deny.detail;
+      fault.help = "what cannot be counted is refused; see agent-vault doctor";
+      fault.transient = true;
       break;
   }
   return fault;

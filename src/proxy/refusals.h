@@ -11,7 +11,11 @@ namespace av::proxy {
 
 // An upstream that ended (`io`) before it answered.
 [[nodiscard]] Fault upstream_fault(Io io, const vault::RequestIdentity& identity);
-[[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity);
+// `now_ms`: wall clock, for Retry-After.
+[[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity,
+                                 std::int64_t now_ms);
+// A request that nobody has approved.
+[[nodiscard]] Fault approval_fault(vault::ApprovalState state, const vault::Rule& rule);
 
 // A request whose head was refused.
 [[nodiscard]] Fault head_fault(const HeadError& error);

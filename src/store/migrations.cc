@@ -71,7 +71,62 @@ CREATE TABLE item (
 ) STRICT;
 )sql";
 
-constexpr std::array kSteps = {kInitialSchema};
+// Rules and agents are plain like services; of a token only its hash is kept. What a human decided
+// about a held request stays in `approval` until it is pruned; a grant outlives it.
+constexpr const char* kRulesAndAgents = R"sql(
+CREATE TABLE rule (
+  id        INTEGER PRIMARY KEY,
+  vault_id  INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  uid       TEXT NOT NULL UNIQUE,
+  name      TEXT NOT NULL,
+  position  INTEGER NOT NULL,
+  body      TEXT NOT NULL,
+  UNIQUE (vault_id, name)
+) STRICT;
+CREATE INDEX rule_order ON rule (vault_id, position);
+CREATE TABLE agent (
+  id          INTEGER PRIMARY KEY,
+  uid         TEXT NOT NULL UNIQUE,
+  name        TEXT NOT NULL UNIQUE,
+  token_hash  BLOB NOT NULL UNIQUE,
+  body        TEXT NOT NULL,
+  created_ms  INTEGER NOT NULL,
+  rotated_ms  INTEGER NOT NULL DEFAULT 0,
+  revoked_ms  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE session (
+  id          TEXT PRIMARY KEY,
+  agent_id    INTEGER NOT NULL REFERENCES agent(id) ON DELETE CASCADE,
+  vault_id    INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  token_hash  BLOB NOT NULL UNIQUE,
+  created_ms  INTEGER NOT NULL,
+  expires_ms  INTEGER NOT NULL,
+  ended_ms    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE approval (
+  id          TEXT PRIMARY KEY,
+  vault_id    INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  state       TEXT NOT NULL,
+  request     TEXT NOT NULL,
+  created_ms  INTEGER NOT NULL,
+  expires_ms  INTEGER NOT NULL,
+  decided_ms  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX approval_waiting ON approval (vault_id, state, expires_ms);
+CREATE TABLE approval_grant (
+  id            TEXT PRIMARY KEY,
+  vault_id      INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  rule_uid      TEXT NOT NULL REFERENCES rule(uid) ON DELETE CASCADE,
+  agent         TEXT NOT NULL,
+  method        TEXT NOT NULL,
+  url           TEXT NOT NULL,
+  uses          INTEGER NOT NULL,
+  expires_ms    INTEGER NOT NULL,
+  created_ms    INTEGER NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

@@ -100,6 +100,10 @@ Expected<vault::SnapshotPtr> SqliteStore::load_snapshot(std::string_view vault) 
     snapshot->unmatched = row.unmatched;
     AV_TRY(auto services, load_services(row.id));
     snapshot->set_services(std::move(services));
+    AV_TRY(auto rules, load_rules(row.id));
+    snapshot->set_rules(std::move(rules));
+    AV_TRY(snapshot->agents, load_agents(row.name));
+    snapshot->grants = load_grants(row.id);
     auto statement = database_.prepare(
         "SELECT c.key, v.version, v.sealed FROM credential c"
         " JOIN credential_version v ON v.credential_id = c.id AND v.version = c.current_version"

@@ -1,7 +1,9 @@
 #pragma once
 // SqliteStore: Store over one SQLite file. The methods are in sqlite_store.cc (opening, snapshots,
-// items, keys), sqlite_vaults.cc, sqlite_credentials.cc and sqlite_services.cc.
+// items, keys) and in sqlite_vaults.cc, sqlite_credentials.cc, sqlite_services.cc, sqlite_rules.cc,
+// sqlite_agents.cc and sqlite_approvals.cc.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +50,28 @@ class SqliteStore final : public Store {
   Status remove_service(std::string_view vault, std::string_view name) override;
   Status enable_service(std::string_view vault, std::string_view name, bool enabled) override;
 
+  Expected<std::vector<vault::Rule>> list_rules(std::string_view vault) override;
+  Status put_rules(std::string_view vault, const std::vector<vault::Rule>& rules) override;
+  Status replace_rules(std::string_view vault, const std::vector<vault::Rule>& rules) override;
+  Status remove_rules(std::string_view vault, const std::vector<std::string>& names) override;
+  Status enable_rule(std::string_view vault, std::string_view name, bool enabled) override;
+
+  Expected<std::vector<vault::Agent>> list_agents() override;
+  Expected<vault::Agent> get_agent(std::string_view name) override;
+  Status create_agent(const vault::Agent& agent, const crypto::Digest& token_hash) override;
+  Status update_agent(const vault::Agent& agent) override;
+  Status rotate_agent(std::string_view name, const crypto::Digest& token_hash) override;
+  Status revoke_agent(std::string_view name) override;
+  Status delete_agent(std::string_view name) override;
+  Expected<vault::Agent> agent_of_token(const crypto::Digest& token_hash) override;
+
+  Expected<std::vector<Approval>> list_approvals(std::string_view vault,
+                                                 bool waiting_only) override;
+  Expected<Approval> get_approval(std::string_view id) override;
+  Status add_approval(const vault::ApprovalRequest& request) override;
+  Status decide_approval(std::string_view id, vault::ApprovalState state,
+                         const std::optional<vault::ApprovalGrant>& grant) override;
+
   Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
   Expected<std::uint64_t> change_counter() override;
   [[nodiscard]] std::shared_ptr<const vault::KeyRing> key_ring() const override {
@@ -92,6 +116,11 @@ class SqliteStore final : public Store {
                                    std::string_view key, std::uint64_t version,
                                    std::string_view value, std::string_view origin);
   [[nodiscard]] Expected<std::vector<vault::Service>> load_services(std::int64_t vault_id);
+  [[nodiscard]] Expected<std::vector<vault::Rule>> load_rules(std::int64_t vault_id);
+  // By name; all that are not revoked and may act in the vault.
+  [[nodiscard]] Expected<std::map<std::string, vault::Agent, std::less<>>> load_agents(
+      std::string_view vault);
+  [[nodiscard]] std::vector<vault::ApprovalGrant> load_grants(std::int64_t vault_id);
   [[nodiscard]] Status put_service(std::int64_t vault_id, const vault::Service& service);
   [[nodiscard]] Status reseal_credentials(
       const vault::KeyRing& from, const vault::KeyRing& to,

@@ -122,6 +122,47 @@ class Store {
   virtual Status remove_service(std::string_view vault, std::string_view name) = 0;
   virtual Status enable_service(std::string_view vault, std::string_view name, bool enabled) = 0;
 
+  // -- rules, in order
+  virtual Expected<std::vector<vault::Rule>> list_rules(std::string_view vault) = 0;
+  // Adds or replaces by name, keeping place and uid of one that was there. All or none.
+  virtual Status put_rules(std::string_view vault, const std::vector<vault::Rule>& rules) = 0;
+  // All rules of the vault; those of a name that was there keep their uid.
+  virtual Status replace_rules(std::string_view vault, const std::vector<vault::Rule>& rules) = 0;
+  virtual Status remove_rules(std::string_view vault, const std::vector<std::string>& names) = 0;
+  virtual Status enable_rule(std::string_view vault, std::string_view name, bool enabled) = 0;
+
+  // -- agents
+  virtual Expected<std::vector<vault::Agent>> list_agents() = 0;
+  virtual Expected<vault::Agent> get_agent(std::string_view name) = 0;  // kNotFound, did-you-mean
+  // `token_hash`: SHA-256 of the token. kExists. The uid and the times are the store's to make.
+  virtual Status create_agent(const vault::Agent& agent, const crypto::Digest& token_hash) = 0;
+  // Scope and limits of an agent that is there.
+  virtual Status update_agent(const vault::Agent& agent) = 0;
+  // The old token is void at once, and so are its sessions. A revoked agent is so no more.
+  virtual Status rotate_agent(std::string_view name, const crypto::Digest& token_hash) = 0;
+  virtual Status revoke_agent(std::string_view name) = 0;
+  virtual Status delete_agent(std::string_view name) = 0;
+  // Who has this token: an agent that is not revoked. kNotPermitted when nobody does. Compares
+  // hashes in constant time.
+  virtual Expected<vault::Agent> agent_of_token(const crypto::Digest& token_hash) = 0;
+
+  // -- requests that wait for a human
+  struct Approval {
+    vault::ApprovalRequest request;
+    vault::ApprovalState state = vault::ApprovalState::kPending;
+    std::int64_t decided_ms = 0;
+  };
+  // Those that wait (and have not expired), or all that are kept; oldest first.
+  virtual Expected<std::vector<Approval>> list_approvals(std::string_view vault,
+                                                         bool waiting_only) = 0;
+  virtual Expected<Approval> get_approval(std::string_view id) = 0;
+  // kConflict when too many of this agent wait already.
+  virtual Status add_approval(const vault::ApprovalRequest& request) = 0;
+  // From pending to `state`, once; kConflict when it is not pending any more. `grant`: further
+  // uses, when there are to be some.
+  virtual Status decide_approval(std::string_view id, vault::ApprovalState state,
+                                 const std::optional<vault::ApprovalGrant>& grant) = 0;
+
   // -- what the proxy needs
   virtual Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) = 0;
   // A number that changes when another connection has committed since the last call: cheap enough

@@ -1,8 +1,6 @@
 #include "vault/matcher.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -60,42 +58,6 @@ constexpr std::size_t kFew = 8;
 // Marks the index of a crowd among those of rules.
 constexpr std::uint32_t kIsCrowd = std::uint32_t{1} << 31U;
 
-std::uint64_t load(const char* at, std::size_t size) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, at, size);
-  return word;
-}
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
-}
-
-// Eight bytes at a step, as wyhash does. Not for texts that somebody would make collide: what is in
-// the tables is the user's own, and a request only looks.
-std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
-  constexpr std::uint64_t kFirst = 0x9e3779b97f4a7c15U;
-  constexpr std::uint64_t kSecond = 0xe7037ed1a0b428dbU;
-  std::uint64_t hash = mix(seed ^ kFirst, text.size() ^ kSecond);
-  const char* at = text.data();
-  std::size_t left = text.size();
-  for (; left > 8; at += 8, left -= 8) {
-    hash = mix(hash ^ load(at, 8), kSecond);
-  }
-  // Whole words where the text has them: bytes before `at` were hashed already, and once more does
-  // no harm.
-  std::uint64_t tail = 0;
-  if (text.size() >= 8) {
-    tail = load(at + left - 8, 8);
-  } else if (left >= 4) {
-    tail = load(at, 4) | load(at + left - 4, 4) << 32U;
-  } else if (left > 0) {
-    tail = load(at, 1) | load(at + left / 2, 1) << 8U | load(at + left - 1, 1) << 16U;
-  }
-  return mix(hash ^ tail, kFirst);
-}
-
 }  // namespace
 
 bool path_matches(std::string_view pattern, std::string_view path) {
@@ -106,34 +68,6 @@ bool path_matches(std::string_view pattern, std::string_view path) {
   const bool covers_below =
       pattern.size() > kBelow.size() && pattern.substr(pattern.size() - kBelow.size()) == kBelow;
   return covers_below && glob_matches(pattern.substr(0, pattern.size() - kBelow.size()), path);
-}
-
-void Matcher::Table::reserve(std::size_t count) {
-  slots_.assign(count == 0 ? 0 : std::bit_ceil(count * 2), Slot{});
-}
-
-void Matcher::Table::add(std::uint64_t hash, std::uint32_t value) {
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t at = hash & mask;
-  while (slots_[at].value != 0) {
-    at = (at + 1) & mask;
-  }
-  slots_[at] = {static_cast<std::uint32_t>(hash >> 32U), value};
-}
-
-template <typename Is>
-std::uint32_t Matcher::Table::find(std::uint64_t hash, const Is& is) const {
-  if (slots_.empty()) {
-    return 0;
-  }
-  const std::size_t mask = slots_.size() - 1;
-  const auto tag = static_cast<std::uint32_t>(hash >> 32U);
-  for (std::size_t at = hash & mask; slots_[at].value != 0; at = (at + 1) & mask) {
-    if (slots_[at].tag == tag && is(slots_[at].value)) {
-      return slots_[at].value;
-    }
-  }
-  return 0;
 }
 
 Matcher::Matcher(std::vector<Service> services) : services_(std::move(services)) {
@@ -198,7 +132,7 @@ void Matcher::add_rules(bool wildcard, std::string_view host,
            std::tuple(b.port == 0, a.prefix_size, start_of(b));
   });
   rules_.back().last = true;
-  const std::uint64_t hash = hash_of(host, wildcard ? 1 : 0);
+  const std::uint64_t hash = flat_hash(host, wildcard ? 1 : 0);
   if (services.size() <= kFew) {
     hosts_.add(hash, begin + 1);
   } else {
@@ -218,7 +152,7 @@ void Matcher::add_crowd(std::uint64_t hash, std::uint32_t begin) {
     }
     groups_.back().end = at + 1;
     if (new_group || start_of(rule) != start_of(rules_[at - 1])) {
-      starts_.add(hash_of(start_of(rule), groups_.size()), at + 1);
+      starts_.add(flat_hash(start_of(rule), groups_.size()), at + 1);
       if (at != begin) {
         rules_[at - 1].last = true;
       }
@@ -258,7 +192,7 @@ const Service* Matcher::first_fit(std::uint32_t rule, const RequestIdentity& req
 }
 
 std::uint32_t Matcher::find_host(bool wildcard, std::string_view host) const {
-  return hosts_.find(hash_of(host, wildcard ? 1 : 0), [&](std::uint32_t value) {
+  return hosts_.find(flat_hash(host, wildcard ? 1 : 0), [&](std::uint32_t value) {
     const std::uint32_t first =
         (value & kIsCrowd) != 0 ? crowds_[(value & ~kIsCrowd) - 1].rule : value - 1;
     return rules_[first].wildcard == wildcard && host_of(rules_[first]) == host;
@@ -279,7 +213,7 @@ const Service* Matcher::best_of(bool wildcard, std::string_view host,
     const Group& group = groups_[at];
     if (path.size() >= group.start_size) {
       const std::string_view start = path.substr(0, group.start_size);
-      const std::uint32_t found = starts_.find(hash_of(start, at + 1), [&](std::uint32_t rule) {
+      const std::uint32_t found = starts_.find(flat_hash(start, at + 1), [&](std::uint32_t rule) {
         return rule > group.begin && rule <= group.end && start_of(rules_[rule - 1]) == start;
       });
       const Service* const service = found == 0 ? nullptr : first_fit(found - 1, request);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vault/canonical.h"
+#include "vault/flat_table.h"
 #include "vault/service.h"
 
 namespace av::vault {
@@ -46,22 +47,6 @@ class Matcher {
     bool any_method = false;
     bool last = false;  // of those that are looked at in a row
   };
-  // Open addressing; at least half of the slots are empty.
-  struct Slot {
-    std::uint32_t tag = 0;    // another part of the hash than the one that chose the slot
-    std::uint32_t value = 0;  // 0: empty
-  };
-  class Table {
-   public:
-    void reserve(std::size_t count);
-    void add(std::uint64_t hash, std::uint32_t value);
-    // The first value with this hash for which is(value), or 0.
-    template <typename Is>
-    [[nodiscard]] std::uint32_t find(std::uint64_t hash, const Is& is) const;
-
-   private:
-    std::vector<Slot> slots_;  // a power of two, or none
-  };
   // A host with many services. They are in groups of equally specific patterns, most specific
   // first; within a group, those whose paths begin alike are found by that beginning.
   struct Group {
@@ -88,8 +73,8 @@ class Matcher {
   std::vector<Service> services_;
   std::vector<Rule> rules_;  // by host, then in the order in which they are looked at
   std::string text_;
-  Table hosts_;   // index + 1 of the host's first rule, or of its crowd with kIsCrowd
-  Table starts_;  // index + 1 of the first rule of a group with this beginning
+  FlatTable hosts_;   // index + 1 of the host's first rule, or of its crowd with kIsCrowd
+  FlatTable starts_;  // index + 1 of the first rule of a group with this beginning
   std::vector<Group> groups_;
   std::vector<Crowd> crowds_;
 };

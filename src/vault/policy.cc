@@ -1,5 +1,7 @@
 #include "vault/policy.h"
 
+#include <algorithm>
+
 namespace av::vault {
 namespace {
 
@@ -53,24 +55,143 @@ void PolicySnapshot::set_services(std::vector<Service> services) {
   matcher = Matcher(std::move(services));
 }
 
-std::variant<AllowedRequest, Deny> Policy::decide(SnapshotPtr snapshot,
-                                                  const Principal& /*principal*/,
-                                                  RequestIdentity identity,
-                                                  std::optional<UnmatchedPolicy> unmatched) {
-  const Service* service = snapshot->matcher.find(identity);
-  if (is_ambiguous(snapshot->matcher, identity, service)) {
-    return Deny{Deny::Reason::kAmbiguousPath, {}};
+namespace {
+
+Deny deny(Deny::Reason reason, std::string service = {}) {
+  Deny out;
+  out.reason = reason;
+  out.service = std::move(service);
+  return out;
+}
+
+Deny blocked(const Rule& rule, const Service* service, bool body_unreadable) {
+  Deny out = deny(Deny::Reason::kBlocked, service == nullptr ? std::string() : service->name);
+  out.rule = rule.name;
+  out.words = rule.reason;
+  out.body_unreadable = body_unreadable;
+  return out;
+}
+
+// Null for a run without an agent; an error when the agent may not act here (any more).
+std::optional<const Agent*> agent_of(const PolicySnapshot& snapshot, const Principal& principal) {
+  if (principal.agent.empty()) {
+    return nullptr;
+  }
+  const auto it = snapshot.agents.find(principal.agent);
+  if (it == snapshot.agents.end() || it->second.uid != principal.agent_uid) {
+    return std::nullopt;
+  }
+  return &it->second;
+}
+
+bool in_scope(const Agent& agent, const Service& service) {
+  if (!agent.may_use_service(service.name)) {
+    return false;
+  }
+  if (agent.credentials.empty()) {
+    return true;
+  }
+  const auto keys = service.credential_keys();
+  return std::all_of(keys.begin(), keys.end(),
+                     [&](const std::string& key) { return agent.may_use_credential(key); });
+}
+
+// Takes one from each limit, or from none.
+std::optional<Deny> take_limits(const PolicyInput& input, const Agent* agent,
+                                const std::vector<const Rule*>& rules) {
+  struct Take {
+    LimitKey key;
+    const RateLimit* limit;
+    const Rule* rule;  // null: the agent's own
+    LimitLedger::Count count{};
+  };
+  std::vector<Take> takes;
+  const std::string_view who = input.principal->agent_uid;
+  if (agent != nullptr && agent->limit.count != 0) {
+    takes.push_back({LimitKey::of({}, agent->uid, who, milliseconds(agent->limit.window)),
+                     &agent->limit, nullptr});
+  }
+  for (const Rule* rule : rules) {
+    takes.push_back(
+        {LimitKey::of(input.snapshot->vault_uid, rule->uid, who, milliseconds(rule->limit.window)),
+         &rule->limit, rule});
+  }
+  for (std::size_t at = 0; at < takes.size(); ++at) {
+    Take& take = takes[at];
+    const std::int64_t window = milliseconds(take.limit->window);
+    Expected<LimitLedger::Count> count =
+        input.limits == nullptr
+            ? Expected<LimitLedger::Count>(make_error(ErrorCode::kInternal, "no counters"))
+            : input.limits->take(take.key, take.limit->count, window, input.now_ms);
+    if (count && count->granted) {
+      take.count = *count;
+      continue;
+    }
+    for (std::size_t taken = 0; taken < at; ++taken) {
+      input.limits->give_back(takes[taken].key, milliseconds(takes[taken].limit->window),
+                              takes[taken].count);
+    }
+    Deny out = deny(count ? Deny::Reason::kRateLimited : Deny::Reason::kLimitsUnknown);
+    if (take.rule != nullptr) {
+      out.rule = take.rule->name;
+      out.words = take.rule->reason;
+    }
+    if (count) {
+      out.retry_at_ms = count->window_end_ms;
+    } else {
+      out.detail = count.error().message;
+    }
+    return out;
+  }
+  return std::nullopt;
+}
+
+const Rule* deciding(const RuleSet::Found& found) {
+  if (found.approve != nullptr) {
+    return found.approve;
+  }
+  return found.limits.empty() ? found.allow : found.limits.front();
+}
+
+}  // namespace
+
+Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, const BodyView* body) {
+  const PolicySnapshot& snapshot = *input.snapshot;
+  const Principal& principal = *input.principal;
+  const std::optional<const Agent*> agent = agent_of(snapshot, principal);
+  if (!agent) {
+    return deny(Deny::Reason::kAgentRevoked);
+  }
+  const Service* service = snapshot.matcher.find(identity);
+  if (is_ambiguous(snapshot.matcher, identity, service)) {
+    return deny(Deny::Reason::kAmbiguousPath);
+  }
+  const RuleSet::Found found = snapshot.rules.find(identity, principal.agent, body);
+  if (found.block != nullptr) {
+    return blocked(*found.block, service, found.body_unreadable);
   }
   if (service == nullptr) {
-    if (unmatched.value_or(snapshot->unmatched) == UnmatchedPolicy::kDeny) {
-      return Deny{Deny::Reason::kUnmatchedHost, {}};
+    const bool named = found.allow != nullptr || found.needs_body;
+    if (!named && input.unmatched.value_or(snapshot.unmatched) == UnmatchedPolicy::kDeny) {
+      return deny(Deny::Reason::kUnmatchedHost);
     }
-    return AllowedRequest(std::move(snapshot), std::move(identity), nullptr);
+  } else if (!service->enabled) {
+    return deny(Deny::Reason::kServiceDisabled, service->name);
+  } else if (*agent != nullptr && !in_scope(**agent, *service)) {
+    return deny(Deny::Reason::kOutOfScope, service->name);
   }
-  if (!service->enabled) {
-    return Deny{Deny::Reason::kServiceDisabled, service->name};
+  if (found.needs_body) {
+    return NeedsBody();
   }
-  return AllowedRequest(std::move(snapshot), std::move(identity), service);
+  if (auto limited = take_limits(input, *agent, found.limits)) {
+    limited->service = service == nullptr ? std::string() : service->name;
+    return std::move(*limited);
+  }
+  AllowedRequest allowed(input.snapshot, std::move(identity), service, deciding(found));
+  if (found.approve != nullptr) {
+    return HeldRequest(std::move(allowed));
+  }
+  return allowed;
 }
 
 }  // namespace av::vault

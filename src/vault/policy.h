@@ -12,9 +12,13 @@
 #include <vector>
 
 #include "core/crypto.h"
+#include "vault/agent.h"
+#include "vault/approval.h"
 #include "vault/canonical.h"
+#include "vault/limits.h"
 #include "vault/matcher.h"
 #include "vault/placeholder_index.h"
+#include "vault/rule_set.h"
 #include "vault/service.h"
 
 namespace av::vault {
@@ -37,22 +41,29 @@ struct PolicySnapshot {
   std::string vault_uid;
   UnmatchedPolicy unmatched = UnmatchedPolicy::kPassthrough;
   Matcher matcher;
+  RuleSet rules;                  // the enabled ones
   PlaceholderIndex placeholders;  // declared by the services
+  // Those that may act in this vault, by name; revoked ones are not there.
+  std::map<std::string, Agent, std::less<>> agents;
+  std::vector<ApprovalGrant> grants;  // not expired when it was read
   std::map<std::string, SealedCredential, std::less<>> credentials;
   std::uint64_t generation = 0;  // differs between any two snapshots of one process
 
-  // Compiles what depends on the services.
+  // Compile what depends on the services and on the rules.
   void set_services(std::vector<Service> services);
+  void set_rules(std::vector<Rule> list) { rules = RuleSet(std::move(list)); }
 };
 using SnapshotPtr = std::shared_ptr<const PolicySnapshot>;
 
 // Who is asking: set by the authenticator from the token.
 struct Principal {
-  std::string agent;   // name of the agent, or "" for an anonymous run
-  std::string run_id;  // the run or session
+  std::string agent;      // name of the agent, or "" for a run without one
+  std::string agent_uid;  // must be the one of that name in the snapshot
+  std::string run_id;     // the run or session
 };
 
 class AllowedRequest;
+class HeldRequest;
 
 struct Deny {
   enum class Reason : std::uint8_t {
@@ -60,17 +71,43 @@ struct Deny {
     kServiceDisabled,
     // Servers that merge "//" or drop ";parameters" would read a path of another service.
     kAmbiguousPath,
+    kAgentRevoked,   // or deleted, or not of this vault any more
+    kOutOfScope,     // the agent may not use the service, or a credential that it names
+    kBlocked,        // by `rule`
+    kRateLimited,    // by `rule`, or by the agent's own limit when that is empty
+    kLimitsUnknown,  // the counters cannot be had: `detail`
   };
   Reason reason = Reason::kUnmatchedHost;
   std::string service;  // when one matched
+  std::string rule;     // its name
+  std::string words;    // the rule's reason for the agent
+  std::string detail;
+  // kBlocked: the rule has conditions on the body, which cannot be read.
+  bool body_unreadable = false;
+  // kRateLimited: when the window ends.
+  std::int64_t retry_at_ms = 0;
 };
 
-// `unmatched` overrides the snapshot's own policy for hosts without a service.
+// Whether some rule depends on the body, which decide() has not been given.
+struct NeedsBody {};
+
+using Decision = std::variant<AllowedRequest, Deny, NeedsBody, HeldRequest>;
+
+// What decide() needs beyond the request.
+struct PolicyInput {
+  SnapshotPtr snapshot;
+  const Principal* principal = nullptr;
+  std::optional<UnmatchedPolicy> unmatched;  // overrides the snapshot's own
+  LimitLedger* limits = nullptr;             // null: there are none, so what is limited is refused
+  std::int64_t now_ms = 0;                   // wall clock
+};
+
 class Policy {
  public:
-  [[nodiscard]] static std::variant<AllowedRequest, Deny> decide(
-      SnapshotPtr snapshot, const Principal& principal, RequestIdentity identity,
-      std::optional<UnmatchedPolicy> unmatched = std::nullopt);
+  // Without a `body` the answer may be NeedsBody, and no limit has been counted then; with one it
+  // never is. A request that is held has been counted.
+  [[nodiscard]] static Decision decide(const PolicyInput& input, RequestIdentity identity,
+                                       const BodyView* body = nullptr);
 };
 
 // Proof that Policy said yes: nobody else can make one, and the injector takes nothing less.
@@ -85,15 +122,38 @@ class AllowedRequest {
   [[nodiscard]] const RequestIdentity& identity() const { return identity_; }
   // Null when no service matched and the vault lets such traffic pass.
   [[nodiscard]] const Service* service() const { return service_; }
+  // The one that decided; null when none matched.
+  [[nodiscard]] const Rule* rule() const { return rule_; }
   [[nodiscard]] const PolicySnapshot& snapshot() const { return *snapshot_; }
 
  private:
   friend class Policy;
-  AllowedRequest(SnapshotPtr snapshot, RequestIdentity identity, const Service* service)
-      : snapshot_(std::move(snapshot)), identity_(std::move(identity)), service_(service) {}
+  AllowedRequest(SnapshotPtr snapshot, RequestIdentity identity, const Service* service,
+                 const Rule* rule)
+      : snapshot_(std::move(snapshot)),
+        identity_(std::move(identity)),
+        service_(service),
+        rule_(rule) {}
   SnapshotPtr snapshot_;
   RequestIdentity identity_;
   const Service* service_;
+  const Rule* rule_;
+};
+
+// A request that would be allowed if a human said so. Only an answer of kAllowed turns it into an
+// AllowedRequest.
+class HeldRequest {
+ public:
+  [[nodiscard]] const Rule& rule() const { return *request_.rule(); }
+  [[nodiscard]] const AllowedRequest& request() const { return request_; }
+  [[nodiscard]] std::optional<AllowedRequest> decided(ApprovalState answer) && {
+    return answer == ApprovalState::kAllowed ? std::optional(std::move(request_)) : std::nullopt;
+  }
+
+ private:
+  friend class Policy;
+  explicit HeldRequest(AllowedRequest request) : request_(std::move(request)) {}
+  AllowedRequest request_;
 };
 
 }  // namespace av::vault

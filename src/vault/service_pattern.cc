@@ -86,7 +86,7 @@ std::string Service::matcher_text() const {
   return out + path;
 }
 
-Status set_matcher_text(Service& service, std::string_view text) {
+Expected<MatcherParts> split_matcher_text(std::string_view text) {
   const std::size_t scheme = text.find("://");
   if (scheme != std::string_view::npos && scheme < text.find('/')) {
     return invalid(
@@ -100,7 +100,7 @@ Status set_matcher_text(Service& service, std::string_view text) {
     authority.remove_prefix(2);
   }
   if (authority.find('*') != std::string_view::npos) {
-    return check_host_pattern(text.substr(0, slash));
+    AV_CHECK(check_host_pattern(text.substr(0, slash)));
   }
   // With a colon outside brackets the port is mandatory; without one any default will do.
   const std::size_t bracket = authority.rfind(']');
@@ -111,13 +111,20 @@ Status set_matcher_text(Service& service, std::string_view text) {
     return invalid("host pattern " + quoted(text) + ": " + parsed.error().message,
                    parsed.error().hint);
   }
-  Service out = service;
+  MatcherParts out;
   out.host = wildcard ? "*." + parsed->host : parsed->host;
   out.port = has_port ? parsed->port : std::uint16_t{0};
   out.path = slash == std::string_view::npos ? std::string() : std::string(text.substr(slash));
   AV_CHECK(check_host_pattern(out.host));
   AV_CHECK(check_path_pattern(out.path));
-  service = std::move(out);
+  return out;
+}
+
+Status set_matcher_text(Service& service, std::string_view text) {
+  AV_TRY(MatcherParts parts, split_matcher_text(text));
+  service.host = std::move(parts.host);
+  service.port = parts.port;
+  service.path = std::move(parts.path);
   return {};
 }
 

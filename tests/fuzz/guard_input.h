@@ -40,7 +40,11 @@ inline const vault::AllowedRequest& allowed() {
     identity.authority = {"h.test", 443};
     identity.method = "POST";
     identity.target.path = "/";
-    auto decision = vault::Policy::decide(snapshot, {}, identity);
+    const vault::Principal nobody;
+    vault::PolicyInput input;
+    input.snapshot = snapshot;
+    input.principal = &nobody;
+    auto decision = vault::Policy::decide(input, identity);
     return std::get<vault::AllowedRequest>(std::move(decision));
   }();
   return request;

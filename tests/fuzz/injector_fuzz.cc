@@ -121,7 +121,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   identity.authority = {"h.test", 443};
   identity.method = std::string(head.method);
   identity.target = std::move(*target);
-  auto decision = vault::Policy::decide(world.snapshots[which], {}, identity);
+  const vault::Principal nobody;
+  vault::PolicyInput input;
+  input.snapshot = world.snapshots[which];
+  input.principal = &nobody;
+  auto decision = vault::Policy::decide(input, identity);
   if (!std::holds_alternative<vault::AllowedRequest>(decision)) {
     return 0;
   }

@@ -62,7 +62,11 @@ class GuardFixture {
     identity.method = std::string(out->head.method);
     identity.target = *vault::canonical_target(out->head.target);
     out->target = identity.target;
-    auto decision = vault::Policy::decide(snapshot, {}, identity);
+    const vault::Principal nobody;
+    vault::PolicyInput input;
+    input.snapshot = snapshot;
+    input.principal = &nobody;
+    auto decision = vault::Policy::decide(input, identity);
     REQUIRE(std::holds_alternative<vault::AllowedRequest>(decision));
     auto allowed = std::get<vault::AllowedRequest>(std::move(decision));
     out->guard = std::make_unique<proxy::PlaceholderGuard>(allowed, &run_);

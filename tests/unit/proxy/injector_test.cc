@@ -42,7 +42,11 @@ class Fixture {
     identity.authority = {host, vault::default_port(scheme)};
     identity.method = std::string(head.method);
     identity.target = *vault::canonical_target(head.target);
-    auto decision = vault::Policy::decide(snapshot, {}, identity);
+    const vault::Principal nobody;
+    vault::PolicyInput input;
+    input.snapshot = snapshot;
+    input.principal = &nobody;
+    auto decision = vault::Policy::decide(input, identity);
     REQUIRE(std::holds_alternative<vault::AllowedRequest>(decision));
     auto allowed = std::get<vault::AllowedRequest>(std::move(decision));
     AV_TRY(proxy::ResolvedPtr resolved, resolver_.resolve(allowed, *ring_, 1));

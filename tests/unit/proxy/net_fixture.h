@@ -107,7 +107,11 @@ class Requests {
     identity.authority = {host, port};
     identity.method = "GET";
     identity.target = *vault::canonical_target("/");
-    auto decision = vault::Policy::decide(snapshot, {}, identity);
+    const vault::Principal nobody;
+    vault::PolicyInput input;
+    input.snapshot = snapshot;
+    input.principal = &nobody;
+    auto decision = vault::Policy::decide(input, identity);
     REQUIRE(std::holds_alternative<vault::AllowedRequest>(decision));
     auto allowed = std::get<vault::AllowedRequest>(std::move(decision));
     auto resolved = resolver_.resolve(allowed, *ring_, 1);

@@ -9,8 +9,9 @@ using namespace av::vault;
 // Nobody but Policy makes one.
 static_assert(!std::is_default_constructible_v<AllowedRequest>);
 static_assert(!std::is_copy_constructible_v<AllowedRequest>);
-static_assert(
-    !std::is_constructible_v<AllowedRequest, SnapshotPtr, RequestIdentity, const Service*>);
+static_assert(!std::is_constructible_v<AllowedRequest, SnapshotPtr, RequestIdentity, const Service*,
+                                       const Rule*>);
+static_assert(!std::is_constructible_v<HeldRequest, AllowedRequest>);
 
 namespace {
 
@@ -38,9 +39,19 @@ RequestIdentity get(std::string host, std::string path) {
   return out;
 }
 
+Decision decide(SnapshotPtr snapshot, RequestIdentity request,
+                std::optional<UnmatchedPolicy> unmatched = std::nullopt) {
+  const Principal nobody;
+  PolicyInput input;
+  input.snapshot = std::move(snapshot);
+  input.principal = &nobody;
+  input.unmatched = unmatched;
+  return Policy::decide(input, std::move(request));
+}
+
 std::string decision(UnmatchedPolicy unmatched, RequestIdentity request,
                      std::optional<UnmatchedPolicy> override_policy = std::nullopt) {
-  const auto result = Policy::decide(snapshot(unmatched), {}, std::move(request), override_policy);
+  const auto result = decide(snapshot(unmatched), std::move(request), override_policy);
   if (const auto* deny = std::get_if<Deny>(&result)) {
     return deny->reason == Deny::Reason::kServiceDisabled ? "disabled " + deny->service
                                                           : "unmatched";
@@ -73,7 +84,7 @@ TEST_CASE("policy: the allowed request keeps the snapshot that it was judged by"
           "[vault][policy]") {
   SnapshotPtr first = snapshot(UnmatchedPolicy::kDeny);
   const PolicySnapshot* const address = first.get();
-  auto result = Policy::decide(std::move(first), {}, get("api.example.com", "/v1/x"));
+  auto result = decide(std::move(first), get("api.example.com", "/v1/x"));
   const AllowedRequest allowed = std::get<AllowedRequest>(std::move(result));
   CHECK(&allowed.snapshot() == address);
   CHECK(allowed.identity().target.path == "/v1/x");
@@ -91,8 +102,8 @@ TEST_CASE("policy: the words of the setting", "[vault][policy]") {
 TEST_CASE("policy: a path that another reading gives to another service is refused",
           "[vault][policy]") {
   const auto reason = [](std::string path) {
-    const auto result = Policy::decide(snapshot(UnmatchedPolicy::kPassthrough), {},
-                                       get("api.example.com", std::move(path)));
+    const auto result =
+        decide(snapshot(UnmatchedPolicy::kPassthrough), get("api.example.com", std::move(path)));
     const auto* deny = std::get_if<Deny>(&result);
     return deny != nullptr && deny->reason == Deny::Reason::kAmbiguousPath;
   };

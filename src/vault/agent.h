@@ -1,0 +1,37 @@
+#pragma once
+// Agent: a named principal. Its token stands for it towards `serve`; a run acts for it with a
+// session of its own.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/crypto.h"
+#include "core/expected.h"
+#include "vault/rule.h"
+
+namespace av::vault {
+
+struct Agent {
+  std::string name;  // a slug
+  std::string uid;   // made by the store: a new agent of an old name is another one
+  // Where it may act, and as what of that: empty lists mean all. Names that do not exist (yet) are
+  // no error; they permit nothing.
+  std::vector<std::string> vaults;
+  std::vector<std::string> services;
+  std::vector<std::string> credentials;
+  std::uint32_t max_concurrent = 0;  // requests at one time, over all its runs; 0: no limit
+  RateLimit limit;                   // requests in all, over all its runs
+  std::int64_t created_ms = 0;
+  std::int64_t rotated_ms = 0;  // 0: never
+  std::int64_t revoked_ms = 0;  // 0: it is not
+
+  [[nodiscard]] bool may_use_vault(std::string_view vault) const;
+  [[nodiscard]] bool may_use_service(std::string_view service) const;
+  [[nodiscard]] bool may_use_credential(std::string_view key) const;
+};
+
+[[nodiscard]] Status check_agent(const Agent& agent);
+
+}  // namespace av::vault

@@ -1,0 +1,356 @@
+#include "vault/rule_set.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "core/ascii.h"
+#include "vault/body_conditions.h"
+#include "vault/matcher.h"
+
+namespace av::vault {
+namespace {
+
+// How a host pattern is looked up: by the whole host or by what is behind one of its dots.
+enum class HostKind : char { kAny = 'a', kExact = 'e', kOneLabel = 'o', kDeep = 'd' };
+
+// Agents' names and hosts hold no line feed.
+void set_key(std::string& key, HostKind kind, std::string_view host, std::string_view agent) {
+  key.clear();
+  key.push_back(static_cast<char>(kind));
+  key += agent;
+  key.push_back('\n');
+  key += host;
+}
+
+std::pair<HostKind, std::string_view> host_of(const Rule& rule) {
+  const std::string_view host = rule.host;
+  if (host.empty()) {
+    return {HostKind::kAny, {}};
+  }
+  if (host.starts_with("**.")) {
+    return {HostKind::kDeep, host.substr(3)};
+  }
+  if (host.starts_with("*.")) {
+    return {HostKind::kOneLabel, host.substr(2)};
+  }
+  return {HostKind::kExact, host};
+}
+
+// What every path that the pattern covers begins with: "/x/*" covers "/x" too.
+std::size_t start_size(std::string_view pattern) {
+  const std::size_t literal = std::min(pattern.find('*'), pattern.size());
+  return literal == 0 ? 0 : literal - 1;
+}
+
+bool same_method(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return ascii::upper(x) == ascii::upper(y);
+         });
+}
+
+bool method_fits(const Rule& rule, std::string_view method) {
+  if (rule.methods.empty()) {
+    return true;
+  }
+  if (!restricts(rule.action)) {
+    return std::find(rule.methods.begin(), rule.methods.end(), method) != rule.methods.end();
+  }
+  const bool head = same_method(method, "HEAD");
+  return std::any_of(rule.methods.begin(), rule.methods.end(), [&](const std::string& listed) {
+    return same_method(listed, method) || (head && listed == "GET");
+  });
+}
+
+bool port_fits(const Rule& rule, const RequestIdentity& request) {
+  if (rule.port != 0 || !restricts(rule.action)) {
+    const std::uint16_t port = rule.port != 0 ? rule.port : default_port(request.scheme);
+    return port == request.authority.port;
+  }
+  return true;
+}
+
+std::string without_parameters(std::string_view path) {
+  std::string out;
+  bool in_parameter = false;
+  for (const char c : path) {
+    in_parameter = c != '/' && (in_parameter || c == ';');
+    if (!in_parameter) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string with_merged_slashes(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    if (c != '/' || !out.ends_with('/')) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string with_decoded_slashes(std::string path) {  // in lower case
+  for (std::size_t at = path.find("%2f"); at != std::string::npos; at = path.find("%2f", at)) {
+    path.replace(at, 3, "/");
+  }
+  return path;
+}
+
+std::string without_last_slash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) {
+    path.pop_back();
+  }
+  return path;
+}
+
+}  // namespace
+
+std::vector<std::string> path_readings(std::string_view path) {
+  std::vector<std::string> readings{ascii::lower(path)};
+  // Each step doubles what there is, where it changes something: sixteen at most.
+  const auto also = [&](const auto& change) {
+    for (std::size_t at = 0, count = readings.size(); at < count; ++at) {
+      std::string other = change(readings[at]);
+      if (std::find(readings.begin(), readings.end(), other) == readings.end()) {
+        readings.push_back(std::move(other));
+      }
+    }
+  };
+  const std::string& plain = readings.front();
+  const bool ordinary = plain.find("%2f") == std::string::npos &&
+                        plain.find(';') == std::string::npos &&
+                        plain.find("//") == std::string::npos;
+  if (!ordinary) {
+    also(with_decoded_slashes);
+    also(without_parameters);
+    also(with_merged_slashes);
+  }
+  also(without_last_slash);
+  return readings;
+}
+
+struct RuleSet::Entry {
+  std::string key;
+  std::string start;
+  std::uint32_t rule = 0;
+};
+
+RuleSet::RuleSet(std::vector<Rule> rules) {
+  std::vector<Entry> entries;
+  for (Rule& rule : rules) {
+    if (!rule.enabled) {
+      continue;
+    }
+    const auto index = static_cast<std::uint32_t>(rules_.size());
+    lower_paths_.push_back(ascii::lower(rule.path));
+    const auto [kind, host] = host_of(rule);
+    std::vector<std::string> agents = rule.agents;
+    if (agents.empty()) {
+      agents.emplace_back();
+    }
+    for (const std::string& agent : agents) {
+      Entry entry;
+      set_key(entry.key, kind, host, agent);
+      entry.start = lower_paths_.back().substr(0, start_size(rule.path));
+      entry.rule = index;
+      entries.push_back(std::move(entry));
+    }
+    rules_.push_back(std::move(rule));
+  }
+  compile(std::move(entries));
+}
+
+void RuleSet::compile(std::vector<Entry> entries) {
+  const auto place_of = [](const Entry& e) { return std::tie(e.key); };
+  const auto bucket_of = [](const Entry& e) {
+    return std::tuple<const std::string&, std::size_t, const std::string&>(e.key, e.start.size(),
+                                                                           e.start);
+  };
+  std::sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) {
+    return std::tuple_cat(bucket_of(a), std::tuple(a.rule)) <
+           std::tuple_cat(bucket_of(b), std::tuple(b.rule));
+  });
+  for (std::size_t at = 0; at < entries.size(); ++at) {
+    Entry& entry = entries[at];
+    const bool new_place = at == 0 || place_of(entry) != place_of(entries[at - 1]);
+    const bool new_group = new_place || entry.start.size() != entries[at - 1].start.size();
+    const bool new_bucket = new_group || entry.start != entries[at - 1].start;
+    if (new_place) {
+      if (!groups_.empty()) {
+        groups_.back().last = true;
+      }
+      places_.push_back({entry.key, static_cast<std::uint32_t>(groups_.size())});
+    }
+    if (new_group) {
+      groups_.push_back({static_cast<std::uint32_t>(entry.start.size()), false});
+    }
+    if (new_bucket) {
+      const auto begin = static_cast<std::uint32_t>(order_.size());
+      const auto group = static_cast<std::uint32_t>(groups_.size() - 1);
+      buckets_.push_back({entry.start, group, begin, begin});
+    }
+    order_.push_back(entry.rule);
+    buckets_.back().end = static_cast<std::uint32_t>(order_.size());
+  }
+  if (!groups_.empty()) {
+    groups_.back().last = true;
+  }
+  place_table_.reserve(places_.size());
+  for (std::size_t at = 0; at < places_.size(); ++at) {
+    place_table_.add(flat_hash(places_[at].key, 0), static_cast<std::uint32_t>(at + 1));
+  }
+  bucket_table_.reserve(buckets_.size());
+  for (std::size_t at = 0; at < buckets_.size(); ++at) {
+    bucket_table_.add(flat_hash(buckets_[at].start, buckets_[at].group + 1),
+                      static_cast<std::uint32_t>(at + 1));
+  }
+}
+
+template <typename Take>
+void RuleSet::each_at(std::string_view key, const std::vector<std::string>& readings,
+                      const Take& take) const {
+  const std::uint32_t place = place_table_.find(
+      flat_hash(key, 0), [&](std::uint32_t p) { return places_[p - 1].key == key; });
+  if (place == 0) {
+    return;
+  }
+  for (std::uint32_t group = places_[place - 1].group;; ++group) {
+    const std::size_t size = groups_[group].start_size;
+    for (const std::string& reading : readings) {
+      if (reading.size() < size) {
+        continue;
+      }
+      const std::string_view start = std::string_view(reading).substr(0, size);
+      const std::uint32_t bucket =
+          bucket_table_.find(flat_hash(start, group + 1), [&](std::uint32_t b) {
+            return buckets_[b - 1].group == group && buckets_[b - 1].start == start;
+          });
+      if (bucket != 0) {
+        const Bucket& found = buckets_[bucket - 1];
+        for (std::uint32_t at = found.begin; at < found.end; ++at) {
+          take(order_[at]);
+        }
+      }
+    }
+    if (groups_[group].last) {
+      return;
+    }
+  }
+}
+
+// Every rule that may fit by host, agent and the beginning of the path; some of them twice.
+template <typename Take>
+void RuleSet::each_candidate(const RequestIdentity& request, std::string_view agent,
+                             const std::vector<std::string>& readings, const Take& take) const {
+  const std::string_view host = request.authority.host;
+  std::string key;
+  const auto look = [&](HostKind kind, std::string_view text) {
+    set_key(key, kind, text, {});
+    each_at(key, readings, take);
+    if (!agent.empty()) {
+      set_key(key, kind, text, agent);
+      each_at(key, readings, take);
+    }
+  };
+  look(HostKind::kAny, {});
+  look(HostKind::kExact, host);
+  bool first = true;
+  for (std::size_t dot = host.find('.'); dot != std::string_view::npos;
+       dot = host.find('.', dot + 1)) {
+    const std::string_view parent = host.substr(dot + 1);
+    if (first) {
+      look(HostKind::kOneLabel, parent);
+      first = false;
+    }
+    look(HostKind::kDeep, parent);
+  }
+}
+
+bool RuleSet::fits(std::uint32_t index, const RequestIdentity& request,
+                   const std::vector<std::string>& readings) const {
+  const Rule& rule = rules_[index];
+  if (!port_fits(rule, request) || !method_fits(rule, request.method)) {
+    return false;
+  }
+  const auto covers = [&](const std::string& reading) {
+    return path_matches(lower_paths_[index], reading);
+  };
+  if (restricts(rule.action)) {
+    return std::any_of(readings.begin(), readings.end(), covers);
+  }
+  return path_matches(rule.path, request.target.path) &&
+         std::all_of(readings.begin(), readings.end(), covers);
+}
+
+RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view agent,
+                             const BodyView* body) const {
+  Found found;
+  if (rules_.empty()) {
+    return found;
+  }
+  const std::vector<std::string> readings = path_readings(request.target.path);
+  const auto first_of = [](const Rule*& slot, const Rule& rule) {
+    const bool better = slot == nullptr || &rule < slot;
+    slot = better ? &rule : slot;
+    return better;
+  };
+  each_candidate(request, agent, readings, [&](std::uint32_t index) {
+    const Rule& rule = rules_[index];
+    if (!fits(index, request, readings)) {
+      return;
+    }
+    if (!rule.body.empty() && body == nullptr) {
+      found.needs_body = true;
+      return;
+    }
+    const BodyAnswer answer = rule.body.empty() ? BodyAnswer::kYes : check_body(rule, *body);
+    const bool unreadable = answer == BodyAnswer::kUnreadable;
+    if (answer == BodyAnswer::kNo || (unreadable && !restricts(rule.action))) {
+      return;
+    }
+    switch (rule.action) {
+      case RuleAction::kBlock:
+        if (first_of(found.block, rule)) {
+          found.body_unreadable = unreadable;
+        }
+        return;
+      case RuleAction::kApprove:
+        first_of(found.approve, rule);
+        return;
+      case RuleAction::kRateLimit:
+        if (std::find(found.limits.begin(), found.limits.end(), &rule) == found.limits.end()) {
+          found.limits.push_back(&rule);
+        }
+        return;
+      case RuleAction::kAllow:
+        first_of(found.allow, rule);
+        return;
+    }
+  });
+  std::sort(found.limits.begin(), found.limits.end());
+  return found;
+}
+
+std::vector<const Rule*> RuleSet::matching(const RequestIdentity& request, std::string_view agent,
+                                           const BodyView* body) const {
+  std::vector<const Rule*> out;
+  const std::vector<std::string> readings = path_readings(request.target.path);
+  each_candidate(request, agent, readings, [&](std::uint32_t index) {
+    const Rule& rule = rules_[index];
+    const BodyView none;
+    const BodyAnswer answer = check_body(rule, body == nullptr ? none : *body);
+    const bool matches =
+        answer == BodyAnswer::kYes || (answer == BodyAnswer::kUnreadable && restricts(rule.action));
+    if (matches && fits(index, request, readings)) {
+      out.push_back(&rule);
+    }
+  });
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace av::vault

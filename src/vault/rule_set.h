@@ -1,0 +1,105 @@
+#pragma once
+// RuleSet: the enabled rules of a vault, compiled so that the cost of a request does not grow with
+// their number: rules are found by host, agent and the beginning of the path, as services are
+// (matcher.h).
+//
+// Immutable; find() may be called from any thread.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vault/canonical.h"
+#include "vault/flat_table.h"
+#include "vault/rule.h"
+
+namespace av::vault {
+
+// A request's body, as far as rules look at it: decoded, the whole of it or nothing.
+struct BodyView {
+  // At most this much is looked at, before and after decoding.
+  static constexpr std::size_t kMaxSize = std::size_t{1} << 20;
+  enum class State : std::uint8_t {
+    kWhole,
+    kUnreadable,  // longer, in a coding that is not known, malformed, or a WebSocket's messages
+  };
+  State state = State::kWhole;
+  std::string_view bytes;
+};
+
+class RuleSet {
+ public:
+  RuleSet() = default;
+  // Leaves disabled ones out.
+  explicit RuleSet(std::vector<Rule> rules);
+  [[nodiscard]] bool empty() const { return rules_.empty(); }
+
+  struct Found {
+    const Rule* block = nullptr;
+    const Rule* approve = nullptr;
+    const Rule* allow = nullptr;
+    std::vector<const Rule*> limits;  // all of them count
+    bool needs_body = false;          // some rule matches but for its conditions, and no body given
+    // `block` matched because the body cannot be read.
+    bool body_unreadable = false;
+  };
+  // Of several of one action the first in order, except for limits. A rule with conditions on a
+  // body that cannot be read matches when it restricts, and does not when it allows. When a rule
+  // without conditions blocks, the others may be left out.
+  [[nodiscard]] Found find(const RequestIdentity& request, std::string_view agent,
+                           const BodyView* body) const;
+  // Every rule that matches, in order; for `rule test`.
+  [[nodiscard]] std::vector<const Rule*> matching(const RequestIdentity& request,
+                                                  std::string_view agent,
+                                                  const BodyView* body) const;
+
+  [[nodiscard]] std::span<const Rule> rules() const { return rules_; }
+
+ private:
+  // Where a rule is found: the kind of its host pattern and the host, one of its agents, and what
+  // all paths that it covers begin with, in lower case.
+  struct Entry;
+  // Rules of one host and agent whose beginnings are equally long.
+  struct Group {
+    std::uint32_t start_size = 0;
+    bool last = false;  // of its place
+  };
+  struct Place {
+    std::string key;
+    std::uint32_t group = 0;  // the first
+  };
+  struct Bucket {
+    std::string start;
+    std::uint32_t group = 0;
+    std::uint32_t begin = 0;  // in order_
+    std::uint32_t end = 0;
+  };
+
+  void compile(std::vector<Entry> entries);
+  template <typename Take>
+  void each_candidate(const RequestIdentity& request, std::string_view agent,
+                      const std::vector<std::string>& readings, const Take& take) const;
+  template <typename Take>
+  void each_at(std::string_view key, const std::vector<std::string>& readings,
+               const Take& take) const;
+  [[nodiscard]] bool fits(std::uint32_t rule, const RequestIdentity& request,
+                          const std::vector<std::string>& readings) const;
+
+  std::vector<Rule> rules_;
+  std::vector<std::string> lower_paths_;  // of rules_
+  std::vector<std::uint32_t> order_;      // indices of rules_, by bucket
+  std::vector<Place> places_;
+  std::vector<Group> groups_;
+  std::vector<Bucket> buckets_;
+  FlatTable place_table_;   // index + 1 in places_
+  FlatTable bucket_table_;  // index + 1 in buckets_
+};
+
+// The ways in which a server may read a canonical path, in lower case, each once: with slashes
+// merged or not, with or without ";parameters", with %2F as data or as a slash; without a slash at
+// the end. Most paths have one.
+[[nodiscard]] std::vector<std::string> path_readings(std::string_view path);
+
+}  // namespace av::vault
