@@ -75,6 +75,7 @@ std::span<const Command> command_table();
 std::span<const Command> vault_commands();       // vault_cmd.cc
 std::span<const Command> credential_commands();  // credential_cmd.cc
 std::span<const Command> service_commands();     // service_cmd.cc
+std::span<const Command> approval_commands();    // approval_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run

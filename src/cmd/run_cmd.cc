@@ -11,6 +11,7 @@
 #include "cmd/option_set.h"
 
 #include "cmd/agent_setup.h"
+#include "cmd/approval_desk.h"
 #include "cmd/ca_bundle.h"
 #include "cmd/child_env.h"
 #include "cmd/command.h"
@@ -26,6 +27,7 @@
 #include "core/exit_code.h"
 #include "isolation/launcher.h"
 #include "proxy/proxy_server.h"
+#include "store/limit_table.h"
 
 namespace av::cmd {
 namespace {
@@ -145,6 +147,7 @@ class Session {
   std::uint16_t port_ = 0;
   Secret token_;
   std::optional<AgentSetup> agent_;
+  std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
   std::unique_ptr<proxy::ProxyServer> proxy_;
 };
 
@@ -170,6 +173,7 @@ Expected<Outcome> Session::run() {
 // a credential any more.
 void Session::end(const Expected<Outcome>& outcome) {
   proxy_.reset();
+  desk_->pump(*context_.store);  // nobody need decide any more
   std::string how = "failed to start";
   if (outcome) {
     how = outcome->signal != 0 ? "signal " + std::to_string(outcome->signal)
@@ -208,6 +212,8 @@ Status Session::start_proxy() {
   options.connect_timeout = options_.connect_timeout.value_or(options.connect_timeout);
   options.header_timeout = options_.header_timeout.value_or(options.header_timeout);
   options.skill_text = skill_text();
+  options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
+  options.approvals = desk_;
   proxy::SessionGrant grant;
   grant.token_hash = token_.reveal([](std::string_view token) { return crypto::sha256(token); });
   grant.principal.run_id = run_id_;
@@ -289,6 +295,7 @@ Status Session::audit(std::string_view event, std::string detail) {
 // What another process has changed takes effect here. A store that cannot be followed any more must
 // not go on granting what it once said: the run is left without services.
 void Session::follow_store() {
+  desk_->pump(*context_.store);
   const auto counter = context_.store->change_counter();
   if (!counter || *counter == change_counter_) {
     return;

@@ -45,6 +45,7 @@ struct Paths {
   [[nodiscard]] std::filesystem::path database() const { return data / "vault.db"; }
   [[nodiscard]] std::filesystem::path key_file() const { return data / "key"; }
   [[nodiscard]] std::filesystem::path audit() const { return data / "audit"; }
+  [[nodiscard]] std::filesystem::path limits() const { return data / "limits"; }
   [[nodiscard]] std::filesystem::path config_file() const { return config / "config.toml"; }
 };
 [[nodiscard]] Expected<Paths> default_paths();

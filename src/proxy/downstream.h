@@ -6,6 +6,7 @@
 // once and every later one fails too.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "proxy/body_source.h"
 #include "proxy/fault.h"
 #include "proxy/head.h"
+#include "proxy/held_body.h"
 #include "proxy/io.h"
 #include "proxy/response_plan.h"
 
@@ -24,7 +26,13 @@ class Downstream {
 
   // Parsed and checked; valid as long as the object.
   [[nodiscard]] virtual const RequestHead& head() const = 0;
-  [[nodiscard]] virtual BodySource& body() = 0;
+  [[nodiscard]] BodySource& body() { return held_ ? *held_ : wire_body(); }
+  // The same body, which can be looked at before it is read; made at the first call. `held_bytes`
+  // must outlive this.
+  [[nodiscard]] HeldBody& hold_body(std::size_t& held_bytes) {
+    return held_ ? *held_ : held_.emplace(wire_body(), held_bytes);
+  }
+  [[nodiscard]] const HeldBody* held_body() const { return held_ ? &*held_ : nullptr; }
 
   // A 1xx response (RFC 9110 section 15.2). Dropped for a client that does not know them.
   virtual Awaitable<Io> put_interim(const ResponsePlan& plan) = 0;
@@ -55,6 +63,12 @@ class Downstream {
   // under its hands could cost it the answer (RFC 9112 section 9.6).
   [[nodiscard]] virtual Millis linger() const = 0;
   [[nodiscard]] virtual std::uint64_t bytes_sent() const = 0;
+
+ protected:
+  [[nodiscard]] virtual BodySource& wire_body() = 0;
+
+ private:
+  std::optional<HeldBody> held_;
 };
 
 }  // namespace av::proxy

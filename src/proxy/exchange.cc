@@ -1,7 +1,6 @@
 #include "proxy/exchange.h"
 
 #include <optional>
-#include <variant>
 
 #include "proxy/body_filter.h"
 #include "proxy/refusals.h"
@@ -33,12 +32,11 @@ Exchange::Exchange(Worker& worker, Downstream& client, vault::RequestIdentity id
     : worker_(worker),
       client_(client),
       identity_(std::move(identity)),
-      snapshot_(worker.snapshot),
-      key_ring_(worker.key_ring),
       upload_(worker.io.get_executor(), client, worker.clock),
+      gate_(worker, client, record_),
       started_(worker.clock.steady()) {
   record_.time_ms = worker_.clock.wall_ms();
-  record_.vault = snapshot_->vault_name;
+  record_.vault = gate_.snapshot()->vault_name;
   record_.agent = worker_.grant.principal.agent;
   record_.run = worker_.grant.principal.run_id;
   record_.request = worker_.next_request++;
@@ -74,8 +72,16 @@ Exchange::~Exchange() {
 }
 
 Awaitable<bool> Exchange::run() {
-  // Policy, resolve, audit, inject: without waiting, in admit().
-  auto request = admit();
+  // Policy: from the head, and where a rule wants it from the body or a human.
+  auto allowed = gate_.decide(identity_);
+  if (gate_.must_wait()) {
+    allowed = co_await gate_.wait(identity_);
+  }
+  if (!allowed) {
+    co_return co_await refuse(allowed.error());
+  }
+  // Resolve, inject, audit: without waiting.
+  auto request = admit(std::move(*allowed));
   if (!request) {
     co_return co_await refuse(request.error());
   }
@@ -94,25 +100,7 @@ Awaitable<bool> Exchange::run() {
   co_return reusable;
 }
 
-Outcome<OutboundRequest> Exchange::admit() {
-  vault::PolicyInput input;
-  input.snapshot = snapshot_;
-  input.principal = &worker_.grant.principal;
-  input.unmatched = worker_.options.unmatched_override;
-  input.limits = worker_.options.limits.get();
-  input.now_ms = record_.time_ms;
-  auto decision = vault::Policy::decide(input, identity_);
-  if (const auto* deny = std::get_if<vault::Deny>(&decision)) {
-    record_.decision = "deny";
-    record_.service = deny->service;
-    record_.rule = deny->rule;
-    return denial_fault(*deny, identity_, input.now_ms);
-  }
-  if (!std::holds_alternative<vault::AllowedRequest>(decision)) {
-    Fault undecided;
-    return undecided;
-  }
-  vault::AllowedRequest allowed = std::get<vault::AllowedRequest>(std::move(decision));
+Outcome<OutboundRequest> Exchange::admit(vault::AllowedRequest allowed) {
   if (allowed.service() != nullptr) {
     record_.service = allowed.service()->name;
   }
@@ -120,7 +108,7 @@ Outcome<OutboundRequest> Exchange::admit() {
   guard_.emplace(allowed, worker_.grant.placeholders.get());
   AV_CHECK(guard_->check_head(allowed.identity().target, client_.head()));
   AV_TRY(ResolvedPtr resolved,
-         worker_.resolver.resolve(allowed, *key_ring_, worker_.deadlines.now_ms()));
+         worker_.resolver.resolve(allowed, gate_.key_ring(), worker_.deadlines.now_ms()));
   AV_TRY(const InjectOptions options, prepare_body(resolved.get()));
   AV_TRY(OutboundRequest request,
          Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options));
@@ -146,7 +134,8 @@ Outcome<InjectOptions> Exchange::prepare_body(const ResolvedCredential* values) 
     first_ = std::string_view(piece.data.data(), piece.data.size());
     upload_.count(first_.size());
     if (whole_ && filter.changes_length()) {
-      whole_ = filter.render_whole(first_, rewritten_) != RequestBodyFilter::Whole::kStream;
+      whole_ = first_.size() <= RequestBodyFilter::kWholeLimit &&
+               filter.render_whole(first_, rewritten_) != RequestBodyFilter::Whole::kStream;
       if (whole_) {
         first_ = rewritten_.view();
         options.body_length = first_.size();

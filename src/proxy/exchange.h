@@ -14,6 +14,7 @@
 #include "proxy/head.h"
 #include "proxy/injector.h"
 #include "proxy/placeholder_guard.h"
+#include "proxy/policy_gate.h"
 #include "proxy/request_body_filter.h"
 #include "proxy/response_plan.h"
 #include "proxy/upload.h"
@@ -36,7 +37,7 @@ class Exchange {
   Awaitable<bool> run();
 
  private:
-  Outcome<OutboundRequest> admit();
+  Outcome<OutboundRequest> admit(vault::AllowedRequest allowed);
   Outcome<InjectOptions> prepare_body(const ResolvedCredential* values);
   Outcome<void> audit_use(const OutboundRequest& request);
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
@@ -55,8 +56,6 @@ class Exchange {
   Worker& worker_;
   Downstream& client_;
   vault::RequestIdentity identity_;
-  vault::SnapshotPtr snapshot_;
-  std::shared_ptr<const vault::KeyRing> key_ring_;
   // Both made in admit().
   std::optional<PlaceholderGuard> guard_;
   std::optional<RequestBodyFilter> body_filter_;
@@ -66,6 +65,7 @@ class Exchange {
   Upload upload_;
   ResponseHead response_;
   vault::AuditRecord record_;
+  PolicyGate gate_;
   std::chrono::steady_clock::time_point started_;
   UpstreamExchange* live_ = nullptr;  // given up when the client leaves
   bool client_broke_ = false;

@@ -14,7 +14,6 @@ class H2Downstream final : public Downstream {
       : connection_(connection), stream_(std::move(stream)), head_(head) {}
 
   [[nodiscard]] const RequestHead& head() const override { return head_; }
-  [[nodiscard]] BodySource& body() override { return *stream_; }
   Awaitable<Io> put_interim(const ResponsePlan& plan) override;
   void put_head(const ResponsePlan& plan) override;
   Awaitable<Io> put_body(std::string_view bytes) override;
@@ -29,6 +28,9 @@ class H2Downstream final : public Downstream {
   [[nodiscard]] bool reusable() const override { return true; }
   [[nodiscard]] Millis linger() const override { return Millis{0}; }
   [[nodiscard]] std::uint64_t bytes_sent() const override { return sent_; }
+
+ protected:
+  [[nodiscard]] BodySource& wire_body() override { return *stream_; }
 
  private:
   Awaitable<Io> send(std::string_view bytes, bool end, const HeadText& trailers);

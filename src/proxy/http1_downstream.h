@@ -29,7 +29,6 @@ class Http1Downstream final : public Downstream {
                   const bool& draining);
 
   [[nodiscard]] const RequestHead& head() const override { return head_; }
-  [[nodiscard]] BodySource& body() override { return body_; }
   Awaitable<Io> put_interim(const ResponsePlan& plan) override;
   void put_head(const ResponsePlan& plan) override;
   Awaitable<Io> put_body(std::string_view bytes) override;
@@ -49,6 +48,9 @@ class Http1Downstream final : public Downstream {
   }
   [[nodiscard]] Millis linger() const override { return Millis{2'000}; }
   [[nodiscard]] std::uint64_t bytes_sent() const override { return sent_; }
+
+ protected:
+  [[nodiscard]] BodySource& wire_body() override { return body_; }
 
  private:
   Awaitable<Io> send(std::string_view bytes);

@@ -19,6 +19,7 @@
 
 namespace av::proxy {
 
+class PolicyGate;
 class Session;
 
 // One TLS server context per host, made on first use. Minting takes a fraction of a millisecond,
@@ -102,6 +103,9 @@ struct Worker {
   // All of them: they are told when draining begins.
   std::list<Session*> open_sessions;
   bool draining = false;
+  // Requests that wait for a human, by the id that the human sees.
+  std::map<std::string, PolicyGate*> waiting;
+  std::size_t held_bytes = 0;  // of request bodies that rules look at
 };
 
 }  // namespace av::proxy

@@ -183,9 +183,11 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
   if (found.needs_body) {
     return NeedsBody();
   }
-  if (auto limited = take_limits(input, *agent, found.limits)) {
-    limited->service = service == nullptr ? std::string() : service->name;
-    return std::move(*limited);
+  if (!input.counted) {
+    if (auto limited = take_limits(input, *agent, found.limits)) {
+      limited->service = service == nullptr ? std::string() : service->name;
+      return std::move(*limited);
+    }
   }
   AllowedRequest allowed(input.snapshot, std::move(identity), service, deciding(found));
   if (found.approve != nullptr) {

@@ -100,6 +100,7 @@ struct PolicyInput {
   std::optional<UnmatchedPolicy> unmatched;  // overrides the snapshot's own
   LimitLedger* limits = nullptr;             // null: there are none, so what is limited is refused
   std::int64_t now_ms = 0;                   // wall clock
+  bool counted = false;  // an earlier decision about this request has taken its limits
 };
 
 class Policy {

@@ -1,0 +1,296 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+#include "cmd/option_set.h"
+
+#include "cmd/cli.h"
+#include "cmd/output.h"
+#include "core/encoding.h"
+#include "vault/names.h"
+
+namespace av::cmd {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Approval = store::Store::Approval;
+
+constexpr std::chrono::milliseconds kPollEvery{250};
+constexpr std::int64_t kDayMs = 86'400'000;
+// A grant by number of uses does not lie around for ever.
+constexpr std::int64_t kGrantLifetime = kDayMs;
+constexpr std::int64_t kMaxGrantLifetime = 30 * kDayMs;
+constexpr std::uint64_t kMaxUses = 10'000;
+
+std::string who(const vault::ApprovalRequest& request) {
+  return request.agent.empty() ? request.run : request.agent;
+}
+
+std::string age(std::int64_t ms) {
+  const std::int64_t seconds = std::max<std::int64_t>(0, ms / 1000);
+  return seconds < 120 ? std::to_string(seconds) + "s" : std::to_string(seconds / 60) + "m";
+}
+
+Json to_tree(const Approval& approval) {
+  const vault::ApprovalRequest& r = approval.request;
+  Json out = {{"id", r.id},
+              {"state", vault::to_string(approval.state)},
+              {"vault", r.vault},
+              {"agent", r.agent},
+              {"run", r.run},
+              {"rule", r.rule},
+              {"method", r.method},
+              {"url", r.url},
+              {"content_type", r.content_type},
+              {"body_size", r.body_size},
+              {"body_complete", r.body_complete},
+              {"preview", r.preview},
+              {"created_ms", r.created_ms},
+              {"expires_ms", r.expires_ms}};
+  if (approval.decided_ms != 0) {
+    out["decided_ms"] = approval.decided_ms;
+  }
+  return out;
+}
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// All of it on the screen. What the agent wrote stands behind a bar, so that no line of it can pose
+// as ours.
+void print_in_full(const Context& context, const Approval& approval) {
+  const vault::ApprovalRequest& r = approval.request;
+  const auto line = [&](std::string_view name, std::string_view value) {
+    if (!value.empty()) {
+      std::string text(name);
+      text.resize(9, ' ');
+      print(context.out, text + encoding::printable(value) + "\n");
+    }
+  };
+  line("id", r.id);
+  line("state", vault::to_string(approval.state));
+  line("request", r.method + " " + r.url);
+  line("by", who(r) + (r.agent.empty() ? "" : " (" + r.run + ")"));
+  line("rule", r.rule);
+  line("vault", r.vault);
+  line("asked", show_time(r.created_ms));
+  if (approval.state == vault::ApprovalState::kPending) {
+    line("left", age(r.expires_ms - context.clock->wall_ms()));
+  }
+  if (r.preview.empty()) {
+    line("body", r.body_complete && r.body_size == 0 ? "none" : "not shown");
+    return;
+  }
+  const bool all = r.body_complete && r.body_size <= r.preview.size();
+  line("body", std::to_string(r.body_size) + " bytes" +
+                   (r.content_type.empty() ? "" : ", " + r.content_type) +
+                   (all ? "" : ", only its beginning is shown") +
+                   "; what looks like a key is masked");
+  std::string_view rest = r.preview;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    print(context.out, "  | " + encoding::printable(rest.substr(0, end)) + "\n");
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+}
+
+void print_short(const Context& context, const Approval& approval) {
+  if (context.json) {
+    print(context.out, dump(to_tree(approval)));
+  } else {
+    print_in_full(context, approval);
+    print(context.out, "\n");
+  }
+  std::fflush(context.out);
+}
+
+Run setup_list(OptionSet& app) {
+  const auto all = std::make_shared<bool>(false);
+  const auto follow = std::make_shared<bool>(false);
+  app.add_flag("--all", *all, "also those that have been decided, for a week");
+  app.add_flag("-f,--follow", *follow, "go on printing what comes, in full");
+  return [all, follow](Context& context) -> Expected<int> {
+    AV_TRY(const std::string vault, context.vault_name());
+    if (*follow) {
+      std::set<std::string> seen;
+      for (;;) {
+        AV_TRY(const auto waiting, context.store->list_approvals(vault, true));
+        for (const Approval& approval : waiting) {
+          if (seen.insert(approval.request.id).second) {
+            print_short(context, approval);
+          }
+        }
+        if (std::ferror(context.out) != 0) {
+          return make_error(ErrorCode::kIo, "cannot write the output");
+        }
+        std::this_thread::sleep_for(kPollEvery);
+      }
+    }
+    AV_TRY(const auto approvals, context.store->list_approvals(vault, !*all));
+    if (context.json) {
+      Json list = Json::array();
+      for (const Approval& approval : approvals) {
+        list.push_back(to_tree(approval));
+      }
+      print(context.out, dump({{"vault", vault}, {"approvals", list}}));
+      return 0;
+    }
+    if (approvals.empty()) {
+      notice(context, "nothing waits for approval");
+      return 0;
+    }
+    Table table({"ID", "REQUEST", "BY", "RULE", "BODY", *all ? "STATE" : "LEFT"});
+    const std::int64_t now = context.clock->wall_ms();
+    for (const Approval& approval : approvals) {
+      const vault::ApprovalRequest& r = approval.request;
+      table.add({r.id, r.method + " " + r.url.substr(0, 100), who(r), r.rule,
+                 r.body_complete && r.body_size == 0 ? "-" : std::to_string(r.body_size),
+                 *all ? std::string(vault::to_string(approval.state)) : age(r.expires_ms - now)});
+    }
+    table.print(context.out);
+    if (!*all) {
+      notice(context, "see all of one: agent-vault approval show ID");
+    }
+    return 0;
+  };
+}
+
+Run setup_show(OptionSet& app) {
+  const auto id = std::make_shared<std::string>();
+  app.add_option("ID", *id, "as in `approval list`")->required();
+  return [id](Context& context) -> Expected<int> {
+    AV_TRY(const Approval approval, context.store->get_approval(*id));
+    if (context.json) {
+      print(context.out, dump(to_tree(approval)));
+    } else {
+      print_in_full(context, approval);
+    }
+    return 0;
+  };
+}
+
+// "90s", "10m", "2h", "3d".
+Expected<std::int64_t> parse_duration(const std::string& text) {
+  std::int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, ec] = std::from_chars(text.data(), end, number);
+  constexpr std::array<std::pair<char, std::int64_t>, 4> kUnits = {
+      {{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', kDayMs}}};
+  for (const auto& [unit, ms] : kUnits) {
+    if (ec == std::errc() && at + 1 == end && *at == unit && number > 0 &&
+        number <= kMaxGrantLifetime / ms) {
+      return number * ms;
+    }
+  }
+  return usage_error("--for wants a time up to 30 days, such as 90s, 10m, 2h, 3d");
+}
+
+struct DecideOptions {
+  std::string id;
+  std::uint64_t uses = 0;
+  std::string time;
+};
+
+// The further uses that the words ask for; none when they mean this request alone.
+Expected<std::optional<vault::ApprovalGrant>> grant_of(const DecideOptions& options,
+                                                       const vault::ApprovalRequest& request,
+                                                       std::int64_t now_ms) {
+  std::optional<vault::ApprovalGrant> grant;
+  if (options.uses > kMaxUses) {
+    return usage_error("--uses takes 10000 at most");
+  }
+  if (options.uses <= 1 && options.time.empty()) {
+    return grant;
+  }
+  grant.emplace();
+  grant->id = request.id;
+  grant->rule_uid = request.rule_uid;
+  grant->agent = request.agent;
+  grant->method = request.method;
+  grant->url_no_query = request.url_no_query;
+  grant->uses = options.uses == 0 ? 0 : static_cast<std::uint32_t>(options.uses - 1);  // this request is the first
+  grant->expires_ms = now_ms + kGrantLifetime;
+  if (!options.time.empty()) {
+    AV_TRY(const std::int64_t lifetime, parse_duration(options.time));
+    grant->expires_ms = now_ms + lifetime;
+  }
+  if (options.uses == 1) {
+    grant.reset();
+  }
+  return grant;
+}
+
+Status record(Context& context, std::string_view event, const vault::ApprovalRequest& request,
+              std::string detail) {
+  vault::AuditRecord out;
+  out.event = event;
+  out.vault = request.vault;
+  out.agent = request.agent;
+  out.rule = request.rule;
+  out.detail = request.id + ": " + std::move(detail);
+  return context.audit(std::move(out));
+}
+
+Run setup_decide(OptionSet& app, vault::ApprovalState state) {
+  const auto options = std::make_shared<DecideOptions>();
+  app.add_option("ID", options->id, "as in `approval list`")->required();
+  if (state == vault::ApprovalState::kAllowed) {
+    app.add_option("--uses", options->uses,
+                   "this many requests of this agent to this URL, this one included");
+    app.add_option("--for", options->time, "all such requests for a time: 10m, 2h, 3d")
+        ->type_name("TIME");
+  }
+  return [options, state](Context& context) -> Expected<int> {
+    AV_TRY(const Approval approval, context.store->get_approval(options->id));
+    const vault::ApprovalRequest& request = approval.request;
+    AV_TRY(const auto grant, grant_of(*options, request, context.clock->wall_ms()));
+    std::string what = request.method + " " + request.url_no_query;
+    if (grant) {
+      what += grant->uses == 0 ? "" : ", " + std::to_string(options->uses) + " uses";
+      what += ", until " + show_time(grant->expires_ms);
+    }
+    const bool allow = state == vault::ApprovalState::kAllowed;
+    AV_CHECK(record(context, allow ? "approval.allow" : "approval.deny", request, what));
+    AV_CHECK(context.store->decide_approval(options->id, state, grant));
+    if (context.json) {
+      Json out = {{"id", request.id}, {"state", vault::to_string(state)}};
+      if (grant) {
+        out["grant"] = {{"uses", options->uses}, {"expires_ms", grant->expires_ms}};
+      }
+      print(context.out, dump(out));
+    } else {
+      notice(context, std::string(allow ? "allowed " : "denied ") + what);
+      if (grant) {
+        notice(context, "that covers any query and any body of such requests");
+      }
+    }
+    return 0;
+  };
+}
+
+Run setup_allow(OptionSet& app) {
+  return setup_decide(app, vault::ApprovalState::kAllowed);
+}
+Run setup_deny(OptionSet& app) {
+  return setup_decide(app, vault::ApprovalState::kDenied);
+}
+
+}  // namespace
+
+std::span<const Command> approval_commands() {
+  static constexpr std::array<Command, 4> kCommands = {{
+      {"approval list", "list the requests that wait for a decision", Needs::kStore, setup_list,
+       true},
+      {"approval show", "print one of them in full", Needs::kStore, setup_show, true},
+      {"approval allow", "let a request pass", Needs::kStore, setup_allow, true},
+      {"approval deny", "refuse a request", Needs::kStore, setup_deny, true},
+  }};
+  return kCommands;
+}
+
+}  // namespace av::cmd

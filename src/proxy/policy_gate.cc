@@ -1,0 +1,352 @@
+#include "proxy/policy_gate.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "core/crypto.h"
+#include "proxy/content_decoder.h"
+#include "proxy/gateway_fault.h"
+#include "proxy/refusals.h"
+#include "proxy/request_identity.h"
+#include "proxy/worker.h"
+#include "vault/approval_preview.h"
+
+namespace av::proxy {
+namespace {
+
+constexpr Millis kBodyStall{30'000};
+// A reviewer is not kept waiting for a body that does not come.
+constexpr Millis kPreviewStall{1'000};
+constexpr Millis kLookAtClient{500};
+
+Fault policy_fault(int status, std::string_view code, std::string message, std::string help) {
+  Fault fault;
+  fault.status = status;
+  fault.code = code;
+  fault.message = std::move(message);
+  fault.help = std::move(help);
+  fault.transient = status == 429 || status == 503;
+  return fault;
+}
+
+// None: there is no coding that we can take off.
+std::optional<CodingList> codings_of(const RequestHead& head) {
+  std::optional<CodingList> codings = CodingList();
+  for (const Field& field : head.fields) {
+    if (codings && iequals(field.name, "content-encoding")) {
+      codings = parse_content_encoding(field.value, *codings);
+    }
+  }
+  return codings;
+}
+
+// Messages that are compressed one by one hide what they say.
+bool has_coded_messages(const RequestHead& head) {
+  const Field* const grpc = head.find("grpc-encoding");
+  const Field* const connect = head.find("connect-content-encoding");
+  return (grpc != nullptr && !iequals(grpc->value, "identity")) ||
+         (connect != nullptr && !iequals(connect->value, "identity"));
+}
+
+// False: damaged, or more than rules look at.
+bool decode(std::string_view coded, const CodingList& codings, SecretBuffer& out) {
+  ContentDecoder decoder(codings);
+  decoder.supply(coded);
+  for (std::span<char> piece = decoder.next(); !piece.empty(); piece = decoder.next()) {
+    out.append(std::string_view(piece.data(), piece.size()));
+    if (out.size() > vault::BodyView::kMaxSize) {
+      return false;
+    }
+  }
+  return !decoder.failed() && decoder.finished();
+}
+
+std::string url_of(const vault::RequestIdentity& identity, bool with_query) {
+  std::string url(vault::to_string(identity.scheme));
+  url += "://" + vault::to_string(identity.authority, identity.scheme);
+  return url + (with_query ? identity.target.to_string() : identity.target.path);
+}
+
+}  // namespace
+
+PolicyGate::PolicyGate(Worker& worker, Downstream& client, vault::AuditRecord& record)
+    : worker_(worker),
+      client_(client),
+      record_(record),
+      snapshot_(worker.snapshot),
+      key_ring_(worker.key_ring),
+      answered_(worker.io.get_executor()) {}
+
+PolicyGate::~PolicyGate() {
+  if (!asked_.empty()) {
+    worker_.waiting.erase(asked_);
+    worker_.options.approvals->withdraw(asked_, vault::ApprovalState::kCancelled);
+  }
+}
+
+Outcome<vault::AllowedRequest> PolicyGate::decide(const vault::RequestIdentity& identity) {
+  return judge(identity);
+}
+
+// Asks Policy with what is known by now.
+Outcome<vault::AllowedRequest> PolicyGate::judge(const vault::RequestIdentity& identity) {
+  vault::PolicyInput input;
+  input.snapshot = snapshot_;
+  input.principal = &worker_.grant.principal;
+  input.unmatched = worker_.options.unmatched_override;
+  input.limits = worker_.options.limits.get();
+  input.now_ms = worker_.clock.wall_ms();
+  input.counted = counted_;
+  vault::Decision decision = vault::Policy::decide(input, identity, body_ ? &*body_ : nullptr);
+  needs_body_ = std::holds_alternative<vault::NeedsBody>(decision);
+  held_.reset();
+  if (auto* const held = std::get_if<vault::HeldRequest>(&decision)) {
+    counted_ = true;
+    record_.rule = held->rule().name;
+    held_.emplace(std::move(*held));
+    return policy_fault(503, "approval_unavailable", "this request must be approved", {});
+  }
+  if (const auto* const deny = std::get_if<vault::Deny>(&decision)) {
+    record_.decision = "deny";
+    record_.service = deny->service;
+    record_.rule = deny->rule;
+    return denial_fault(*deny, identity, input.now_ms);
+  }
+  if (needs_body_) {
+    return policy_fault(500, "internal", "a rule wants the body", {});
+  }
+  vault::AllowedRequest allowed = std::get<vault::AllowedRequest>(std::move(decision));
+  record_.rule = allowed.rule() == nullptr ? std::string() : allowed.rule()->name;
+  return allowed;
+}
+
+Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::wait(const vault::RequestIdentity& identity) {
+  Outcome<vault::AllowedRequest> allowed = policy_fault(500, "internal", "not decided", {});
+  if (needs_body_) {
+    const Outcome<void> read = co_await read_body_for_rules();
+    if (!read) {
+      co_return read.error();
+    }
+    allowed = judge(identity);
+  }
+  if (!held_) {
+    co_return allowed;
+  }
+  const std::string rule_uid = held_->rule().uid;
+  if (!has_grant(identity)) {
+    const Outcome<void> approved = co_await ask(identity);
+    if (!approved) {
+      record_.decision = approved.error().status == 403 ? "deny" : "error";
+      co_return approved.error();
+    }
+    // The vault may have changed while a human thought about it: what holds now counts, but for
+    // the question that has been answered.
+    take_newest_policy();
+    allowed = judge(identity);
+    if (!held_ && !needs_body_) {
+      co_return allowed;
+    }
+    if (needs_body_ || held_->rule().uid != rule_uid) {
+      co_return policy_fault(503, "policy_changed",
+                             "the rules were changed while this request waited for approval",
+                             "send it again");
+    }
+  }
+  std::optional<vault::AllowedRequest> request =
+      std::move(*held_).decided(vault::ApprovalState::kAllowed);
+  held_.reset();
+  co_return std::move(*request);
+}
+
+void PolicyGate::take_newest_policy() {
+  snapshot_ = worker_.snapshot;
+  key_ring_ = worker_.key_ring;
+}
+
+// Until the end, or until more than `limit` is here.
+Awaitable<Outcome<void>> PolicyGate::read_body(std::size_t limit, Millis stall) {
+  if (client_.head().expect_continue && !client_.body().buffered()) {
+    ResponsePlan go_on;
+    go_on.status = 100;
+    go_on.reason = "Continue";
+    (void)co_await client_.put_interim(go_on);
+  }
+  HeldBody& body = client_.hold_body(worker_.held_bytes);
+  const HeldBody::Fill fill = co_await body.fill(limit, stall);
+  switch (fill) {
+    case HeldBody::Fill::kWhole:
+    case HeldBody::Fill::kMore:
+      co_return Outcome<void>();
+    case HeldBody::Fill::kTimeout:
+      co_return policy_fault(408, "request_timeout", "the request body did not arrive in time",
+                             "a rule looks at bodies before they are sent");
+    case HeldBody::Fill::kTooMany:
+      co_return policy_fault(503, "too_many_held_bodies",
+                             "too many request bodies are held for rules to look at",
+                             "send fewer requests at one time");
+    case HeldBody::Fill::kMalformed:
+      co_return bad_request_body();
+    case HeldBody::Fill::kBroken:
+      break;
+  }
+  co_return policy_fault(400, "bad_request", "the request ended before its body did", {});
+}
+
+Awaitable<Outcome<void>> PolicyGate::read_body_for_rules() {
+  const RequestHead& head = client_.head();
+  vault::BodyView view;
+  view.state = vault::BodyView::State::kUnreadable;
+  const std::optional<CodingList> codings = codings_of(head);
+  if (head.websocket_upgrade || !codings || has_coded_messages(head)) {
+    body_ = view;
+    co_return Outcome<void>();
+  }
+  const Outcome<void> read = co_await read_body(vault::BodyView::kMaxSize, kBodyStall);
+  if (!read) {
+    co_return read.error();
+  }
+  const std::string_view bytes = client_.hold_body(worker_.held_bytes).view();
+  const bool whole = bytes.size() <= vault::BodyView::kMaxSize;
+  if (whole && !*codings) {
+    view = {vault::BodyView::State::kWhole, bytes};
+  } else if (whole && decode(bytes, *codings, decoded_)) {
+    view = {vault::BodyView::State::kWhole, decoded_.view()};
+  }
+  body_ = view;
+  co_return Outcome<void>();
+}
+
+// An earlier decision that covers this request too.
+bool PolicyGate::has_grant(const vault::RequestIdentity& identity) {
+  const std::int64_t now = worker_.clock.wall_ms();
+  const std::string url = url_of(identity, /*with_query=*/false);
+  for (const vault::ApprovalGrant& grant : snapshot_->grants) {
+    const bool covers =
+        grant.rule_uid == held_->rule().uid && grant.agent == worker_.grant.principal.agent &&
+        grant.method == identity.method && grant.url_no_query == url && grant.expires_ms > now;
+    if (!covers) {
+      continue;
+    }
+    if (grant.uses == 0) {
+      record_.detail = "approved before (" + grant.id + ")";
+      return true;
+    }
+    if (worker_.options.limits == nullptr) {
+      continue;
+    }
+    const auto key = vault::LimitKey::of(snapshot_->vault_uid, grant.id, {}, 0);
+    const auto taken = worker_.options.limits->take(key, grant.uses, 0, now);
+    if (taken && taken->granted) {
+      record_.detail = "approved before (" + grant.id + ", use " + std::to_string(taken->used) +
+                       " of " + std::to_string(grant.uses) + ")";
+      return true;
+    }
+  }
+  return false;
+}
+
+vault::ApprovalRequest PolicyGate::describe(const vault::RequestIdentity& identity) const {
+  const RequestHead& head = client_.head();
+  vault::ApprovalRequest request;
+  request.id = "apr_" + crypto::random_hex(8);
+  request.vault = snapshot_->vault_name;
+  request.run = worker_.grant.principal.run_id;
+  request.agent = worker_.grant.principal.agent;
+  request.rule = held_->rule().name;
+  request.rule_uid = held_->rule().uid;
+  request.method = vault::preview_of_line(identity.method);
+  request.url = vault::preview_of_line(url_of(identity, /*with_query=*/true));
+  request.url_no_query = url_of(identity, /*with_query=*/false);
+  if (const Field* const type = head.find("content-type")) {
+    request.content_type = vault::preview_of_line(std::string_view(type->value).substr(0, 200));
+  }
+  const HeldBody* const body = client_.held_body();
+  if (body != nullptr) {
+    const bool coded = head.find("content-encoding") != nullptr && decoded_.empty();
+    const std::string_view shown = decoded_.empty() ? body->view() : decoded_.view();
+    request.preview = coded ? "(compressed)" : vault::preview_of_body(shown);
+    request.body_complete = body->buffered();
+    request.body_size = head.body == BodyKind::kLength ? head.content_length : body->view().size();
+  } else {
+    request.body_complete = true;
+  }
+  request.created_ms = worker_.clock.wall_ms();
+  request.expires_ms = request.created_ms + std::int64_t{held_->rule().timeout_seconds} * 1000;
+  return request;
+}
+
+Awaitable<Outcome<void>> PolicyGate::ask(const vault::RequestIdentity& identity) {
+  static const std::string kHelp = "the owner of the vault decides with: agent-vault approval list";
+  if (worker_.options.approvals == nullptr) {
+    co_return policy_fault(503, "approval_unavailable", "nobody can be asked for approval", kHelp);
+  }
+  const RequestHead& head = client_.head();
+  if (!body_ && head.body != BodyKind::kNone && !head.websocket_upgrade) {
+    Outcome<void> read = co_await read_body(vault::kPreviewSize, kPreviewStall);
+    if (!read && read.error().status != 408) {
+      co_return read.error();
+    }
+  }
+  vault::ApprovalRequest request = describe(identity);
+  asked_ = request.id;
+  record_.detail = "approval " + asked_;
+  worker_.waiting[asked_] = this;
+  // The answer comes on another thread, perhaps when this exchange is gone.
+  Worker* const worker = &worker_;
+  const std::string id = asked_;
+  const vault::ApprovalDesk::Answer answer = [worker, id](vault::ApprovalState state) {
+    asio::post(worker->io, [worker, id, state] {
+      if (const auto it = worker->waiting.find(id); it != worker->waiting.end()) {
+        it->second->answered(state);
+      }
+    });
+  };
+  const Status asked = worker_.options.approvals->ask(std::move(request), answer);
+  if (!asked) {
+    worker_.waiting.erase(asked_);
+    asked_.clear();
+    Fault fault = policy_fault(429, "approval_queue_full", asked.error().message, kHelp);
+    fault.retry_after = held_->rule().timeout_seconds;
+    co_return fault;
+  }
+  co_return co_await wait_for_answer();
+}
+
+Awaitable<Outcome<void>> PolicyGate::wait_for_answer() {
+  const auto until =
+      worker_.clock.steady() + Millis{std::int64_t{held_->rule().timeout_seconds} * 1000};
+  vault::ApprovalState state = vault::ApprovalState::kPending;
+  while (state == vault::ApprovalState::kPending) {
+    if (answer_) {
+      state = *answer_;
+    } else if (worker_.clock.steady() >= until) {
+      state = vault::ApprovalState::kExpired;
+    } else if (client_.gone()) {
+      state = vault::ApprovalState::kCancelled;
+    } else {
+      (void)co_await answered_.wait(kLookAtClient);
+    }
+  }
+  worker_.waiting.erase(asked_);
+  if (!answer_) {
+    worker_.options.approvals->withdraw(asked_, state);
+  }
+  asked_.clear();
+  record_.detail += ' ';
+  record_.detail += vault::to_string(state);
+  if (state == vault::ApprovalState::kAllowed) {
+    co_return Outcome<void>();
+  }
+  if (state == vault::ApprovalState::kCancelled) {
+    co_return policy_fault(503, "approval_unavailable", "nobody could be asked for approval",
+                           "the owner of the vault sees: agent-vault approval list --all");
+  }
+  co_return approval_fault(state, held_->rule());
+}
+
+void PolicyGate::answered(vault::ApprovalState answer) {
+  answer_ = answer;
+  answered_.notify();
+}
+
+}  // namespace av::proxy

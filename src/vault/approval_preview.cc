@@ -1,0 +1,166 @@
+#include "vault/approval_preview.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/ascii.h"
+#include "core/encoding.h"
+
+namespace av::vault {
+namespace {
+
+constexpr std::size_t kLineSize = 2000;
+constexpr std::string_view kMask = "********";
+// A word at least this long that mixes letters and digits is taken for a key.
+constexpr std::size_t kLongWord = 32;
+constexpr std::size_t kLongWithPrefix = 12;
+
+// Beginnings of keys that their issuers have made known.
+constexpr std::array<std::string_view, 20> kPrefixes = {
+    "sk-",   "sk_", "pk_live", "rk_",  "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
+    "glpat", "xox", "AKIA",    "ASIA", "AIza", "eyJ",  "av_",  "npm_", "hf_",  "ya29.",
+};
+// Names of what must not be shown, in whatever case and whatever comes before or after.
+constexpr std::array<std::string_view, 12> kNames = {
+    "password", "passwd",  "passphrase", "secret",      "token",   "api_key",
+    "apikey",   "api-key", "credential", "private_key", "session", "authorization",
+};
+
+bool is_word_char(char c) {
+  return ascii::is_word(c) || c == '-' || c == '+' || c == '/' || c == '.' || c == '=' || c == '~';
+}
+
+bool looks_like_key(std::string_view word) {
+  const bool known = std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                                 [&](std::string_view p) { return word.starts_with(p); });
+  if (known && word.size() >= kLongWithPrefix) {
+    return true;
+  }
+  if (word.size() < kLongWord || word.find("//") != std::string_view::npos) {
+    return false;
+  }
+  // Paths and words joined by dots have short parts.
+  std::size_t part = 0;
+  std::size_t longest = 0;
+  bool digit = false;
+  bool letter = false;
+  for (const char c : word) {
+    part = c == '/' || c == '.' ? 0 : part + 1;
+    longest = std::max(longest, part);
+    digit = digit || ascii::is_digit(c);
+    letter = letter || ascii::is_alpha(c);
+  }
+  return digit && letter && longest >= kLongWord;
+}
+
+bool names_a_secret(std::string_view word) {
+  const std::string lower = ascii::lower(word);
+  return std::any_of(kNames.begin(), kNames.end(),
+                     [&](std::string_view name) { return lower.find(name) != std::string::npos; });
+}
+
+// `"name": "value"`, `name=value`, `name: value`: where the value begins after the name that ends
+// at `at`, or npos.
+std::size_t value_after(std::string_view text, std::size_t at) {
+  const auto skip = [&](std::string_view chars) {
+    while (at < text.size() && chars.find(text[at]) != std::string_view::npos) {
+      ++at;
+    }
+  };
+  skip("\\\"' \t");
+  if (at == text.size() || (text[at] != ':' && text[at] != '=')) {
+    return std::string_view::npos;
+  }
+  ++at;
+  skip(" \t");
+  return at;
+}
+
+std::size_t value_end(std::string_view text, std::size_t at) {
+  if (at < text.size() && (text[at] == '"' || text[at] == '\'')) {
+    const char quote = text[at++];
+    while (at < text.size() && text[at] != quote) {
+      at += text[at] == '\\' ? 2 : 1;
+    }
+    return std::min(at, text.size());
+  }
+  while (at < text.size() &&
+         std::string_view("&,;}]\r\n").find(text[at]) == std::string_view::npos) {
+    ++at;
+  }
+  return at;
+}
+
+std::string masked(std::string_view text) {
+  std::string out;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (!is_word_char(text[at])) {
+      out.push_back(text[at++]);
+      continue;
+    }
+    std::size_t end = at;
+    // "name=" belongs to the name; "==" at the end of base64 does not matter.
+    while (end < text.size() && is_word_char(text[end]) && (text[end] != '=' || end == at)) {
+      ++end;
+    }
+    const std::string_view word = text.substr(at, end - at);
+    out += looks_like_key(word) ? kMask : word;
+    at = end;
+    if (names_a_secret(word)) {
+      const std::size_t value = value_after(text, at);
+      if (value != std::string_view::npos) {
+        const std::size_t stop = value_end(text, value);
+        const bool quoted = value < text.size() && (text[value] == '"' || text[value] == '\'');
+        out += text.substr(at, value - at + (quoted ? 1 : 0));
+        out += kMask;
+        at = stop;
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string preview_of_body(std::string_view bytes) {
+  // Masked before it is cut and made printable: a key that the cut divides is still seen as one.
+  const std::string text = masked(bytes.substr(0, kPreviewSize + kPreviewSize / 4));
+  std::string out;
+  std::string_view rest(text);
+  while (!rest.empty() && out.size() < kPreviewSize) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+    out += encoding::printable(line);
+    if (end < rest.size()) {
+      out.push_back('\n');
+    }
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  if (out.size() > kPreviewSize) {
+    std::size_t cut = kPreviewSize;
+    while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xc0U) == 0x80U) {
+      --cut;  // not in the middle of a character
+    }
+    out.resize(cut);
+  }
+  return out;
+}
+
+std::string preview_of_line(std::string_view text) {
+  std::string out = encoding::printable(masked(text));
+  if (out.size() > kLineSize) {
+    std::size_t cut = kLineSize;
+    while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xc0U) == 0x80U) {
+      --cut;
+    }
+    out.resize(cut);
+    out += "...";
+  }
+  return out;
+}
+
+}  // namespace av::vault
