@@ -1,4 +1,5 @@
 set(AV_TESTS_VAULT
+  tests/unit/vault/approval_preview_test.cc
   tests/unit/vault/canonical_property_test.cc
   tests/unit/vault/canonical_test.cc
   tests/unit/vault/key_ring_test.cc

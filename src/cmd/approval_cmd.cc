@@ -213,7 +213,9 @@ Expected<std::optional<vault::ApprovalGrant>> grant_of(const DecideOptions& opti
   grant->agent = request.agent;
   grant->method = request.method;
   grant->url_no_query = request.url_no_query;
-  grant->uses = options.uses == 0 ? 0 : static_cast<std::uint32_t>(options.uses - 1);  // this request is the first
+  grant->uses = options.uses == 0
+                    ? 0
+                    : static_cast<std::uint32_t>(options.uses - 1);  // this request is the first
   grant->expires_ms = now_ms + kGrantLifetime;
   if (!options.time.empty()) {
     AV_TRY(const std::int64_t lifetime, parse_duration(options.time));
