@@ -41,6 +41,9 @@ void append_percent(SecretBuffer& out, std::string_view bytes);
 void append_json_escaped(SecretBuffer& out, std::string_view bytes);
 [[nodiscard]] std::string json_escaped(std::string_view text);
 
+// Well-formed UTF-8 by RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
+[[nodiscard]] bool is_utf8(std::string_view bytes);
+
 // For a terminal: control characters, escape sequences and bidirectional overrides are shown as
 // \xNN or \u{NNNN}, so that untrusted text can neither move the cursor nor disguise itself.
 [[nodiscard]] std::string printable(std::string_view text);

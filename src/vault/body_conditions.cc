@@ -1,12 +1,13 @@
 #include "vault/body_conditions.h"
 
-#include <cmath>
-#include <cstdint>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/ascii.h"
-#include "core/encoding.h"
+#include "vault/body_text.h"
 
 namespace av::vault {
 namespace {
@@ -35,40 +36,67 @@ std::vector<std::string> tokens_of(std::string_view pointer) {
   return tokens;
 }
 
-// Follows a document event by event: memory does not grow with it.
+// Some readers (Go's, .NET's) take a member of another case for the one that they look for; Go's
+// fold these two letters as well.
+std::string folded(std::string_view name) {
+  std::string out;
+  for (std::size_t at = 0; at < name.size(); ++at) {
+    if (name.substr(at, 2) == "\xc5\xbf") {  // long s
+      out.push_back('s');
+      at += 1;
+    } else if (name.substr(at, 3) == "\xe2\x84\xaa") {  // the sign for kelvin
+      out.push_back('k');
+      at += 2;
+    } else {
+      out.push_back(ascii::lower(name[at]));
+    }
+  }
+  return out;
+}
+
+// Follows a document event by event, so that memory does not grow with it, and compares `value` with
+// what is at `pointer`.
 class Walk : public nlohmann::json_sax<Json> {
  public:
-  // `value` is compared with what is at `pointer`; nullptr: look for `text` in the strings.
-  Walk(std::string_view pointer, const Json* value, std::string_view text)
-      : tokens_(tokens_of(pointer)), value_(value), text_(text) {}
+  Walk(std::string_view pointer, Json value) : value_(std::move(value)) {
+    for (std::string& name : tokens_of(pointer)) {
+      std::string fold = folded(name);
+      tokens_.push_back({std::move(name), std::move(fold)});
+    }
+  }
 
-  [[nodiscard]] bool found() const { return found_; }
-  [[nodiscard]] bool ambiguous() const { return ambiguous_; }
+  // After a document that was read to its end. A member that is there twice, or in another case, is
+  // every reader's own affair; that none of the values equals is not.
+  [[nodiscard]] BodyAnswer answer() const {
+    if (!found_) {
+      return BodyAnswer::kNo;
+    }
+    return ambiguous_ ? BodyAnswer::kUnreadable : BodyAnswer::kYes;
+  }
 
-  bool null() override { return scalar(Json(nullptr)); }
-  bool boolean(bool value) override { return scalar(Json(value)); }
-  bool number_integer(number_integer_t value) override { return scalar(Json(value)); }
-  bool number_unsigned(number_unsigned_t value) override { return scalar(Json(value)); }
+  bool null() override { return scalar(nullptr); }
+  bool boolean(bool value) override { return scalar(value); }
+  bool number_integer(number_integer_t value) override { return scalar(value); }
+  bool number_unsigned(number_unsigned_t value) override { return scalar(value); }
   bool number_float(number_float_t value, const string_t& /*text*/) override {
-    return scalar(Json(value));
+    return scalar(value);
   }
-  bool string(string_t& value) override {
-    look_at(value);
-    return scalar(Json(value));
-  }
+  bool string(string_t& value) override { return scalar(value); }
   bool binary(binary_t& /*value*/) override { return false; }
   bool start_object(std::size_t /*size*/) override { return open(/*array=*/false); }
   bool end_object() override { return close(); }
   bool start_array(std::size_t /*size*/) override { return open(/*array=*/true); }
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
-    look_at(name);
     Level& level = levels_.back();
-    level.here = level.on_path && next_token(levels_.size() - 1) == name;
-    if (level.here && level.seen) {
-      ambiguous_ = true;  // which of the two a server takes is its own business
+    level.here = false;
+    if (level.on_path && levels_.size() <= tokens_.size()) {
+      const Token& token = tokens_[levels_.size() - 1];
+      const bool exact = token.name == name;
+      level.here = exact || token.fold == folded(name);
+      ambiguous_ = ambiguous_ || (level.here && (!exact || level.seen));
+      level.seen = level.seen || level.here;
     }
-    level.seen = level.seen || level.here;
     return true;
   }
   bool parse_error(std::size_t /*at*/, const std::string& /*token*/,
@@ -77,46 +105,48 @@ class Walk : public nlohmann::json_sax<Json> {
   }
 
  private:
+  struct Token {
+    std::string name;
+    std::string fold;
+  };
   struct Level {
     bool on_path = false;  // the tokens lead through here
     bool array = false;
-    bool here = false;  // the element that comes next is on the path
-    bool seen = false;
+    bool here = false;  // the member that comes next is on the path
+    bool seen = false;  // such a member was there already
     std::uint64_t index = 0;
   };
 
-  [[nodiscard]] std::string_view next_token(std::size_t depth) const {
-    return depth < tokens_.size() ? std::string_view(tokens_[depth]) : std::string_view();
-  }
-  void look_at(std::string_view text) {
-    found_ = found_ || (value_ == nullptr && text.find(text_) != std::string_view::npos);
-  }
   // Whether the value that begins now is on the path to the pointer.
   bool enter() {
     if (levels_.empty()) {
       return true;
     }
     Level& level = levels_.back();
-    if (level.array) {
-      const bool here = level.on_path && levels_.size() <= tokens_.size() &&
-                        next_token(levels_.size() - 1) == std::to_string(level.index);
-      ++level.index;
-      return here;
+    if (!level.array) {
+      return level.here;
     }
-    return level.here && levels_.size() <= tokens_.size();
+    const std::uint64_t index = level.index++;
+    return level.on_path && levels_.size() <= tokens_.size() &&
+           tokens_[levels_.size() - 1].name == std::to_string(index);
   }
-  bool scalar(const Json& value) {
-    const bool here = enter() && levels_.size() == tokens_.size();
-    if (here && value_ != nullptr) {
-      found_ = found_ || equals(value);
+  template <typename Value>
+  bool scalar(const Value& value) {
+    if (enter() && levels_.size() == tokens_.size()) {
+      compare(Json(value));
     }
     return true;
   }
-  [[nodiscard]] bool equals(const Json& value) const {
-    if (value.is_number() && value_->is_number()) {
-      return value == *value_ || value.get<double>() == value_->get<double>();
+  void compare(const Json& value) {
+    const bool numbers = value.is_number() && value_.is_number();
+    const bool same_kind = !numbers || value.is_number_integer() == value_.is_number_integer();
+    if (same_kind && value == value_) {
+      found_ = true;
+    } else if (numbers && value.get<double>() == value_.get<double>()) {
+      // Equal to whoever reads numbers as floating point (RFC 8259 section 6).
+      found_ = true;
+      ambiguous_ = true;
     }
-    return value == *value_;
   }
   bool open(bool array) {
     if (levels_.size() >= kMaxDepth) {
@@ -133,82 +163,32 @@ class Walk : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  std::vector<std::string> tokens_;
-  const Json* value_;
-  std::string_view text_;
+  std::vector<Token> tokens_;
+  Json value_;
   std::vector<Level> levels_;
   bool found_ = false;
   bool ambiguous_ = false;
 };
 
-bool walk(std::string_view body, Walk& visitor) {
-  return Json::sax_parse(body.begin(), body.end(), &visitor);
-}
-
-// What a server that looks at the first characters may take for JSON.
-bool looks_like_json(std::string_view body) {
-  constexpr std::string_view kMark = "\xef\xbb\xbf";
-  if (body.starts_with(kMark)) {
-    body.remove_prefix(kMark.size());
-  }
-  const std::size_t first = body.find_first_not_of(" \t\r\n\f\v");
-  return first != std::string_view::npos &&
-         std::string_view("{[\"/#").find(body[first]) != std::string_view::npos;
-}
-
-// As application/x-www-form-urlencoded.
-std::string form_decoded(std::string_view text) {
-  const auto digit = [](char c) {
-    return ascii::is_digit(c) ? c - '0' : ascii::lower(c) - 'a' + 10;
-  };
-  const auto is_hex = [](char c) {
-    return ascii::is_digit(c) || (ascii::lower(c) >= 'a' && ascii::lower(c) <= 'f');
-  };
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '%' && at + 2 < text.size() && is_hex(text[at + 1]) && is_hex(text[at + 2])) {
-      out.push_back(static_cast<char>(digit(text[at + 1]) * 16 + digit(text[at + 2])));
-      at += 2;
-    } else {
-      out.push_back(text[at] == '+' ? ' ' : text[at]);
-    }
-  }
-  return out;
-}
-
-BodyAnswer contains(const BodyCondition& condition, std::string_view body, bool strict) {
-  if (body.find(condition.value) != std::string_view::npos) {
-    return BodyAnswer::kYes;
-  }
-  if (!strict) {
-    return BodyAnswer::kNo;
-  }
-  if (looks_like_json(body)) {
-    Walk visitor({}, nullptr, condition.value);
-    if (!walk(body, visitor)) {
-      return BodyAnswer::kUnreadable;
-    }
-    return visitor.found() ? BodyAnswer::kYes : BodyAnswer::kNo;
-  }
-  const bool encoded = body.find_first_of("%+") != std::string_view::npos;
-  return encoded && form_decoded(body).find(condition.value) != std::string::npos ? BodyAnswer::kYes
-                                                                                  : BodyAnswer::kNo;
-}
-
 BodyAnswer json_equals(const BodyCondition& condition, std::string_view body) {
   if (body.empty()) {
     return BodyAnswer::kNo;
   }
-  const Json value = Json::parse(condition.value, nullptr, /*allow_exceptions=*/false);
-  Walk visitor(condition.pointer, &value, {});
-  if (value.is_discarded() || !walk(body, visitor) || visitor.ambiguous()) {
+  Json value = Json::parse(condition.value, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) {
     return BodyAnswer::kUnreadable;
   }
-  return visitor.found() ? BodyAnswer::kYes : BodyAnswer::kNo;
+  Walk visitor(condition.pointer, std::move(value));
+  const bool whole = Json::sax_parse(body.begin(), body.end(), &visitor);
+  return whole ? visitor.answer() : BodyAnswer::kUnreadable;
 }
 
 }  // namespace
+
+bool is_json_scalar(std::string_view text) {
+  const Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return !value.is_discarded() && value.is_primitive();
+}
 
 BodyAnswer check_body(const Rule& rule, const BodyView& body) {
   if (rule.body.empty()) {
@@ -220,7 +200,7 @@ BodyAnswer check_body(const Rule& rule, const BodyView& body) {
   BodyAnswer all = BodyAnswer::kYes;
   for (const BodyCondition& condition : rule.body) {
     const BodyAnswer one = condition.kind == BodyCondition::Kind::kContains
-                               ? contains(condition, body.bytes, restricts(rule.action))
+                               ? body_contains(condition.value, body.bytes, restricts(rule.action))
                                : json_equals(condition, body.bytes);
     if (one == BodyAnswer::kNo) {
       return one;

@@ -6,6 +6,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "vault/body_conditions.h"
 #include "vault/names.h"
 #include "vault/service_pattern.h"
 
@@ -52,7 +53,7 @@ bool is_method(std::string_view text) {
 }
 
 bool is_pointer(std::string_view text) {  // RFC 6901 section 3
-  if (!text.empty() && text.front() != '/') {
+  if ((!text.empty() && text.front() != '/') || !encoding::is_utf8(text)) {
     return false;
   }
   for (std::size_t at = text.find('~'); at != std::string_view::npos; at = text.find('~', at + 1)) {
@@ -72,8 +73,12 @@ Status check_conditions(const Rule& rule) {
       return invalid(rule, "a condition on the body is empty",
                      "say what the body contains, or what the value at a pointer equals");
     }
-    if (condition.value.size() > kMaxConditionValue) {
-      return invalid(rule, "a condition on the body has more than 1000 characters");
+    if (condition.value.size() > kMaxConditionValue || !encoding::is_utf8(condition.value)) {
+      return invalid(rule, "a condition on the body is not UTF-8 of at most 1000 characters");
+    }
+    if (condition.kind == BodyCondition::Kind::kJsonEquals ? !is_json_scalar(condition.value)
+                                                           : !condition.pointer.empty()) {
+      return invalid(rule, "a condition compares a pointer with a string, number, boolean or null");
     }
     if (!is_pointer(condition.pointer) || condition.pointer.size() > kMaxConditionValue) {
       return invalid(rule,
@@ -92,6 +97,9 @@ Status check_action(const Rule& rule) {
   }
   if (!limits && rule.limit.count != 0) {
     return invalid(rule, "a limit belongs to the action rate_limit only");
+  }
+  if (rule.action != RuleAction::kApprove && rule.timeout_seconds != Rule{}.timeout_seconds) {
+    return invalid(rule, "a timeout belongs to the action approve only");
   }
   if (rule.timeout_seconds == 0 || rule.timeout_seconds > Rule::kMaxTimeoutSeconds) {
     return invalid(rule, "the timeout must be between 1 and 3600 seconds");
@@ -182,8 +190,9 @@ Status check_rule(const Rule& rule) {
   for (const std::string& agent : rule.agents) {
     AV_CHECK(check_slug("agent", agent));
   }
-  if (rule.reason.size() > kMaxReason) {
-    return invalid(rule, "the reason has more than 500 characters");
+  const bool one_line = std::none_of(rule.reason.begin(), rule.reason.end(), ascii::is_control);
+  if (rule.reason.size() > kMaxReason || !one_line || !encoding::is_utf8(rule.reason)) {
+    return invalid(rule, "the reason is not one line of at most 500 characters");
   }
   AV_CHECK(check_conditions(rule));
   return check_action(rule);

@@ -70,67 +70,60 @@ bool port_fits(const Rule& rule, const RequestIdentity& request) {
   return true;
 }
 
-std::string without_parameters(std::string_view path) {
-  std::string out;
-  bool in_parameter = false;
-  for (const char c : path) {
-    in_parameter = c != '/' && (in_parameter || c == ';');
-    if (!in_parameter) {
-      out.push_back(c);
-    }
+using Paths = std::vector<std::string>;
+
+bool path_fits(const Rule& rule, const Paths& patterns, const RequestIdentity& request,
+               const Paths& readings) {
+  if (rule.path.empty()) {
+    return true;
   }
-  return out;
+  const auto covered = [&](const std::string& reading) {
+    return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+      return path_matches(pattern, reading);
+    });
+  };
+  if (restricts(rule.action)) {
+    return std::any_of(readings.begin(), readings.end(), covered);
+  }
+  return path_matches(rule.path, request.target.path) &&
+         std::all_of(readings.begin(), readings.end(), covered);
 }
 
-std::string with_merged_slashes(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    if (c != '/' || !out.ends_with('/')) {
-      out.push_back(c);
-    }
+bool host_fits(const Rule& rule, std::string_view host) {
+  const auto [kind, text] = host_of(rule);
+  switch (kind) {
+    case HostKind::kAny:
+      return true;
+    case HostKind::kExact:
+      return host == text;
+    case HostKind::kOneLabel:
+    case HostKind::kDeep:
+      break;
   }
-  return out;
-}
-
-std::string with_decoded_slashes(std::string path) {  // in lower case
-  for (std::size_t at = path.find("%2f"); at != std::string::npos; at = path.find("%2f", at)) {
-    path.replace(at, 3, "/");
+  if (host.size() < text.size() + 2 || !host.ends_with(text)) {
+    return false;
   }
-  return path;
-}
-
-std::string without_last_slash(std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) {
-    path.pop_back();
-  }
-  return path;
+  const std::string_view labels = host.substr(0, host.size() - text.size());  // "a.b."
+  return labels.ends_with('.') &&
+         (kind == HostKind::kDeep || labels.find('.') == labels.size() - 1);
 }
 
 }  // namespace
 
-std::vector<std::string> path_readings(std::string_view path) {
-  std::vector<std::string> readings{ascii::lower(path)};
-  // Each step doubles what there is, where it changes something: sixteen at most.
-  const auto also = [&](const auto& change) {
-    for (std::size_t at = 0, count = readings.size(); at < count; ++at) {
-      std::string other = change(readings[at]);
-      if (std::find(readings.begin(), readings.end(), other) == readings.end()) {
-        readings.push_back(std::move(other));
-      }
+class RuleSet::Readings {
+ public:
+  explicit Readings(std::string_view path) : path_(path) {}
+  const Paths& get() {
+    if (all_.empty()) {
+      all_ = path_readings(path_);
     }
-  };
-  const std::string& plain = readings.front();
-  const bool ordinary = plain.find("%2f") == std::string::npos &&
-                        plain.find(';') == std::string::npos &&
-                        plain.find("//") == std::string::npos;
-  if (!ordinary) {
-    also(with_decoded_slashes);
-    also(without_parameters);
-    also(with_merged_slashes);
+    return all_;
   }
-  also(without_last_slash);
-  return readings;
-}
+
+ private:
+  std::string_view path_;
+  Paths all_;
+};
 
 struct RuleSet::Entry {
   std::string key;
@@ -145,18 +138,20 @@ RuleSet::RuleSet(std::vector<Rule> rules) {
       continue;
     }
     const auto index = static_cast<std::uint32_t>(rules_.size());
-    lower_paths_.push_back(ascii::lower(rule.path));
+    patterns_.push_back(pattern_readings(rule.path));
     const auto [kind, host] = host_of(rule);
     std::vector<std::string> agents = rule.agents;
     if (agents.empty()) {
       agents.emplace_back();
     }
     for (const std::string& agent : agents) {
-      Entry entry;
-      set_key(entry.key, kind, host, agent);
-      entry.start = lower_paths_.back().substr(0, start_size(rule.path));
-      entry.rule = index;
-      entries.push_back(std::move(entry));
+      for (const std::string& pattern : patterns_.back()) {
+        Entry entry;
+        set_key(entry.key, kind, host, agent);
+        entry.start = pattern.substr(0, start_size(pattern));
+        entry.rule = index;
+        entries.push_back(std::move(entry));
+      }
     }
     rules_.push_back(std::move(rule));
   }
@@ -210,8 +205,7 @@ void RuleSet::compile(std::vector<Entry> entries) {
 }
 
 template <typename Take>
-void RuleSet::each_at(std::string_view key, const std::vector<std::string>& readings,
-                      const Take& take) const {
+void RuleSet::each_at(std::string_view key, Readings& readings, const Take& take) const {
   const std::uint32_t place = place_table_.find(
       flat_hash(key, 0), [&](std::uint32_t p) { return places_[p - 1].key == key; });
   if (place == 0) {
@@ -219,7 +213,7 @@ void RuleSet::each_at(std::string_view key, const std::vector<std::string>& read
   }
   for (std::uint32_t group = places_[place - 1].group;; ++group) {
     const std::size_t size = groups_[group].start_size;
-    for (const std::string& reading : readings) {
+    for (const std::string& reading : readings.get()) {
       if (reading.size() < size) {
         continue;
       }
@@ -244,7 +238,7 @@ void RuleSet::each_at(std::string_view key, const std::vector<std::string>& read
 // Every rule that may fit by host, agent and the beginning of the path; some of them twice.
 template <typename Take>
 void RuleSet::each_candidate(const RequestIdentity& request, std::string_view agent,
-                             const std::vector<std::string>& readings, const Take& take) const {
+                             Readings& readings, const Take& take) const {
   const std::string_view host = request.authority.host;
   std::string key;
   const auto look = [&](HostKind kind, std::string_view text) {
@@ -269,29 +263,13 @@ void RuleSet::each_candidate(const RequestIdentity& request, std::string_view ag
   }
 }
 
-bool RuleSet::fits(std::uint32_t index, const RequestIdentity& request,
-                   const std::vector<std::string>& readings) const {
-  const Rule& rule = rules_[index];
-  if (!port_fits(rule, request) || !method_fits(rule, request.method)) {
-    return false;
-  }
-  const auto covers = [&](const std::string& reading) {
-    return path_matches(lower_paths_[index], reading);
-  };
-  if (restricts(rule.action)) {
-    return std::any_of(readings.begin(), readings.end(), covers);
-  }
-  return path_matches(rule.path, request.target.path) &&
-         std::all_of(readings.begin(), readings.end(), covers);
-}
-
 RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view agent,
                              const BodyView* body) const {
   Found found;
   if (rules_.empty()) {
     return found;
   }
-  const std::vector<std::string> readings = path_readings(request.target.path);
+  Readings readings(request.target.path);
   const auto first_of = [](const Rule*& slot, const Rule& rule) {
     const bool better = slot == nullptr || &rule < slot;
     slot = better ? &rule : slot;
@@ -299,7 +277,8 @@ RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view ag
   };
   each_candidate(request, agent, readings, [&](std::uint32_t index) {
     const Rule& rule = rules_[index];
-    if (!fits(index, request, readings)) {
+    if (!port_fits(rule, request) || !method_fits(rule, request.method) ||
+        !path_fits(rule, patterns_[index], request, readings.get())) {
       return;
     }
     if (!rule.body.empty() && body == nullptr) {
@@ -336,21 +315,48 @@ RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view ag
 
 std::vector<const Rule*> RuleSet::matching(const RequestIdentity& request, std::string_view agent,
                                            const BodyView* body) const {
+  const BodyView none;
   std::vector<const Rule*> out;
-  const std::vector<std::string> readings = path_readings(request.target.path);
-  each_candidate(request, agent, readings, [&](std::uint32_t index) {
-    const Rule& rule = rules_[index];
-    const BodyView none;
-    const BodyAnswer answer = check_body(rule, body == nullptr ? none : *body);
-    const bool matches =
-        answer == BodyAnswer::kYes || (answer == BodyAnswer::kUnreadable && restricts(rule.action));
-    if (matches && fits(index, request, readings)) {
+  for (const Rule& rule : rules_) {
+    if (mismatch(rule, request, agent, body == nullptr ? none : *body) == Mismatch::kNothing) {
       out.push_back(&rule);
     }
-  });
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  }
   return out;
+}
+
+std::size_t RuleSet::candidates(const RequestIdentity& request, std::string_view agent) const {
+  std::size_t count = 0;
+  Readings readings(request.target.path);
+  each_candidate(request, agent, readings, [&](std::uint32_t) { ++count; });
+  return count;
+}
+
+Mismatch mismatch(const Rule& rule, const RequestIdentity& request, std::string_view agent,
+                  const BodyView& body) {
+  if (!rule.enabled) {
+    return Mismatch::kDisabled;
+  }
+  if (!host_fits(rule, request.authority.host)) {
+    return Mismatch::kHost;
+  }
+  if (!rule.agents.empty() &&
+      std::find(rule.agents.begin(), rule.agents.end(), agent) == rule.agents.end()) {
+    return Mismatch::kAgent;
+  }
+  if (!port_fits(rule, request)) {
+    return Mismatch::kPort;
+  }
+  if (!method_fits(rule, request.method)) {
+    return Mismatch::kMethod;
+  }
+  if (!path_fits(rule, pattern_readings(rule.path), request, path_readings(request.target.path))) {
+    return Mismatch::kPath;
+  }
+  const BodyAnswer answer = check_body(rule, body);
+  const bool holds =
+      answer == BodyAnswer::kYes || (answer == BodyAnswer::kUnreadable && restricts(rule.action));
+  return holds ? Mismatch::kNothing : Mismatch::kBody;
 }
 
 }  // namespace av::vault

@@ -13,6 +13,7 @@
 
 #include "vault/canonical.h"
 #include "vault/flat_table.h"
+#include "vault/path_readings.h"
 #include "vault/rule.h"
 
 namespace av::vault {
@@ -56,11 +57,17 @@ class RuleSet {
                                                   const BodyView* body) const;
 
   [[nodiscard]] std::span<const Rule> rules() const { return rules_; }
+  // How many rules find() looks at closely for a request, some of them more than once: for tests,
+  // which count instead of measuring.
+  [[nodiscard]] std::size_t candidates(const RequestIdentity& request,
+                                       std::string_view agent) const;
 
  private:
   // Where a rule is found: the kind of its host pattern and the host, one of its agents, and what
-  // all paths that it covers begin with, in lower case.
+  // all paths that a reading of its pattern covers begin with.
   struct Entry;
+  // The readings of a request's path, made when the first rule needs them.
+  class Readings;
   // Rules of one host and agent whose beginnings are equally long.
   struct Group {
     std::uint32_t start_size = 0;
@@ -79,17 +86,14 @@ class RuleSet {
 
   void compile(std::vector<Entry> entries);
   template <typename Take>
-  void each_candidate(const RequestIdentity& request, std::string_view agent,
-                      const std::vector<std::string>& readings, const Take& take) const;
+  void each_candidate(const RequestIdentity& request, std::string_view agent, Readings& readings,
+                      const Take& take) const;
   template <typename Take>
-  void each_at(std::string_view key, const std::vector<std::string>& readings,
-               const Take& take) const;
-  [[nodiscard]] bool fits(std::uint32_t rule, const RequestIdentity& request,
-                          const std::vector<std::string>& readings) const;
+  void each_at(std::string_view key, Readings& readings, const Take& take) const;
 
   std::vector<Rule> rules_;
-  std::vector<std::string> lower_paths_;  // of rules_
-  std::vector<std::uint32_t> order_;      // indices of rules_, by bucket
+  std::vector<std::vector<std::string>> patterns_;  // the readings of the paths of rules_
+  std::vector<std::uint32_t> order_;                // indices of rules_, by bucket
   std::vector<Place> places_;
   std::vector<Group> groups_;
   std::vector<Bucket> buckets_;
@@ -97,9 +101,19 @@ class RuleSet {
   FlatTable bucket_table_;  // index + 1 in buckets_
 };
 
-// The ways in which a server may read a canonical path, in lower case, each once: with slashes
-// merged or not, with or without ";parameters", with %2F as data or as a slash; without a slash at
-// the end. Most paths have one.
-[[nodiscard]] std::vector<std::string> path_readings(std::string_view path);
+// Why a rule does not match a request, told by its own fields: what `rule test` says. A rule matches
+// when it is kNothing, and only then.
+enum class Mismatch : std::uint8_t {
+  kNothing,
+  kDisabled,
+  kHost,
+  kAgent,
+  kPort,
+  kMethod,
+  kPath,
+  kBody,
+};
+[[nodiscard]] Mismatch mismatch(const Rule& rule, const RequestIdentity& request,
+                                std::string_view agent, const BodyView& body);
 
 }  // namespace av::vault

@@ -3,10 +3,11 @@
 #include <array>
 #include <set>
 
-#include "core/encoding.h"
 #include "core/overloaded.h"
+#include "vault/field_reader.h"
 #include "vault/service_reader.h"
 #include "vault/text_tree.h"
+#include "vault/tree_writer.h"
 
 namespace av::vault {
 namespace {
@@ -107,39 +108,6 @@ Json service_to_tree(const Service& service) {
   return out;
 }
 
-std::string dump(const Json& tree, bool pretty) {
-  return tree.dump(pretty ? 2 : -1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
-
-std::string toml_string(const std::string& text) {
-  return "\"" + encoding::json_escaped(text) + "\"";
-}
-
-std::string toml_key(const std::string& key) {
-  const bool bare = !key.empty() && key.find_first_not_of(
-                                        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                        "0123456789_-") == std::string::npos;
-  return bare ? key : toml_string(key);
-}
-
-// Everything below a service's own fields fits on one line.
-std::string toml_inline(const Json& node) {
-  std::string out;
-  if (node.is_object()) {
-    for (const auto& [key, value] : node.items()) {
-      out += (out.empty() ? "{ " : ", ") + toml_key(key) + " = " + toml_inline(value);
-    }
-    return out.empty() ? "{}" : out + " }";
-  }
-  if (node.is_array()) {
-    for (const Json& item : node) {
-      out += (out.empty() ? "" : ", ") + toml_inline(item);
-    }
-    return "[" + out + "]";
-  }
-  return node.is_string() ? toml_string(node.get<std::string>()) : dump(node, false);
-}
-
 Expected<std::vector<Service>> read_list(const TextTree& tree, const Json& list,
                                          const std::string& path) {
   if (!list.is_array()) {
@@ -168,7 +136,7 @@ Expected<Service> service_from_json(std::string_view text) {
 }
 
 std::string service_to_json(const Service& service, bool pretty) {
-  return dump(service_to_tree(service), pretty);
+  return dump_json(service_to_tree(service), pretty);
 }
 
 std::string services_to_json(const std::vector<Service>& services, bool pretty) {
@@ -176,35 +144,26 @@ std::string services_to_json(const std::vector<Service>& services, bool pretty) 
   for (const Service& service : services) {
     tree["services"].push_back(service_to_tree(service));
   }
-  return dump(tree, pretty);
+  return dump_json(tree, pretty);
 }
 
 std::string services_to_toml(const std::vector<Service>& services) {
   std::string out = services.empty() ? "services = []\n" : "";
   for (const Service& service : services) {
     out += out.empty() ? "[[services]]\n" : "\n[[services]]\n";
-    const Json tree = service_to_tree(service);
-    for (const auto& [key, value] : tree.items()) {
-      out += toml_key(key) + " = " + toml_inline(value) + "\n";
-    }
+    out += toml_fields(service_to_tree(service));
   }
   return out;
 }
 
 Expected<std::vector<Service>> services_from_file_text(std::string_view text) {
   static constexpr std::array<std::string_view, 1> kTop = {"services"};
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return make_error(ErrorCode::kInvalid, "the file is empty",
                       "write [[services]] tables, or `services = []` for none");
   }
-  // "[" alone begins a JSON list; "[[" and "[name]" are TOML.
-  const std::size_t second = text.find_first_not_of(" \t\r\n", first + 1);
-  const bool is_list =
-      text[first] == '[' && second != std::string_view::npos &&
-      (text[second] == '{' || text[second] == ']' || (text[second] == '[' && second != first + 1));
-  if (text[first] != '{' && !is_list) {
-    AV_TRY(const TextTree tree, parse_toml_text(text));
+  AV_TRY(const TextTree tree, parse_json_or_toml_text(text));
+  if (tree.is_toml) {
     if (!tree.root.contains("services") && tree.root.contains("host")) {
       AV_TRY(Service service, read_service(tree, tree.root, {}));
       return std::vector<Service>{std::move(service)};
@@ -216,7 +175,6 @@ Expected<std::vector<Service>> services_from_file_text(std::string_view text) {
     }
     return read_list(tree, tree.root["services"], TextTree::member({}, "services"));
   }
-  AV_TRY(const TextTree tree, parse_json_text(text));
   if (tree.root.is_array()) {
     return read_list(tree, tree.root, {});
   }

@@ -5,103 +5,12 @@
 #include <limits>
 #include <vector>
 
-#include "core/ascii.h"
-#include "core/encoding.h"
-#include "vault/names.h"
+#include "vault/field_reader.h"
 
 namespace av::vault {
 namespace {
 
 using Json = TextTree::Json;
-
-std::string joined(std::span<const std::string_view> names) {
-  std::string out;
-  for (const std::string_view name : names) {
-    out += (out.empty() ? "" : ", ") + std::string(name);
-  }
-  return out;
-}
-
-std::string suggestion(std::string_view word, std::span<const std::string_view> known,
-                       std::string_view what) {
-  const std::vector<std::string> candidates(known.begin(), known.end());
-  const std::string near = did_you_mean(word, candidates);
-  return near.empty() ? std::string(what) + ": " + joined(known) : "did you mean \"" + near + "\"?";
-}
-
-// One table of the text: typed access to its members, errors that point at them.
-class Fields {
- public:
-  Fields(const TextTree& tree, const Json& node, std::string path)
-      : tree_(tree), node_(node), path_(std::move(path)) {}
-
-  [[nodiscard]] Status only(std::span<const std::string_view> known) const {
-    if (!node_.is_object()) {
-      return tree_.error_at(path_, "must be a table of fields");
-    }
-    return check_members(tree_, node_, path_, known);
-  }
-  [[nodiscard]] const Json* find(std::string_view key) const {
-    const auto it = node_.find(std::string(key));
-    return it == node_.end() ? nullptr : &*it;
-  }
-  [[nodiscard]] std::string path_of(std::string_view key) const {
-    return TextTree::member(path_, key);
-  }
-  [[nodiscard]] Error wrong(std::string_view key, std::string_view why,
-                            std::string hint = {}) const {
-    const std::string at = find(key) != nullptr ? path_of(key) : path_;
-    return tree_.error_at(at, "\"" + std::string(key) + "\" " + std::string(why), std::move(hint));
-  }
-
-  // Leaves `out` alone when the member is absent.
-  [[nodiscard]] Status text(std::string_view key, std::string& out) const {
-    if (const Json* value = find(key)) {
-      if (!value->is_string()) {
-        return wrong(key, "must be a string");
-      }
-      out = value->get<std::string>();
-    }
-    return {};
-  }
-  [[nodiscard]] Status required_text(std::string_view key, std::string& out) const {
-    if (find(key) == nullptr) {
-      return wrong(key, "is missing");
-    }
-    AV_CHECK(text(key, out));
-    return out.empty() ? Status(wrong(key, "is empty")) : Status();
-  }
-  [[nodiscard]] Status flag(std::string_view key, bool& out) const {
-    if (const Json* value = find(key)) {
-      if (!value->is_boolean()) {
-        return wrong(key, "must be true or false");
-      }
-      out = value->get<bool>();
-    }
-    return {};
-  }
-  [[nodiscard]] Status texts(std::string_view key, std::vector<std::string>& out) const {
-    const Json* value = find(key);
-    if (value == nullptr) {
-      return {};
-    }
-    if (!value->is_array()) {
-      return wrong(key, "must be a list of strings");
-    }
-    for (const Json& item : *value) {
-      if (!item.is_string()) {
-        return wrong(key, "must be a list of strings");
-      }
-      out.push_back(item.get<std::string>());
-    }
-    return {};
-  }
-
- private:
-  const TextTree& tree_;
-  const Json& node_;
-  std::string path_;
-};
 
 Expected<AuthScheme> read_bearer(const Fields& fields) {
   static constexpr std::array<std::string_view, 2> kKnown = {"type", "token"};
@@ -278,37 +187,7 @@ Status read_tls(const TextTree& tree, const Fields& service, Service& out) {
   return fields.text("ca", out.tls.ca_pem);
 }
 
-// "*.example.com/v1/*" -> "example-com-v1"
-std::string derived_name(const Service& service) {
-  constexpr std::size_t kMax = 64;
-  std::string out;
-  for (const char c : service.matcher_text()) {
-    if (ascii::is_alpha(c) || ascii::is_digit(c)) {
-      out.push_back(ascii::lower(c));
-    } else if (!out.empty() && out.back() != '-') {
-      out.push_back('-');
-    }
-  }
-  out = out.substr(0, kMax);
-  while (!out.empty() && out.back() == '-') {
-    out.pop_back();
-  }
-  return out.size() < 3 ? "service-" + out : out;
-}
-
 }  // namespace
-
-Status check_members(const TextTree& tree, const Json& node, const std::string& path,
-                     std::span<const std::string_view> known) {
-  for (const auto& [name, value] : node.items()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return tree.error_at(TextTree::member(path, name),
-                           "unknown field \"" + encoding::printable(name.substr(0, 80)) + "\"",
-                           suggestion(name, known, "the fields are"));
-    }
-  }
-  return {};
-}
 
 Expected<Service> read_service(const TextTree& tree, const Json& node, const std::string& path) {
   static constexpr std::array<std::string_view, 13> kKnown = {"name",
@@ -332,7 +211,7 @@ Expected<Service> read_service(const TextTree& tree, const Json& node, const std
   if (const Status split = set_matcher_text(service, host); !split) {
     return tree.error_at(fields.path_of("host"), split.error().message, split.error().hint);
   }
-  service.name = derived_name(service);
+  service.name = slug_of(service.matcher_text(), "service");
   AV_CHECK(fields.text("name", service.name));
   AV_CHECK(fields.flag("enabled", service.enabled));
   AV_CHECK(fields.flag("allow_http", service.allow_http));
@@ -341,11 +220,7 @@ Expected<Service> read_service(const TextTree& tree, const Json& node, const std
   AV_CHECK(fields.flag("drop_cookies", service.drop_cookies));
   AV_CHECK(fields.text("placeholder", service.placeholder_shape));
   AV_CHECK(fields.texts("methods", service.methods));
-  for (std::string& method : service.methods) {
-    for (char& c : method) {
-      c = ascii::upper(c);
-    }
-  }
+  make_upper(service.methods);
   const Json* auth = fields.find("auth");
   if (auth == nullptr) {
     return fields.wrong("auth", "is missing",

@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/encoding.h"
@@ -255,7 +256,10 @@ Json from_toml(const toml::node& node, const std::string& path,
   if (const auto* flag = node.as_boolean()) {
     return flag->get();
   }
-  return nullptr;  // floats and dates mean nothing to us: no field takes a null either
+  if (const auto* number = node.as_floating_point(); number && std::isfinite(number->get())) {
+    return number->get();
+  }
+  return nullptr;  // dates mean nothing to us: no field of a TOML file takes a null either
 }
 
 Error too_large() {
@@ -317,6 +321,20 @@ Expected<TextTree> parse_toml_text(std::string_view text) {
     return error;
   }
   return tree;
+}
+
+Expected<TextTree> parse_json_or_toml_text(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) {
+    return parse_toml_text(text);
+  }
+  // "[" alone begins a JSON list; "[[" and "[name]" are TOML.
+  const std::size_t second = text.find_first_not_of(kBlanks, first + 1);
+  const bool is_list =
+      text[first] == '[' && second != std::string_view::npos &&
+      (text[second] == '{' || text[second] == ']' || (text[second] == '[' && second != first + 1));
+  return text[first] == '{' || is_list ? parse_json_text(text) : parse_toml_text(text);
 }
 
 }  // namespace av::vault

@@ -38,5 +38,7 @@ struct TextTree {
 // The text's own grammar, no member named twice, at most 32 levels, at most 16 MiB.
 [[nodiscard]] Expected<TextTree> parse_json_text(std::string_view text);
 [[nodiscard]] Expected<TextTree> parse_toml_text(std::string_view text);
+// Told apart by the first characters: "{", "[ {", "[ ]" and "[ [" with a blank are JSON.
+[[nodiscard]] Expected<TextTree> parse_json_or_toml_text(std::string_view text);
 
 }  // namespace av::vault
