@@ -8,6 +8,7 @@
 #include <thread>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/output.h"
 #include "core/encoding.h"
@@ -227,15 +228,13 @@ Expected<std::optional<vault::ApprovalGrant>> grant_of(const DecideOptions& opti
   return grant;
 }
 
-Status record(Context& context, std::string_view event, const vault::ApprovalRequest& request,
-              std::string detail) {
-  vault::AuditRecord out;
-  out.event = event;
-  out.vault = request.vault;
+vault::AuditRecord decision_record(const vault::ApprovalRequest& request, bool allow,
+                                   const std::string& what) {
+  vault::AuditRecord out =
+      action(allow ? "approval.allow" : "approval.deny", request.vault, request.id + ": " + what);
   out.agent = request.agent;
   out.rule = request.rule;
-  out.detail = request.id + ": " + std::move(detail);
-  return context.audit(std::move(out));
+  return out;
 }
 
 Run setup_decide(OptionSet& app, vault::ApprovalState state) {
@@ -257,8 +256,8 @@ Run setup_decide(OptionSet& app, vault::ApprovalState state) {
       what += ", until " + show_time(grant->expires_ms);
     }
     const bool allow = state == vault::ApprovalState::kAllowed;
-    AV_CHECK(record(context, allow ? "approval.allow" : "approval.deny", request, what));
-    AV_CHECK(context.store->decide_approval(options->id, state, grant));
+    AV_CHECK(audited(context, decision_record(request, allow, what),
+                     [&] { return context.store->decide_approval(options->id, state, grant); }));
     if (context.json) {
       Json out = {{"id", request.id}, {"state", vault::to_string(state)}};
       if (grant) {

@@ -167,7 +167,7 @@ bool takes_vault(std::string_view path) {
       return true;
     }
   }
-  return path == "log" || path == "vault current";
+  return path == "log" || path == "audit export" || path == "vault current";
 }
 
 Expected<int> run_command(Context& context, const Resolved& resolved) {
@@ -187,7 +187,7 @@ Expected<int> run_command(Context& context, const Resolved& resolved) {
     AV_TRY(context.paths, fs::default_paths());
   }
   if (resolved.command->guarded) {
-    AV_CHECK(context.refuse_inside_run());
+    AV_CHECK(context.refuse_inside_run(resolved.command->path));
   }
   if (resolved.command->needs == Needs::kStore) {
     AV_CHECK(context.open_store());

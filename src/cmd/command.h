@@ -43,16 +43,20 @@ struct Context {
 
   // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
   Expected<std::string> vault_name();
-  // Records a management action; call it before the change is made.
+  // Puts a record on the log; opens the store for it. What commands do: see audit_action.h.
   Status audit(vault::AuditRecord record);
+  [[nodiscard]] std::uint64_t next_action() { return ++actions_; }
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
   Status open_store();
-  // kNotPermitted when this process was started by `agent-vault run`. A courtesy to the agent, not
-  // a defence: the defence is that the store cannot be reached from there.
-  Status refuse_inside_run() const;
+  // Only a store that is there, and without asking anybody for anything.
+  Status open_store_quietly();
+  // kNotPermitted when this process was started by `agent-vault run`; on the log where the store
+  // can be reached. A courtesy to the agent, not a defence: the defence is that it cannot be.
+  Status refuse_inside_run(std::string_view command);
 
  private:
   std::unique_ptr<store::AuditJournal> journal_;
+  std::uint64_t actions_ = 0;
 };
 
 // The exit code of a command that worked; errors are returned and printed by main.
@@ -78,6 +82,7 @@ std::span<const Command> service_commands();     // service_cmd.cc
 std::span<const Command> approval_commands();    // approval_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
+std::span<const Command> audit_commands();       // audit_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run
 std::span<const Command> completion_commands();  // completion_cmd.cc
 

@@ -8,9 +8,9 @@ namespace av::cmd {
 std::span<const Command> command_table() {
   static const std::vector<Command> table = [] {
     std::vector<Command> all;
-    for (const auto group :
-         {run_commands(), vault_commands(), credential_commands(), service_commands(),
-          approval_commands(), log_commands(), key_commands(), completion_commands()}) {
+    for (const auto group : {run_commands(), vault_commands(), credential_commands(),
+                             service_commands(), approval_commands(), log_commands(),
+                             audit_commands(), key_commands(), completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;
@@ -19,11 +19,12 @@ std::span<const Command> command_table() {
 }
 
 std::span<const Group> command_groups() {
-  static constexpr std::array<Group, 6> kGroups = {{
+  static constexpr std::array<Group, 7> kGroups = {{
       {"vault", "vaults, and the credentials and services in them"},
       {"vault credential", "store, list and change credentials"},
       {"vault service", "which requests get which credential, and how"},
       {"approval", "requests that wait for a human"},
+      {"audit", "check, export and prune the audit log"},
       {"key", "the key that the store is encrypted with"},
       {"ca", "the certificate authority of the store"},
   }};

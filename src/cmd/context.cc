@@ -87,7 +87,12 @@ Expected<Secret> prompt_passphrase(bool confirm_it) {
   return passphrase;
 }
 
-Expected<store::KeySources> key_sources() {
+Expected<Secret> ask_nobody(bool) {
+  return make_error(ErrorCode::kLocked, "the store is locked by a passphrase",
+                    "set AGENT_VAULT_MASTER_PASSWORD");
+}
+
+Expected<store::KeySources> key_sources(bool may_ask) {
   AV_TRY(EnvSecrets secrets, capture_env_secrets());
   store::KeySources sources;
   sources.environment_key = std::move(secrets.encryption_key);
@@ -96,7 +101,7 @@ Expected<store::KeySources> key_sources() {
     const auto shared = std::make_shared<const Secret>(std::move(secrets.master_password));
     sources.passphrase = [shared](bool) { return shared->clone(); };
   } else {
-    sources.passphrase = prompt_passphrase;
+    sources.passphrase = may_ask ? prompt_passphrase : ask_nobody;
   }
   return sources;
 }
@@ -123,8 +128,11 @@ Expected<std::string> Context::vault_name() {
 
 Status Context::audit(vault::AuditRecord record) {
   if (journal_ == nullptr) {
-    AV_TRY(journal_,
-           store::AuditJournal::create(paths.audit(), "cli-" + std::to_string(::getpid())));
+    // No record without the store: its key signs for the journal.
+    AV_CHECK(open_store());
+    AV_TRY(auto chain, store::RootChain::open(paths.audit(), *store, *clock));
+    AV_TRY(journal_, store::AuditJournal::create(paths.audit(), "cli-" + std::to_string(::getpid()),
+                                                 std::move(chain)));
   }
   if (record.time_ms == 0) {
     record.time_ms = clock->wall_ms();
@@ -132,11 +140,34 @@ Status Context::audit(vault::AuditRecord record) {
   return journal_->append(record);
 }
 
-Status Context::refuse_inside_run() const {
-  if (!environment("AGENT_VAULT_RUN").empty()) {
-    return make_error(ErrorCode::kNotPermitted, "not available inside `agent-vault run`",
-                      "ask the person who started the run to do it in a terminal of their own");
+Status Context::refuse_inside_run(std::string_view command) {
+  const std::string run = environment("AGENT_VAULT_RUN");
+  if (run.empty()) {
+    return {};
   }
+  // Where isolation is off, the store is within reach, and so is its log.
+  if (open_store_quietly()) {
+    vault::AuditRecord record;
+    record.event = "command.refused";
+    record.run = run.substr(0, 64);
+    record.decision = "deny";
+    record.error = to_string(ErrorCode::kNotPermitted);
+    record.detail = command;
+    (void)audit(std::move(record));
+  }
+  return make_error(ErrorCode::kNotPermitted, "not available inside `agent-vault run`",
+                    "ask the person who started the run to do it in a terminal of their own");
+}
+
+Status Context::open_store_quietly() {
+  if (store != nullptr) {
+    return {};
+  }
+  if (::access(paths.database().c_str(), F_OK) != 0) {
+    return errno_error(errno, "cannot open " + paths.database().string());
+  }
+  AV_TRY(store::KeySources sources, key_sources(/*may_ask=*/false));
+  AV_TRY(store, store::Store::open(paths, std::move(sources), *clock));
   return {};
 }
 
@@ -151,7 +182,7 @@ Status Context::open_store() {
                       "requests through the proxy in HTTPS_PROXY get their credentials by "
                       "themselves; anything else is done outside the run");
   }
-  AV_TRY(store::KeySources sources, key_sources());
+  AV_TRY(store::KeySources sources, key_sources(/*may_ask=*/true));
   AV_TRY(store, store::Store::open(paths, std::move(sources), *clock));
   return {};
 }

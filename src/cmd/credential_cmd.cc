@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/credential_set.h"
 #include "cmd/output.h"
@@ -14,24 +15,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Status audit_keys(Context& context, std::string_view event, const std::string& vault,
-                  std::vector<std::string> keys, std::string detail = {}) {
-  vault::AuditRecord record;
-  record.event = event;
-  record.vault = vault;
-  record.credentials = std::move(keys);
-  record.detail = std::move(detail);
-  return context.audit(std::move(record));
-}
-
 Run setup_get(OptionSet& app) {
   const auto key = std::make_shared<std::string>();
   app.add_option("KEY", *key, "name of the credential")->required();
   app.footer("The value is printed byte for byte; a line feed follows on a terminal only.");
   return [key](Context& context) -> Expected<int> {
     AV_TRY(const std::string vault, context.vault_name());
-    AV_CHECK(audit_keys(context, "credential.reveal", vault, {*key}));
-    AV_TRY(const Secret value, context.store->get_credential(vault, *key));
+    AV_TRY(const Secret value, audited(context, action("credential.reveal", vault, "", {*key}),
+                                       [&] { return context.store->get_credential(vault, *key); }));
     SecretBuffer out;
     value.reveal([&](std::string_view bytes) {
       if (context.json) {
@@ -76,16 +67,12 @@ Status list_names(Context& context, const std::vector<store::CredentialInfo>& cr
   return {};
 }
 
-Status list_values(Context& context, const std::string& vault,
-                   const std::vector<store::CredentialInfo>& credentials) {
-  AV_CHECK(context.refuse_inside_run());
-  std::vector<std::string> keys;
+Expected<SecretBuffer> table_of_values(Context& context, const std::string& vault,
+                                       const std::vector<store::CredentialInfo>& credentials) {
   std::size_t width = 3;
   for (const auto& info : credentials) {
-    keys.push_back(info.key);
     width = std::max(width, info.key.size());
   }
-  AV_CHECK(audit_keys(context, "credential.reveal", vault, keys));
   SecretBuffer out;
   out.append(context.json ? "{\"credentials\":[" : "KEY" + std::string(width - 1, ' ') + "VALUE\n");
   for (std::size_t i = 0; i < credentials.size(); ++i) {
@@ -107,6 +94,19 @@ Status list_values(Context& context, const std::string& vault,
   if (context.json) {
     out.append("]}\n");
   }
+  return out;
+}
+
+Status list_values(Context& context, const std::string& vault,
+                   const std::vector<store::CredentialInfo>& credentials) {
+  AV_CHECK(context.refuse_inside_run("vault credential list --reveal"));
+  std::vector<std::string> keys;
+  for (const auto& info : credentials) {
+    keys.push_back(info.key);
+  }
+  AV_TRY(const SecretBuffer out,
+         audited(context, action("credential.reveal", vault, "", std::move(keys)),
+                 [&] { return table_of_values(context, vault, credentials); }));
   return print_secret(context.out, out.view());
 }
 
@@ -126,8 +126,8 @@ Run setup_delete(OptionSet& app) {
   app.add_option("KEY", *keys, "names of the credentials")->required();
   return [keys](Context& context) -> Expected<int> {
     AV_TRY(const std::string vault, context.vault_name());
-    AV_CHECK(audit_keys(context, "credential.delete", vault, *keys));
-    AV_CHECK(context.store->delete_credentials(vault, *keys));
+    AV_CHECK(audited(context, action("credential.delete", vault, "", *keys),
+                     [&] { return context.store->delete_credentials(vault, *keys); }));
     if (context.json) {
       print(context.out, Json{{"vault", vault}, {"deleted", *keys}}.dump() + "\n");
     } else {
@@ -171,9 +171,10 @@ Run setup_rollback(OptionSet& app) {
       ->positive();
   return [key, to](Context& context) -> Expected<int> {
     AV_TRY(const std::string vault, context.vault_name());
-    AV_CHECK(audit_keys(context, "credential.rollback", vault, {*key},
-                        *to == 0 ? "" : "to version " + std::to_string(*to)));
-    AV_TRY(const std::uint64_t version, context.store->rollback_credential(vault, *key, *to));
+    const std::string detail = *to == 0 ? "" : "to version " + std::to_string(*to);
+    AV_TRY(const std::uint64_t version,
+           audited(context, action("credential.rollback", vault, detail, {*key}),
+                   [&] { return context.store->rollback_credential(vault, *key, *to); }));
     if (context.json) {
       print(context.out, Json{{"key", *key}, {"vault", vault}, {"version", version}}.dump() + "\n");
     } else {

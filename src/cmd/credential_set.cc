@@ -8,6 +8,7 @@
 #include <set>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/env_file.h"
 #include "cmd/output.h"
@@ -145,20 +146,19 @@ Status suggest_services(Context& context, const std::string& vault,
 // Shared by set and import: audit, save, report.
 Status save(Context& context, const std::string& vault, std::vector<NewValue> values,
             std::string_view origin, Json extra) {
-  vault::AuditRecord record;
-  record.event = origin == "import" ? "credential.import" : "credential.set";
-  record.vault = vault;
+  std::vector<std::string> keys;
   for (const NewValue& value : values) {
-    record.credentials.push_back(value.key);
+    keys.push_back(value.key);
     if (value.value.size() < kShortestGuarded) {
       warn(context, "the value of " + value.key + " is shorter than " +
                         std::to_string(kShortestGuarded) +
                         " bytes: responses cannot be guarded against it");
     }
   }
-  const std::vector<std::string> keys = record.credentials;
-  AV_CHECK(context.audit(std::move(record)));
-  AV_TRY(const std::vector<bool> fresh, context.store->set_credentials(vault, values, origin));
+  const std::string_view event = origin == "import" ? "credential.import" : "credential.set";
+  AV_TRY(const std::vector<bool> fresh, audited(context, action(event, vault, "", keys), [&] {
+           return context.store->set_credentials(vault, values, origin);
+         }));
   std::vector<std::string> created;
   std::vector<std::string> updated;
   for (std::size_t i = 0; i < keys.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/env_secrets.h"
 #include "cmd/output.h"
@@ -18,13 +19,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kCaItem = "ca";
 constexpr Millis kCaLifetime = std::chrono::hours(24) * 3653;
 constexpr std::size_t kShortestPassphrase = 8;
-
-Status audit_key(Context& context, std::string_view event, std::string detail = {}) {
-  vault::AuditRecord record;
-  record.event = event;
-  record.detail = std::move(detail);
-  return context.audit(std::move(record));
-}
 
 Expected<int> print_status(Context& context) {
   AV_TRY(const store::KeyStatus status, context.store->key_status());
@@ -80,13 +74,13 @@ Expected<int> set_passphrase(Context& context, const PassphraseOptions& options)
     return usage_error("--remove and --stdin exclude one another");
   }
   if (options.remove) {
-    AV_CHECK(audit_key(context, "key.passphrase", "removed"));
-    AV_CHECK(context.store->remove_passphrase());
+    AV_CHECK(audited(context, action("key.passphrase", "", "removed"),
+                     [&] { return context.store->remove_passphrase(); }));
     notice(context, "the store now opens with the key file " + context.paths.key_file().string());
   } else {
     AV_TRY(const Secret passphrase, new_passphrase(options));
-    AV_CHECK(audit_key(context, "key.passphrase", "set"));
-    AV_CHECK(context.store->set_passphrase(passphrase));
+    AV_CHECK(audited(context, action("key.passphrase", "", "set"),
+                     [&] { return context.store->set_passphrase(passphrase); }));
     notice(context, "the store now opens with the passphrase; there is no way in without it");
   }
   return context.json ? print_status(context) : Expected<int>(0);
@@ -101,15 +95,16 @@ Run setup_set_passphrase(OptionSet& app) {
 
 Run setup_rotate(OptionSet&) {
   return [](Context& context) -> Expected<int> {
-    AV_CHECK(audit_key(context, "key.rotate"));
     const bool show = ::isatty(STDERR_FILENO) == 1 && context.err == stderr;
-    AV_CHECK(context.store->rotate_key([&](std::uint64_t done, std::uint64_t total) {
+    const auto progress = [&](std::uint64_t done, std::uint64_t total) {
       if (show && (done % 256 == 0 || done == total)) {
         std::fprintf(context.err, "\rre-sealing %llu of %llu%s",
                      static_cast<unsigned long long>(done), static_cast<unsigned long long>(total),
                      done == total ? "\n" : "");
       }
-    }));
+    };
+    AV_CHECK(audited(context, action("key.rotate"),
+                     [&] { return context.store->rotate_key(progress); }));
     if (context.json) {
       return print_status(context);
     }
@@ -133,8 +128,9 @@ Expected<proxy::CertificateAuthority> make_ca(Context& context, std::string_view
   AV_TRY(proxy::CertificateAuthority ca,
          proxy::CertificateAuthority::create(ca_name(), kCaLifetime, *context.clock));
   AV_TRY(Secret key, ca.key_pem());
-  AV_CHECK(audit_key(context, event, ca.fingerprint_sha256()));
-  AV_CHECK(context.store->put_item(kCaItem, {ca.certificate_pem(), std::move(key)}));
+  AV_CHECK(audited(context, action(event, "", ca.fingerprint_sha256()), [&] {
+    return context.store->put_item(kCaItem, {ca.certificate_pem(), std::move(key)});
+  }));
   return ca;
 }
 

@@ -155,7 +155,9 @@ Expected<Outcome> Session::run() {
   AV_CHECK(load());
   // Before the threads of the journal and of the proxy: they must not take signals.
   AV_TRY(const SignalGate signals, SignalGate::create());
-  AV_TRY(journal_, store::AuditJournal::create(context_.paths.audit(), run_id_));
+  AV_TRY(auto chain,
+         store::RootChain::open(context_.paths.audit(), *context_.store, *context_.clock));
+  AV_TRY(journal_, store::AuditJournal::create(context_.paths.audit(), run_id_, std::move(chain)));
   // Before the proxy starts: from then on the journal is its worker's.
   AV_CHECK(audit("run.start",
                  "command " + std::filesystem::path(command_.argv.front()).filename().string() +

@@ -88,7 +88,8 @@ Expected<RunWords> read_config(const std::filesystem::path& file) {
     toml::table table = toml::parse(*text);
     OPENSSL_cleanse(text->data(), text->size());  // the URL of a proxy may hold a password
     for (const auto& [key, value] : table) {
-      if (key != "run" || !value.is_table()) {
+      // [audit] is read by the commands that it is for (audit_settings.cc).
+      if ((key != "run" && key != "audit") || !value.is_table()) {
         return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
                                       "\"; settings of run stand under [run]");
       }

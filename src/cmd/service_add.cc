@@ -8,6 +8,7 @@
 #include <set>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/output.h"
 #include "vault/names.h"
@@ -201,21 +202,18 @@ void report(const Context& context, const std::string& vault, const Changes& cha
   line("unchanged", changes.unchanged);
 }
 
-Status audit_change(Context& context, std::string_view event, const std::string& vault,
-                    const Changes& changes) {
-  vault::AuditRecord record;
-  record.event = event;
-  record.vault = vault;
+vault::AuditRecord change_of(std::string_view event, const std::string& vault,
+                             const Changes& changes) {
+  std::string detail;
   const auto add = [&](const char* word, const std::vector<std::string>& names) {
     if (!names.empty()) {
-      record.detail +=
-          (record.detail.empty() ? "" : "; ") + std::string(word) + " " + join(names, ", ");
+      detail += (detail.empty() ? "" : "; ") + std::string(word) + " " + join(names, ", ");
     }
   };
   add("added", changes.added);
   add("changed", changes.changed);
   add("removed", changes.removed);
-  return context.audit(std::move(record));
+  return action(event, vault, std::move(detail));
 }
 
 Expected<int> run_add(Context& context, const AddOptions& options) {
@@ -225,8 +223,8 @@ Expected<int> run_add(Context& context, const AddOptions& options) {
   AV_TRY(const Services before, context.store->list_services(vault));
   Changes changes = compare(before, services);
   changes.removed.clear();
-  AV_CHECK(audit_change(context, "service.add", vault, changes));
-  AV_CHECK(context.store->put_services(vault, services));
+  AV_CHECK(audited(context, change_of("service.add", vault, changes),
+                   [&] { return context.store->put_services(vault, services); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_missing(context, vault, services));
   return 0;
@@ -238,8 +236,8 @@ Expected<int> run_set(Context& context, const std::string& file) {
   AV_TRY(const std::string vault, context.vault_name());
   AV_TRY(const Services before, context.store->list_services(vault));
   const Changes changes = compare(before, services);
-  AV_CHECK(audit_change(context, "service.set", vault, changes));
-  AV_CHECK(context.store->replace_services(vault, services));
+  AV_CHECK(audited(context, change_of("service.set", vault, changes),
+                   [&] { return context.store->replace_services(vault, services); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_missing(context, vault, services));
   return 0;

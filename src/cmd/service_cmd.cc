@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/output.h"
 #include "cmd/service_add.h"
@@ -16,15 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Services = std::vector<vault::Service>;
-
-Status audit_services(Context& context, std::string_view event, const std::string& vault,
-                      std::string names) {
-  vault::AuditRecord record;
-  record.event = event;
-  record.vault = vault;
-  record.detail = std::move(names);
-  return context.audit(std::move(record));
-}
 
 Expected<const vault::Service*> find_service(const Services& services, const std::string& name) {
   std::vector<std::string> names;
@@ -94,10 +86,13 @@ Run setup_remove(OptionSet& app) {
     for (const std::string& name : *names) {
       AV_CHECK(find_service(services, name));
     }
-    AV_CHECK(audit_services(context, "service.remove", vault, join(*names, ", ")));
-    for (const std::string& name : *names) {
-      AV_CHECK(context.store->remove_service(vault, name));
-    }
+    const auto remove = [&]() -> Status {
+      for (const std::string& name : *names) {
+        AV_CHECK(context.store->remove_service(vault, name));
+      }
+      return {};
+    };
+    AV_CHECK(audited(context, action("service.remove", vault, join(*names, ", ")), remove));
     if (context.json) {
       print(context.out, Json{{"vault", vault}, {"removed", *names}}.dump() + "\n");
     } else {
@@ -113,8 +108,8 @@ Run setup_switch(OptionSet& app, bool enabled) {
   return [name, enabled](Context& context) -> Expected<int> {
     AV_TRY(const std::string vault, context.vault_name());
     const std::string word = enabled ? "enable" : "disable";
-    AV_CHECK(audit_services(context, "service." + word, vault, *name));
-    AV_CHECK(context.store->enable_service(vault, *name, enabled));
+    AV_CHECK(audited(context, action("service." + word, vault, *name),
+                     [&] { return context.store->enable_service(vault, *name, enabled); }));
     if (context.json) {
       print(context.out, Json{{"service", *name}, {"enabled", enabled}}.dump() + "\n");
     } else {
@@ -150,8 +145,8 @@ Run setup_clear(OptionSet& app) {
         return 1;
       }
     }
-    AV_CHECK(audit_services(context, "service.clear", vault, ""));
-    AV_CHECK(context.store->replace_services(vault, {}));
+    AV_CHECK(audited(context, action("service.clear", vault),
+                     [&] { return context.store->replace_services(vault, {}); }));
     if (context.json) {
       print(context.out, Json{{"vault", vault}, {"removed", services.size()}}.dump() + "\n");
     } else {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include "cmd/option_set.h"
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/output.h"
 #include "cmd/term.h"
@@ -10,15 +11,6 @@ namespace av::cmd {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Status audit_vault(Context& context, std::string_view event, const std::string& vault,
-                   std::string detail = {}) {
-  vault::AuditRecord record;
-  record.event = event;
-  record.vault = vault;
-  record.detail = std::move(detail);
-  return context.audit(std::move(record));
-}
 
 void done(const Context& context, const Json& json, std::string_view words) {
   if (context.json) {
@@ -38,8 +30,8 @@ std::shared_ptr<std::string> name_argument(OptionSet& app, const char* what = "N
 Run setup_create(OptionSet& app) {
   const auto name = name_argument(app);
   return [name](Context& context) -> Expected<int> {
-    AV_CHECK(audit_vault(context, "vault.create", *name));
-    AV_CHECK(context.store->create_vault(*name));
+    AV_CHECK(audited(context, action("vault.create", *name),
+                     [&] { return context.store->create_vault(*name); }));
     done(context, {{"vault", *name}, {"created", true}}, "created vault '" + *name + "'");
     return 0;
   };
@@ -86,8 +78,8 @@ Run setup_delete(OptionSet& app) {
         return 1;
       }
     }
-    AV_CHECK(audit_vault(context, "vault.delete", *name));
-    AV_CHECK(context.store->delete_vault(*name));
+    AV_CHECK(audited(context, action("vault.delete", *name),
+                     [&] { return context.store->delete_vault(*name); }));
     done(context, {{"vault", *name}, {"deleted", true}}, "deleted vault '" + *name + "'");
     return 0;
   };
@@ -97,8 +89,8 @@ Run setup_rename(OptionSet& app) {
   const auto from = name_argument(app, "FROM", "its name now");
   const auto to = name_argument(app, "TO", "its new name");
   return [from, to](Context& context) -> Expected<int> {
-    AV_CHECK(audit_vault(context, "vault.rename", *from, "to " + *to));
-    AV_CHECK(context.store->rename_vault(*from, *to));
+    AV_CHECK(audited(context, action("vault.rename", *from, "to " + *to),
+                     [&] { return context.store->rename_vault(*from, *to); }));
     done(context, {{"vault", *to}, {"renamed_from", *from}},
          "renamed vault '" + *from + "' to '" + *to + "'");
     return 0;
@@ -109,8 +101,8 @@ Run setup_use(OptionSet& app) {
   const auto name = name_argument(app);
   return [name](Context& context) -> Expected<int> {
     AV_CHECK(context.store->get_vault(*name));
-    AV_CHECK(audit_vault(context, "vault.use", *name));
-    AV_CHECK(context.store->use_vault(*name));
+    AV_CHECK(audited(context, action("vault.use", *name),
+                     [&] { return context.store->use_vault(*name); }));
     done(context, {{"vault", *name}}, "using vault '" + *name + "'");
     AV_TRY(const std::string effective, context.vault_name());
     if (effective != *name) {
@@ -141,13 +133,13 @@ Run setup_settings(OptionSet& app) {
   return [unmatched](Context& context) -> Expected<int> {
     AV_TRY(const std::string name, context.vault_name());
     if (!unmatched->empty()) {
-      AV_CHECK(context.refuse_inside_run());
+      AV_CHECK(context.refuse_inside_run("vault settings --unmatched"));
       const auto policy = vault::unmatched_from_string(*unmatched);
       if (!policy) {
         return usage_error("--unmatched must be deny or passthrough");
       }
-      AV_CHECK(audit_vault(context, "vault.settings", name, "unmatched=" + *unmatched));
-      AV_CHECK(context.store->set_unmatched(name, *policy));
+      AV_CHECK(audited(context, action("vault.settings", name, "unmatched=" + *unmatched),
+                       [&] { return context.store->set_unmatched(name, *policy); }));
     }
     AV_TRY(const auto info, context.store->get_vault(name));
     const std::string policy(vault::to_string(info.unmatched));

@@ -38,6 +38,8 @@ void load_algorithms() {
   EVP_RAND_free(EVP_RAND_fetch(nullptr, "CTR-DRBG", nullptr));
   EVP_KEYMGMT_free(EVP_KEYMGMT_fetch(nullptr, "EC", nullptr));
   EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(nullptr, "ECDSA", nullptr));
+  EVP_KEYMGMT_free(EVP_KEYMGMT_fetch(nullptr, "ED25519", nullptr));
+  EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(nullptr, "ED25519", nullptr));
 }
 
 void random_bytes(std::span<std::uint8_t> out) {

@@ -25,6 +25,7 @@ namespace av::store {
 namespace {
 
 constexpr std::chrono::milliseconds kFlushAfter{80};
+constexpr std::chrono::seconds kMarkEvery{1};
 constexpr std::size_t kMostWaiting = std::size_t{256} << 10;
 // A journal that has come to this many bytes by write() is mapped from then on: short runs and
 // commands leave no blocks to give back.
@@ -112,10 +113,19 @@ class Window {
   off_t begin_ = 0;
 };
 
+// Where the whole lines of the file end.
+struct Written {
+  std::uint64_t lines = 0;
+  std::uint64_t bytes = 0;
+  crypto::Digest head{};
+};
+
 }  // namespace
 
 struct AuditJournal::Impl {
   std::filesystem::path path;
+  std::shared_ptr<RootChain> chain;
+  RootPosition opened;  // the line that names this file
   UniqueFd fd;
   Window window;
   bool mappable = false;  // as far as is known
@@ -123,10 +133,13 @@ struct AuditJournal::Impl {
   off_t size = 0;         // of the whole lines
   bool torn = false;      // the file may hold a part of a line after `size`
   crypto::Digest last{};
-  std::string lines;  // not written yet: those of append_later(), and the one of append()
+  std::string lines;          // not written yet: those of append_later(), and the one of append()
+  std::uint64_t waiting = 0;  // how many those are
 
   std::mutex mutex;
   std::condition_variable wake;
+  std::mutex written_mutex;
+  Written written;  // guarded by written_mutex
   std::atomic<bool> dirty{false};
   std::atomic<bool> longer{false};  // the file goes on behind `size`, with zeros, and is mapped
   bool stop = false;                // guarded by mutex
@@ -134,12 +147,49 @@ struct AuditJournal::Impl {
   std::thread flusher;
 
   void flush_loop();
+  Written make_durable();
+  bool anchor(RootKind kind, const Written& place);
   void mark_dirty();
+  void note_written();
   crypto::Digest add_line(const vault::AuditRecord& record);
   bool room_in_window();
   Status put_lines();
   Status write_lines();
 };
+
+Written AuditJournal::Impl::make_durable() {
+  Written place;
+  {
+    const std::lock_guard lock(written_mutex);
+    place = written;
+  }
+  if (longer.load()) {
+    // A store into a mapping need not change the time, by which readers choose.
+    (void)::futimens(fd.get(), nullptr);
+  }
+  if (::fdatasync(fd.get()) != 0) {
+    // For good: Linux reports a failed write-back once, and a later success says nothing about
+    // the pages that were lost.
+    flush_error.store(errno);
+  }
+  return place;
+}
+
+// Signs that so much of the file is on the disk. False when that could not be written: what is in
+// the file is there all the same, and the next mark covers it.
+bool AuditJournal::Impl::anchor(RootKind kind, const Written& place) {
+  if (flush_error.load() != 0) {
+    return true;
+  }
+  RootEntry entry;
+  entry.kind = kind;
+  entry.file = path.filename().string();
+  entry.lines = place.lines;
+  entry.bytes = place.bytes;
+  entry.head = place.head;
+  const auto position = chain->append(std::move(entry));
+  return position && chain->sync(*position);
+}
 
 void AuditJournal::Impl::flush_loop() {
   // The file's entry in its directory, at once: this waits while the run is being set up.
@@ -147,26 +197,54 @@ void AuditJournal::Impl::flush_loop() {
     flush_error.store(errno);
   }
   parent.reset();
+  Written place;
+  bool named = false;  // the line that names this file is on the disk
+  bool unmarked = false;
+  auto next_mark = std::chrono::steady_clock::now() + kMarkEvery;
   std::unique_lock lock(mutex);
+  const auto awaited = [&] { return stop || dirty.load(); };
   while (!stop || dirty.load()) {
-    wake.wait(lock, [&] { return stop || dirty.load(); });
-    if (!stop) {
+    if (unmarked) {
+      wake.wait_until(lock, next_mark, awaited);
+    } else {
+      wake.wait(lock, awaited);
+    }
+    if (!stop && dirty.load()) {
       // Lets more records join the one flush.
       wake.wait_for(lock, kFlushAfter, [&] { return stop; });
     }
-    dirty.store(false);
+    const bool stopping = stop;
+    const bool flush = dirty.exchange(false);
     lock.unlock();
-    if (longer.load()) {
-      // A store into a mapping need not change the time, by which readers choose.
-      (void)::futimens(fd.get(), nullptr);
+    if (!named && !stopping) {
+      named = chain->sync(opened).has_value();
     }
-    if (::fdatasync(fd.get()) != 0) {
-      // For good: Linux reports a failed write-back once, and a later success says nothing about
-      // the pages that were lost.
-      flush_error.store(errno);
+    if (flush) {
+      place = make_durable();
+      unmarked = true;
+    }
+    if (unmarked && !stopping && std::chrono::steady_clock::now() >= next_mark) {
+      unmarked = !anchor(RootKind::kMark, place);
+      next_mark = std::chrono::steady_clock::now() + kMarkEvery;
     }
     lock.lock();
   }
+  lock.unlock();
+  {
+    const std::lock_guard last_look(written_mutex);
+    place = written;
+  }
+  (void)anchor(RootKind::kClose, place);
+}
+
+// `lines` is in the file.
+void AuditJournal::Impl::note_written() {
+  const std::lock_guard lock(written_mutex);
+  written.lines += waiting;
+  written.bytes = static_cast<std::uint64_t>(size);
+  written.head = last;
+  waiting = 0;
+  lines.clear();
 }
 
 void AuditJournal::Impl::mark_dirty() {
@@ -186,6 +264,7 @@ crypto::Digest AuditJournal::Impl::add_line(const vault::AuditRecord& record) {
   lines += R"(,"hash":")";
   encoding::append_hex(lines, hash);
   lines += "\"}\n";
+  ++waiting;
   return hash;
 }
 
@@ -210,7 +289,7 @@ Status AuditJournal::Impl::put_lines() {
   }
   window.put(size, lines);
   size += static_cast<off_t>(lines.size());
-  lines.clear();
+  note_written();
   return {};
 }
 
@@ -228,7 +307,7 @@ Status AuditJournal::Impl::write_lines() {
   } while (put < 0 && errno == EINTR);
   if (put == static_cast<ssize_t>(lines.size())) {
     size += put;
-    lines.clear();
+    note_written();
     return {};
   }
   // A part may be there. It must not stay: the next record would be glued to it.
@@ -243,7 +322,8 @@ Status AuditJournal::Impl::write_lines() {
 AuditJournal::AuditJournal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesystem::path& directory,
-                                                             const std::string& name) {
+                                                             const std::string& name,
+                                                             std::shared_ptr<RootChain> chain) {
   if (!is_plain_name(name)) {
     return make_error(ErrorCode::kInternal, "audit journal with an unusable name");
   }
@@ -270,7 +350,20 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
   if (!impl->parent.valid()) {
     return cannot_write(errno, directory);
   }
-  impl->last = crypto::sha256(impl->path.filename().string());
+  hold_lock(impl->fd.get());
+  const std::string file = impl->path.filename().string();
+  impl->last = crypto::sha256(file);
+  impl->written.head = impl->last;
+  impl->chain = std::move(chain);
+  RootEntry entry;
+  entry.kind = RootKind::kOpen;
+  entry.file = file;
+  auto opened = impl->chain->append(std::move(entry));
+  if (!opened) {
+    ::unlink(impl->path.c_str());
+    return opened.error();
+  }
+  impl->opened = *opened;
   Impl* const shared = impl.get();
   std::unique_ptr<AuditJournal> journal(new AuditJournal(std::move(impl)));
   shared->flusher = std::thread([shared] {
@@ -283,7 +376,7 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
 AuditJournal::~AuditJournal() {
   flush();
   impl_->window.close();
-  if (impl_->longer.load()) {
+  if (impl_->longer.load() || impl_->torn) {
     // Where that fails nothing is wrong: readers end at the first zero.
     static_cast<void>(::ftruncate(impl_->fd.get(), impl_->size) == 0);
   }
@@ -301,13 +394,16 @@ Status AuditJournal::append(const vault::AuditRecord& record) {
   if (const int error_number = impl_->flush_error.load(); error_number != 0) {
     return cannot_write(error_number, impl_->path);
   }
-  const std::size_t before = impl_->lines.size();
-  const crypto::Digest hash = impl_->add_line(record);
+  const std::size_t size_before = impl_->lines.size();
+  const crypto::Digest last_before = impl_->last;
+  impl_->last = impl_->add_line(record);
   if (const Status written = impl_->put_lines(); !written) {
-    impl_->lines.resize(before);  // the caller is told; what waited goes on waiting
+    // The caller is told; what waited goes on waiting.
+    impl_->lines.resize(size_before);
+    impl_->last = last_before;
+    --impl_->waiting;
     return written;
   }
-  impl_->last = hash;
   impl_->mark_dirty();
   return {};
 }

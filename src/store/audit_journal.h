@@ -11,6 +11,10 @@
 // zeros until it is closed, and for good when its process was killed. Whoever cuts off a file that
 // is being written to ends its writer.
 //
+// The root chain (audit_chain.h) names the journal before its first record, signs where its lines
+// stand at most once a second while there are new ones, and signs its end. The file is locked as
+// long as its writer lives.
+//
 // append(), append_later() and flush() belong to one thread. A background thread makes the file
 // durable within 100 ms.
 
@@ -21,6 +25,7 @@
 #include <string>
 
 #include "core/expected.h"
+#include "store/audit_chain.h"
 #include "vault/audit.h"
 
 namespace av::store {
@@ -29,7 +34,8 @@ class AuditJournal final : public vault::AuditLog {
  public:
   // Creates <directory>/<UTC time>-<name>.jsonl, 0600. `name`: the run's id, or "cli-<pid>".
   static Expected<std::unique_ptr<AuditJournal>> create(const std::filesystem::path& directory,
-                                                        const std::string& name);
+                                                        const std::string& name,
+                                                        std::shared_ptr<RootChain> chain);
   ~AuditJournal() override;
   [[nodiscard]] Status append(const vault::AuditRecord& record) override;
   void append_later(const vault::AuditRecord& record) override;

@@ -9,8 +9,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "core/encoding.h"
 #include "core/fs.h"
+#include "store/audit_lines.h"
 
 namespace av::store {
 namespace {
@@ -18,7 +18,6 @@ namespace {
 // Older than this, a line without its end is a line that nobody will finish.
 constexpr std::int64_t kTornAfterSeconds = 2;
 constexpr std::size_t kChunk = std::size_t{64} << 10;
-constexpr std::size_t kHashTail = 11 + 64;  // ,"hash":"<64>"} is 9 + 64 + 2
 
 // What is behind a zero in a journal.
 struct BehindZeros {
@@ -61,6 +60,25 @@ std::int64_t parse_utc(const std::string& text) {
   return std::int64_t{::timegm(&tm)} * 1000 + millis;
 }
 
+void sort_by_time(std::vector<AuditEntry>& entries) {
+  std::stable_sort(entries.begin(), entries.end(), [](const AuditEntry& a, const AuditEntry& b) {
+    return a.record.time_ms < b.record.time_ms;
+  });
+}
+
+std::int64_t mtime_ns(const struct stat& info) {
+  return std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+// Nothing has been written behind `offset`, as far as a look at one byte tells: it is the first of
+// a line that is copied, or zero.
+bool is_zero_at(int fd, std::uintmax_t offset) {
+  char first = '\0';
+  return ::pread(fd, &first, 1, static_cast<off_t>(offset)) == 1 && first == '\0';
+}
+
+}  // namespace
+
 Expected<vault::AuditRecord> parse_record(std::string_view line) {
   const auto json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) {
@@ -96,14 +114,6 @@ Expected<vault::AuditRecord> parse_record(std::string_view line) {
   }
 }
 
-void sort_by_time(std::vector<AuditEntry>& entries) {
-  std::stable_sort(entries.begin(), entries.end(), [](const AuditEntry& a, const AuditEntry& b) {
-    return a.record.time_ms < b.record.time_ms;
-  });
-}
-
-}  // namespace
-
 Expected<std::vector<std::filesystem::path>> AuditReader::files() const {
   std::vector<std::filesystem::path> found;
   std::error_code ec;
@@ -126,28 +136,23 @@ Expected<std::vector<std::filesystem::path>> AuditReader::files() const {
 void AuditReader::take_line(const std::string& file, FileState& state, std::string_view line,
                             const Keep& keep, std::vector<AuditEntry>& out) {
   ++state.lines;
-  if (line.size() < kHashTail || line.substr(line.size() - kHashTail, 9) != R"(,"hash":")") {
+  const auto split = split_line(line);
+  if (!split) {
     defects_.push_back({file, state.lines, "not a record"});
     return;
   }
-  const std::string_view text = line.substr(0, line.size() - kHashTail);
-  const std::string_view hash = line.substr(line.size() - 66, 64);
-  const crypto::Digest expected = crypto::sha256(
-      std::string_view(reinterpret_cast<const char*>(state.last.data()), state.last.size()), text);
-  if (encoding::hex(expected) != hash) {
+  if (line_hash(state.last, split->text) != split->hash) {
     defects_.push_back({file, state.lines, "hash chain broken"});
   }
   // Go on from what the line says, so that one defect is reported once.
-  if (const auto bytes = encoding::from_hex(hash); bytes && bytes->size() == state.last.size()) {
-    std::copy(bytes->begin(), bytes->end(), state.last.begin());
-  }
+  state.last = split->hash;
   const Expected<vault::AuditRecord> record = parse_record(line);
   if (!record) {
     defects_.push_back({file, state.lines, "not a record"});
     return;
   }
   if (!keep || keep(*record)) {
-    out.push_back({*record, std::string(line)});
+    out.push_back({*record, file, std::string(line)});
   }
 }
 
@@ -157,7 +162,7 @@ Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep
   const auto [it, fresh] = states_.try_emplace(file);
   FileState& state = it->second;
   if (fresh) {
-    state.last = crypto::sha256(file);
+    state.last = first_hash(file);
   }
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 &&
@@ -167,6 +172,11 @@ Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) {
     return errno_error(errno, "cannot read the audit log " + path.string());
+  }
+  if (::fstat(fd.get(), &info) == 0 && mtime_ns(info) == state.looked_mtime_ns &&
+      static_cast<std::uintmax_t>(info.st_size) == state.looked_size &&
+      is_zero_at(fd.get(), state.offset)) {
+    return {};
   }
   std::string pending;
   std::string chunk(kChunk, '\0');
@@ -205,6 +215,10 @@ Status AuditReader::read_new(const std::filesystem::path& path, const Keep& keep
       defects_.push_back({file, ++state.lines, "zeros in the middle"});
     }
     if (behind.next_line < 0) {
+      if (settled && pending.empty()) {
+        state.looked_size = static_cast<std::uintmax_t>(info.st_size);
+        state.looked_mtime_ns = mtime_ns(info);
+      }
       break;
     }
     pending.clear();

@@ -18,6 +18,7 @@ namespace av::store {
 
 struct AuditEntry {
   vault::AuditRecord record;
+  std::string file;
   std::string line;  // as in the file, without the line feed
 };
 
@@ -51,6 +52,10 @@ class AuditReader {
     std::uintmax_t offset = 0;
     std::size_t lines = 0;
     crypto::Digest last{};
+    // The file when zeros were found at `offset` and what is behind them was looked at. A process
+    // that was killed leaves some for good; they need not be read at every poll.
+    std::uintmax_t looked_size = 0;
+    std::int64_t looked_mtime_ns = 0;
   };
   [[nodiscard]] Status read_new(const std::filesystem::path& path, const Keep& keep,
                                 std::vector<AuditEntry>& out);
@@ -62,5 +67,8 @@ class AuditReader {
   std::map<std::string, FileState> states_;
   std::vector<AuditDefect> defects_;
 };
+
+// One line of a journal; kCorrupt when it is none.
+[[nodiscard]] Expected<vault::AuditRecord> parse_record(std::string_view line);
 
 }  // namespace av::store
