@@ -45,6 +45,8 @@ struct Context {
   Expected<std::string> vault_name();
   // Records a management action; call it before the change is made.
   Status audit(vault::AuditRecord record);
+  // The counters of rate limits, to look at; null when they cannot be had.
+  std::shared_ptr<vault::LimitLedger> limits();
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
   Status open_store();
   // kNotPermitted when this process was started by `agent-vault run`. A courtesy to the agent, not
@@ -75,6 +77,7 @@ std::span<const Command> command_table();
 std::span<const Command> vault_commands();       // vault_cmd.cc
 std::span<const Command> credential_commands();  // credential_cmd.cc
 std::span<const Command> service_commands();     // service_cmd.cc
+std::span<const Command> rule_commands();        // rule_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run

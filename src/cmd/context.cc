@@ -132,6 +132,10 @@ Status Context::audit(vault::AuditRecord record) {
   return journal_->append(record);
 }
 
+std::shared_ptr<vault::LimitLedger> Context::limits() {
+  return nullptr;
+}
+
 Status Context::refuse_inside_run() const {
   if (!environment("AGENT_VAULT_RUN").empty()) {
     return make_error(ErrorCode::kNotPermitted, "not available inside `agent-vault run`",
