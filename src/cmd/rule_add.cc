@@ -63,8 +63,8 @@ Status read_limit(const AddOptions& options, vault::Rule& rule) {
                        "write --limit 100/hour");
   }
   AV_TRY(rule.limit.count, read_count(std::string_view(options.limit).substr(0, slash)));
-  const auto window = vault::read_rate_window(joined ? options.limit.substr(slash + 1)
-                                                     : options.window);
+  const auto window =
+      vault::read_rate_window(joined ? options.limit.substr(slash + 1) : options.window);
   if (!window) {
     return usage_error(window.error().message, window.error().hint);
   }
@@ -85,8 +85,8 @@ Expected<vault::BodyCondition> read_equals(const std::string& text) {
   out.pointer = text.substr(0, mark);
   const std::string value = text.substr(mark + 1);
   const Json json = Json::parse(value, nullptr, /*allow_exceptions=*/false);
-  const bool meant_as_json = !value.empty() && std::string_view("{[\"").find(value.front()) !=
-                                                   std::string_view::npos;
+  const bool meant_as_json =
+      !value.empty() && std::string_view("{[\"").find(value.front()) != std::string_view::npos;
   if (!json.is_discarded()) {
     out.value = value;
   } else if (meant_as_json || value.empty()) {
@@ -135,8 +135,9 @@ Status read_words(const AddOptions& options, vault::Rule& rule) {
   if (by_options && !words.empty()) {
     return usage_error("the host is given twice");
   }
-  const std::string host = by_options ? options.host + options.path
-                                      : words.empty() ? "*" : words.front();
+  const std::string host = by_options      ? options.host + options.path
+                           : words.empty() ? "*"
+                                           : words.front();
   return vault::set_matcher_text(rule, host);
 }
 
@@ -145,9 +146,8 @@ Expected<vault::Rule> from_options(const AddOptions& options) {
   AV_CHECK(read_words(options, rule));
   rule.methods = options.methods;
   for (std::string& method : rule.methods) {
-    std::transform(method.begin(), method.end(), method.begin(), [](char c) {
-      return ascii::upper(c);
-    });
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](char c) { return ascii::upper(c); });
   }
   rule.agents = options.agents;
   AV_CHECK(read_limit(options, rule));
@@ -259,10 +259,10 @@ Status check_file(Context& context, const std::string& vault, const Rules& after
   if (failed == 0 || force) {
     return {};
   }
-  return make_error(ErrorCode::kInvalid,
-                    count_of(failed, "expectation") + " of the file would not be met, among them " +
-                        first,
-                    "nothing was changed; see: agent-vault rule test -f FILE, or use --force");
+  return make_error(
+      ErrorCode::kInvalid,
+      count_of(failed, "expectation") + " of the file would not be met, among them " + first,
+      "nothing was changed; see: agent-vault rule test -f FILE, or use --force");
 }
 
 Expected<int> run_add(Context& context, const AddOptions& options) {
@@ -325,14 +325,15 @@ Expected<int> run_set(Context& context, const SetOptions& options) {
   // The rules that stay keep their uid, as in the store.
   Rules after = file.rules;
   for (vault::Rule& rule : after) {
-    const auto old = std::find_if(before.begin(), before.end(),
-                                  [&](const vault::Rule& other) { return other.name == rule.name; });
+    const auto old = std::find_if(before.begin(), before.end(), [&](const vault::Rule& other) {
+      return other.name == rule.name;
+    });
     rule.uid = old == before.end() ? "" : old->uid;
   }
   AV_CHECK(check_file(context, vault, after, file, options.force));
   if (!changes.removed.empty() && !options.yes) {
-    AV_TRY(const bool sure, confirm("this removes " + join(changes.removed, ", ") + " from vault '" +
-                                    vault + "'; go on?"));
+    AV_TRY(const bool sure, confirm("this removes " + join(changes.removed, ", ") +
+                                    " from vault '" + vault + "'; go on?"));
     if (!sure) {
       notice(context, "nothing was changed");
       return 1;
@@ -355,7 +356,8 @@ Run setup_rule_add(OptionSet& app) {
   app.add_option("--name", o->name, "name of the rule; made from what it matches when not given");
   app.add_option("--action", o->action, "what happens to requests that match")
       ->type_name("block|approve|rate_limit|allow");
-  app.add_option("--host", o->host, "HOST[:PORT]; *.example.com one label, **.example.com any depth");
+  app.add_option("--host", o->host,
+                 "HOST[:PORT]; *.example.com one label, **.example.com any depth");
   app.add_option("--path", o->path, "path on that host, or on all; /v1/*");
   app.add_option("--method", o->methods, "only these methods, repeatable; GET covers HEAD")
       ->repeatable();

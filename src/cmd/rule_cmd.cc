@@ -51,8 +51,8 @@ Run setup_show(OptionSet& app) {
     AV_TRY(const std::string vault, context.vault_name());
     AV_TRY(const Rules rules, context.store->list_rules(vault));
     AV_TRY(const vault::Rule* rule, find_rule(rules, *name));
-    print(context.out, context.json ? vault::rule_to_json(*rule, true) + "\n"
-                                    : vault::rules_to_toml({*rule}));
+    print(context.out,
+          context.json ? vault::rule_to_json(*rule, true) + "\n" : vault::rules_to_toml({*rule}));
     return 0;
   };
 }

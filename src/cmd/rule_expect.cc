@@ -27,8 +27,7 @@ void add_stand_ins(Context& context, vault::PolicySnapshot& snapshot,
   const auto known = agent_names(context);
   for (const vault::Expectation& expectation : expectations) {
     const std::string& name = expectation.agent;
-    const bool there =
-        known && std::find(known->begin(), known->end(), name) != known->end();
+    const bool there = known && std::find(known->begin(), known->end(), name) != known->end();
     if (!name.empty() && !there && !snapshot.agents.contains(name)) {
       vault::Agent agent;
       agent.name = name;
@@ -112,8 +111,8 @@ std::string describe(const Met& met) {
   if (met.ok) {
     return out + ": " + got;
   }
-  const std::string expected = std::string(to_string(expectation.decision)) +
-                               by_whom(expectation.rule, expectation.service);
+  const std::string expected =
+      std::string(to_string(expectation.decision)) + by_whom(expectation.rule, expectation.service);
   return (expectation.line == 0 ? "" : "line " + std::to_string(expectation.line) + ": ") + out +
          ": expected " + encoding::printable(expected) + ", got " + got;
 }

@@ -32,8 +32,8 @@ Expected<std::string> read_text(const std::string& file, std::size_t limit) {
     }
     text.append(buffer.data(), static_cast<std::size_t>(got));
     if (text.size() > limit) {
-      return make_error(ErrorCode::kInvalid, "standard input is larger than " +
-                                                 std::to_string(limit >> 20U) + " MiB");
+      return make_error(ErrorCode::kInvalid,
+                        "standard input is larger than " + std::to_string(limit >> 20U) + " MiB");
     }
   }
 }
@@ -42,8 +42,7 @@ Expected<vault::RuleFile> read_rule_file(const std::string& file) {
   AV_TRY(const std::string text, read_text(file, std::size_t{16} << 20));
   Expected<vault::RuleFile> rules = vault::rules_from_file_text(text);
   if (!rules) {
-    rules.error().message =
-        (file == "-" ? "standard input" : file) + ": " + rules.error().message;
+    rules.error().message = (file == "-" ? "standard input" : file) + ": " + rules.error().message;
   }
   return rules;
 }

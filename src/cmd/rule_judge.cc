@@ -71,8 +71,8 @@ Verdict passed(const vault::AllowedRequest& request) {
   const vault::Rule* const rule = request.rule();
   if (rule != nullptr) {
     out.rule = rule->name;
-    out.decision = rule->action == vault::RuleAction::kRateLimit ? Decision::kRateLimit
-                                                                 : Decision::kAllow;
+    out.decision =
+        rule->action == vault::RuleAction::kRateLimit ? Decision::kRateLimit : Decision::kAllow;
   }
   out.service = request.service() == nullptr ? "" : request.service()->name;
   return out;
@@ -82,18 +82,17 @@ Verdict passed(const vault::AllowedRequest& request) {
 
 Verdict judge(const Question& question, vault::LimitLedger* ledger) {
   LookingLedger looking(ledger, /*all_granted=*/false);
-  return std::visit(
-      Overloaded{[](const vault::AllowedRequest& allowed) { return passed(allowed); },
-                 [](const vault::Deny& deny) { return refused(deny); },
-                 // Only without a body.
-                 [](const vault::NeedsBody&) { return Verdict{}; },
-                 [](const vault::HeldRequest& held) {
-                   Verdict out = passed(held.request());
-                   out.decision = Decision::kApprove;
-                   out.timeout_seconds = held.rule().timeout_seconds;
-                   return out;
-                 }},
-      decide(question, looking, /*with_body=*/true));
+  return std::visit(Overloaded{[](const vault::AllowedRequest& allowed) { return passed(allowed); },
+                               [](const vault::Deny& deny) { return refused(deny); },
+                               // Only without a body.
+                               [](const vault::NeedsBody&) { return Verdict{}; },
+                               [](const vault::HeldRequest& held) {
+                                 Verdict out = passed(held.request());
+                                 out.decision = Decision::kApprove;
+                                 out.timeout_seconds = held.rule().timeout_seconds;
+                                 return out;
+                               }},
+                    decide(question, looking, /*with_body=*/true));
 }
 
 Counts look_at_limits(const Question& question, vault::LimitLedger& ledger) {

@@ -15,9 +15,9 @@ namespace av::cmd {
 
 struct Verdict {
   vault::Expectation::Decision decision = vault::Expectation::Decision::kAllow;
-  std::string rule;                  // the one that decided; "" for none
-  std::string service;               // the one that covers it; "" for none
-  std::optional<vault::Deny> deny;   // when it is refused, also by a limit
+  std::string rule;                   // the one that decided; "" for none
+  std::string service;                // the one that covers it; "" for none
+  std::optional<vault::Deny> deny;    // when it is refused, also by a limit
   std::uint32_t timeout_seconds = 0;  // of an approval
 };
 

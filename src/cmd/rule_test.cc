@@ -82,9 +82,9 @@ Expected<vault::RequestIdentity> read_request(const std::vector<std::string>& wo
   auto request = words.size() == 1 ? vault::parse_request(words.front())
                                    : vault::parse_request(words[0], words[1]);
   if (!request && request.error().code == ErrorCode::kNotPermitted) {
-    return make_error(ErrorCode::kInvalid,
-                      "the proxy answers 400 bad_request, whatever the rules are: " +
-                          request.error().message);
+    return make_error(
+        ErrorCode::kInvalid,
+        "the proxy answers 400 bad_request, whatever the rules are: " + request.error().message);
   }
   return request;
 }
@@ -169,8 +169,7 @@ std::string limit_words(const Considered& considered) {
   return std::to_string(count->used) + " of " + terms + " used";
 }
 
-std::string credential_words(const vault::PolicySnapshot& snapshot,
-                             const vault::Service& service) {
+std::string credential_words(const vault::PolicySnapshot& snapshot, const vault::Service& service) {
   std::string out;
   for (const std::string& key : service.credential_keys()) {
     out += (out.empty() ? "" : ", ") + key +
@@ -189,8 +188,8 @@ std::string decision_words(const Explanation& explained) {
       return "held" + by + " until a person allows it, at most " +
              std::to_string(verdict.timeout_seconds) + " s";
     case Decision::kRateLimit:
-      return verdict.deny ? "refused: the limit" +
-                                (verdict.rule.empty() ? " of the agent" : by) + " is used up"
+      return verdict.deny ? "refused: the limit" + (verdict.rule.empty() ? " of the agent" : by) +
+                                " is used up"
                           : "allowed, and counted" + by;
     case Decision::kDeny:
       return "refused";
@@ -217,20 +216,19 @@ void print_words(const Context& context, const Explanation& explained, bool verb
   if (!explained.agent_name.empty()) {
     line("agent", explained.agent == nullptr
                       ? explained.agent_name + ": may not act in this vault"
-                      : explained.agent_name +
-                            ": services " + scope_words(explained.agent->services) +
-                            "; credentials " + scope_words(explained.agent->credentials));
+                      : explained.agent_name + ": services " +
+                            scope_words(explained.agent->services) + "; credentials " +
+                            scope_words(explained.agent->credentials));
   }
   bool any = false;
   for (const Considered& considered : explained.rules) {
     const bool matches = considered.mismatch == vault::Mismatch::kNothing;
     if (matches || (verbose && considered.mismatch != vault::Mismatch::kHost)) {
       const std::string terms = limit_words(considered);
-      line("rule", considered.rule->name + " (" + std::string(to_string(considered.rule->action)) +
-                       (terms.empty() ? "" : ", " + terms) + ") " +
-                       std::string(why(considered.mismatch)) +
-                       (matches && considered.rule->name == explained.verdict.rule ? " and decides"
-                                                                                   : ""));
+      line("rule",
+           considered.rule->name + " (" + std::string(to_string(considered.rule->action)) +
+               (terms.empty() ? "" : ", " + terms) + ") " + std::string(why(considered.mismatch)) +
+               (matches && considered.rule->name == explained.verdict.rule ? " and decides" : ""));
       any = true;
     }
   }
@@ -421,11 +419,10 @@ Expected<int> test_file(Context& context, const TestOptions& options) {
     const Json json = {{"vault", vault}, {"failed", failed}, {"expectations", list}};
     print(context.out, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
-    notice(context, failed == 0 ? "all of " + count_of(file.expectations.size(), "expectation") +
-                                      " met"
-                                : std::to_string(failed) + " of " +
-                                      count_of(file.expectations.size(), "expectation") +
-                                      " not met");
+    notice(context, failed == 0
+                        ? "all of " + count_of(file.expectations.size(), "expectation") + " met"
+                        : std::to_string(failed) + " of " +
+                              count_of(file.expectations.size(), "expectation") + " not met");
   }
   return failed == 0 ? 0 : 1;
 }
@@ -440,7 +437,8 @@ Run setup_rule_test(OptionSet& app) {
       ->type_name("FILE|-|@TEXT");
   app.add_option("-f,--file", o->file, "check the [[expect]]s of a file of rules instead")
       ->type_name("FILE");
-  app.add_flag("-v,--verbose", o->verbose, "also the rules of this host that do not match, and why");
+  app.add_flag("-v,--verbose", o->verbose,
+               "also the rules of this host that do not match, and why");
   return [o](Context& context) {
     return o->file.empty() ? explain_request(context, *o) : test_file(context, *o);
   };

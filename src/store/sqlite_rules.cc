@@ -130,9 +130,8 @@ Status SqliteStore::enable_rule(std::string_view vault, std::string_view name, b
     if (!statement.executeStep()) {
       return not_found("rule", name, names(kRuleNames, row.id), kListRules);
     }
-    AV_TRY(vault::Rule rule,
-           parse(std::string(name), statement.getColumn(0).getString(),
-                 statement.getColumn(1).getString()));
+    AV_TRY(vault::Rule rule, parse(std::string(name), statement.getColumn(0).getString(),
+                                   statement.getColumn(1).getString()));
     rule.enabled = enabled;
     put_rule(database_, row.id, rule);
     return {};

@@ -54,8 +54,8 @@ std::string folded(std::string_view name) {
   return out;
 }
 
-// Follows a document event by event, so that memory does not grow with it, and compares `value` with
-// what is at `pointer`.
+// Follows a document event by event, so that memory does not grow with it, and compares `value`
+// with what is at `pointer`.
 class Walk : public nlohmann::json_sax<Json> {
  public:
   Walk(std::string_view pointer, Json value) : value_(std::move(value)) {

@@ -2,11 +2,11 @@
 // Conditions of rules on a request's body. Internal to vault.
 //
 // What decides is not what our parser likes but what some server might read. A rule that restricts
-// looks for its text behind the escapes of JSON (also of JSON within JSON) and of forms too, whether
-// the rest is well-formed or not. Values at a pointer are taken from whole documents only, names of
-// members without regard to case, and where two readers could differ (not JSON, a member named
-// twice) the answer is kUnreadable, which a rule that restricts takes for yes and one that allows
-// for no.
+// looks for its text behind the escapes of JSON (also of JSON within JSON) and of forms too,
+// whether the rest is well-formed or not. Values at a pointer are taken from whole documents only,
+// names of members without regard to case, and where two readers could differ (not JSON, a member
+// named twice) the answer is kUnreadable, which a rule that restricts takes for yes and one that
+// allows for no.
 
 #include <cstdint>
 #include <string_view>

@@ -10,7 +10,8 @@
 namespace av::vault {
 namespace {
 
-// JSON in a string of JSON in a string of JSON: what models are told to call functions with has two.
+// JSON in a string of JSON in a string of JSON: what models are told to call functions with has
+// two.
 constexpr int kMaxLayers = 4;
 
 bool contains(std::string_view body, std::string_view text) {
@@ -70,7 +71,8 @@ std::size_t append_escaped(std::string& out, std::string_view text, std::size_t 
     if (code >= 0xd800U && code < 0xdc00U && text.substr(next, 2) == "\\u") {
       const std::int32_t second = hex_number(text, next + 2, 4);
       if (second >= 0xdc00 && second < 0xe000) {
-        code = 0x10000U + ((code - 0xd800U) << 10U) + (static_cast<std::uint32_t>(second) - 0xdc00U);
+        code =
+            0x10000U + ((code - 0xd800U) << 10U) + (static_cast<std::uint32_t>(second) - 0xdc00U);
         next += 6;
       }
     }

@@ -1,5 +1,6 @@
 #pragma once
-// The ways in which servers read one path. Internal to vault, but for `rule test`, which shows them.
+// The ways in which servers read one path. Internal to vault, but for `rule test`, which shows
+// them.
 
 #include <string>
 #include <string_view>

@@ -197,8 +197,8 @@ Status read_action(const Fields& fields, Rule& out) {
 
 Expected<Rule> read_rule(const TextTree& tree, const Json& node, const std::string& path) {
   static constexpr std::array<std::string_view, 13> kKnown = {
-      "name",   "action", "host",  "methods", "method",  "agents", "agent",
-      "body",   "limit",  "window", "timeout", "reason", "enabled"};
+      "name", "action", "host",   "methods", "method", "agents", "agent",
+      "body", "limit",  "window", "timeout", "reason", "enabled"};
   const Fields fields(tree, node, path);
   AV_CHECK(fields.only(kKnown));
   Rule rule;
@@ -226,8 +226,8 @@ Expected<Rule> read_rule(const TextTree& tree, const Json& node, const std::stri
 
 Expected<Expectation> read_expectation(const TextTree& tree, const Json& node,
                                        const std::string& path) {
-  static constexpr std::array<std::string_view, 6> kKnown = {"request", "agent", "body",
-                                                             "decision", "rule", "service"};
+  static constexpr std::array<std::string_view, 6> kKnown = {"request",  "agent", "body",
+                                                             "decision", "rule",  "service"};
   const Fields fields(tree, node, path);
   AV_CHECK(fields.only(kKnown));
   Expectation out;
@@ -294,8 +294,7 @@ Status read_expectations(const TextTree& tree, RuleFile& out) {
   const std::string path = TextTree::member({}, "expect");
   const Json& list = tree.root["expect"];
   if (!list.is_array()) {
-    return tree.error_at(path, "\"expect\" must be a list",
-                         tree.is_toml ? "write [[expect]]" : "");
+    return tree.error_at(path, "\"expect\" must be a list", tree.is_toml ? "write [[expect]]" : "");
   }
   for (std::size_t i = 0; i < list.size(); ++i) {
     AV_TRY(Expectation expectation, read_expectation(tree, list[i], TextTree::element(path, i)));

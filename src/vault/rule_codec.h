@@ -52,10 +52,10 @@ struct RuleFile {
   std::vector<Expectation> expectations;
 };
 
-// A file. JSON: an object with "rules" and "expect", an array of rules, or one rule. TOML: [[rules]]
-// and [[expect]] tables, or the fields of one rule. A rule without a name is named after its action,
-// methods, host and path. Errors carry line and column, and in TOML the line with a caret. A file
-// that names no rules at all must say `rules = []`, or have expectations.
+// A file. JSON: an object with "rules" and "expect", an array of rules, or one rule. TOML:
+// [[rules]] and [[expect]] tables, or the fields of one rule. A rule without a name is named after
+// its action, methods, host and path. Errors carry line and column, and in TOML the line with a
+// caret. A file that names no rules at all must say `rules = []`, or have expectations.
 [[nodiscard]] Expected<RuleFile> rules_from_file_text(std::string_view text);
 
 // What a rule is called when it has no name: "block-delete-api-example-com".

@@ -52,14 +52,14 @@ bool methods_cover(const std::vector<std::string>& a, const std::vector<std::str
 }
 
 bool agents_cover(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-  return a.empty() ||
-         (!b.empty() && std::all_of(b.begin(), b.end(),
-                                    [&](const std::string& agent) { return holds(a, agent); }));
+  return a.empty() || (!b.empty() && std::all_of(b.begin(), b.end(), [&](const std::string& agent) {
+           return holds(a, agent);
+         }));
 }
 
 void remark_on_names(const Rule& rule, const std::vector<std::string>* agents,
                      std::vector<RuleRemark>& out) {
-  static const std::vector<std::string> kMethods = {"GET",   "HEAD",    "POST",    "PUT",  "PATCH",
+  static const std::vector<std::string> kMethods = {"GET",    "HEAD",    "POST",    "PUT",  "PATCH",
                                                     "DELETE", "OPTIONS", "CONNECT", "TRACE"};
   for (const std::string& method : rule.methods) {
     const std::string near = holds(kMethods, method) ? "" : did_you_mean(method, kMethods);

@@ -78,9 +78,8 @@ bool path_fits(const Rule& rule, const Paths& patterns, const RequestIdentity& r
     return true;
   }
   const auto covered = [&](const std::string& reading) {
-    return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-      return path_matches(pattern, reading);
-    });
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return path_matches(pattern, reading); });
   };
   if (restricts(rule.action)) {
     return std::any_of(readings.begin(), readings.end(), covered);

@@ -101,8 +101,8 @@ class RuleSet {
   FlatTable bucket_table_;  // index + 1 in buckets_
 };
 
-// Why a rule does not match a request, told by its own fields: what `rule test` says. A rule matches
-// when it is kNothing, and only then.
+// Why a rule does not match a request, told by its own fields: what `rule test` says. A rule
+// matches when it is kNothing, and only then.
 enum class Mismatch : std::uint8_t {
   kNothing,
   kDisabled,

@@ -137,8 +137,9 @@ TEST_CASE("store: a rule that cannot be read is an error, never left out", "[sto
   REQUIRE(opened);
   store::Store& store = **opened;
   REQUIRE(store.put_rules("default", {rule("one", "a.test"), rule("two", "b.test")}));
-  tamper(home, "UPDATE rule SET body = '{\"action\":\"block\",\"hots\":\"a.test\"}'"
-               " WHERE name = 'one'");
+  tamper(home,
+         "UPDATE rule SET body = '{\"action\":\"block\",\"hots\":\"a.test\"}'"
+         " WHERE name = 'one'");
   CHECK(store.list_rules("default").error().code == ErrorCode::kCorrupt);
   const auto snapshot = store.load_snapshot("default");
   REQUIRE_FALSE(snapshot);

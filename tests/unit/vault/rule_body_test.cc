@@ -64,14 +64,14 @@ TEST_CASE("rule conditions: a text is found behind the escapes that bodies have"
       R"({"drop table":1})",
       R"({"dr\u006fp table":1})",
       R"({"a":{"b":[1,{"c":"x drop\u0020table y"}]}})",
-      "\xef\xbb\xbf{\"q\":\"dr\\u006fp table\"}",              // a byte order mark
-      R"({"q":"dr\u006fp table",})",                           // a comma too many
-      R"({"q":"dr\u006fp table")",                             // cut short
-      R"({'q':'dr\x6fp table'})",                              // JSON5
-      "{\"q\":\"drop\\\n table\"}",                            // JSON5: a line that goes on
-      "{}\n{\"q\":\"dr\\u006fp table\"}",                      // a line of JSON each
-      "// x\n{\"q\":\"dr\\u006fp table\"}",                    // a comment
-      R"({"arguments":"{\"q\":\"dr\\u006fp table\"}"})",       // JSON in JSON
+      "\xef\xbb\xbf{\"q\":\"dr\\u006fp table\"}",         // a byte order mark
+      R"({"q":"dr\u006fp table",})",                      // a comma too many
+      R"({"q":"dr\u006fp table")",                        // cut short
+      R"({'q':'dr\x6fp table'})",                         // JSON5
+      "{\"q\":\"drop\\\n table\"}",                       // JSON5: a line that goes on
+      "{}\n{\"q\":\"dr\\u006fp table\"}",                 // a line of JSON each
+      "// x\n{\"q\":\"dr\\u006fp table\"}",               // a comment
+      R"({"arguments":"{\"q\":\"dr\\u006fp table\"}"})",  // JSON in JSON
       R"({"a":"{\"b\":\"{\\\"q\\\":\\\"dr\\\\u006fp table\\\"}\"}"})",  // in JSON
       "q=drop+table",
       "q=drop%20table",
@@ -123,17 +123,28 @@ TEST_CASE("rule conditions: a value is compared where the pointer leads", "[vaul
     std::string pointer, value, want;
   };
   const std::vector<Case> cases = {
-      {"/model", R"("gpt-5")", "yes"},     {"/model", R"("gpt-4")", "no"},
-      {"/model", "5", "no"},               {"/n", "5", "yes"},
-      {"/n", R"("5")", "no"},              {"/on", "true", "yes"},
-      {"/on", "false", "no"},              {"/none", "null", "yes"},
-      {"/list/0/role", R"("user")", "yes"}, {"/list/1/role", R"("tool")", "yes"},
-      {"/list/0/role", R"("tool")", "no"}, {"/list/2/role", R"("tool")", "no"},
-      {"/list/00/role", R"("user")", "no"}, {"/a~1b", "1", "yes"},
-      {"/m~0n", "2", "yes"},               {"/", "3", "yes"},
-      {"/nested/deep/x", "-7", "yes"},     {"/nested/deep", "-7", "no"},
-      {"/nested/x", "-7", "no"},           {"/f", "1.5", "yes"},
-      {"/missing", "null", "no"},          {"", "5", "no"},
+      {"/model", R"("gpt-5")", "yes"},
+      {"/model", R"("gpt-4")", "no"},
+      {"/model", "5", "no"},
+      {"/n", "5", "yes"},
+      {"/n", R"("5")", "no"},
+      {"/on", "true", "yes"},
+      {"/on", "false", "no"},
+      {"/none", "null", "yes"},
+      {"/list/0/role", R"("user")", "yes"},
+      {"/list/1/role", R"("tool")", "yes"},
+      {"/list/0/role", R"("tool")", "no"},
+      {"/list/2/role", R"("tool")", "no"},
+      {"/list/00/role", R"("user")", "no"},
+      {"/a~1b", "1", "yes"},
+      {"/m~0n", "2", "yes"},
+      {"/", "3", "yes"},
+      {"/nested/deep/x", "-7", "yes"},
+      {"/nested/deep", "-7", "no"},
+      {"/nested/x", "-7", "no"},
+      {"/f", "1.5", "yes"},
+      {"/missing", "null", "no"},
+      {"", "5", "no"},
   };
   for (const Case& each : cases) {
     CAPTURE(each.pointer, each.value);
@@ -162,10 +173,11 @@ TEST_CASE("rule conditions: where two readers could differ the answer is in doub
   for (const std::string body :
        {R"({"model":"gpt-5","model":"x"})", R"({"model":"x","model":"gpt-5"})",
         R"({"Model":"gpt-5"})", R"({"MODEL":"gpt-5","model":"x"})", R"({"model":"gpt-5",})",
-        R"({"model":"gpt-5")", R"({model:"gpt-5"})", R"({'model':'gpt-5'})", R"(/**/{"model":"gpt-5"})",
-        "model=gpt-5", R"({"model":"gpt-5"}{"model":"x"})", R"({"model":"gpt-5"} trailing)",
-        "{\"model\":\"gpt-5\",\"x\":\"\xff\"}", R"({"model":"gpt-5","x":"\ud800"})",
-        R"({"x":NaN,"model":"gpt-5"})", R"({"model":"gpt-5","x":1e999})"}) {
+        R"({"model":"gpt-5")", R"({model:"gpt-5"})", R"({'model':'gpt-5'})",
+        R"(/**/{"model":"gpt-5"})", "model=gpt-5", R"({"model":"gpt-5"}{"model":"x"})",
+        R"({"model":"gpt-5"} trailing)", "{\"model\":\"gpt-5\",\"x\":\"\xff\"}",
+        R"({"model":"gpt-5","x":"\ud800"})", R"({"x":NaN,"model":"gpt-5"})",
+        R"({"model":"gpt-5","x":1e999})"}) {
     CAPTURE(body);
     CHECK(equals("/model", gpt, body) == "unreadable");
     CHECK(equals("/model", gpt, body, RuleAction::kAllow) == "unreadable");

@@ -60,9 +60,10 @@ TEST_CASE("rules: hosts are exact, one label deep, any depth, or any", "[vault][
   });
 }
 
-TEST_CASE("rules: without a port a restriction covers all ports and schemes, a permission none "
-          "but the scheme's own",
-          "[vault][rules]") {
+TEST_CASE(
+    "rules: without a port a restriction covers all ports and schemes, a permission none "
+    "but the scheme's own",
+    "[vault][rules]") {
   check({
       {"a.test", "https://a.test/", true, true},
       {"a.test", "http://a.test/", true, true},
@@ -95,9 +96,10 @@ TEST_CASE("rules: paths are prefixes, exact, or have stars", "[vault][rules]") {
   });
 }
 
-TEST_CASE("rules: a restriction reads a path in every way in which a server might, a permission in "
-          "one",
-          "[vault][rules][security]") {
+TEST_CASE(
+    "rules: a restriction reads a path in every way in which a server might, a permission in "
+    "one",
+    "[vault][rules][security]") {
   check({
       // case
       {"a.test/admin", "https://a.test/Admin", true, false},
