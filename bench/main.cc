@@ -58,6 +58,10 @@ int run(int argc, char** argv) {
   CLI::App* const match_app = app.add_subcommand("match", "time of one look-up of a service");
   match_app->add_option("--services", services)->check(CLI::Range(1, 10'000'000));
 
+  std::uint64_t rules = 1000;
+  CLI::App* const decide_app = app.add_subcommand("decide", "time of one decision under rules");
+  decide_app->add_option("--rules", rules)->check(CLI::Range(0, 10'000'000));
+
   ScrubOptions scrub;
   CLI::App* const scrub_app = app.add_subcommand("scrub", "speed of the search for values");
   scrub_app->add_option("--value-size", scrub.value_size)->check(CLI::Range(12, 400));
@@ -75,6 +79,8 @@ int run(int argc, char** argv) {
     run_sse_source();
   } else if (match_app->parsed()) {
     run_match(services);
+  } else if (decide_app->parsed()) {
+    run_decide(rules);
   } else if (scrub_app->parsed()) {
     (void)init_secret_arena();
     run_scrub(scrub);

@@ -54,6 +54,10 @@ void run_sse_source();
 // Vault's Matcher alone, with this many services.
 void run_match(std::uint64_t services);
 
+// Policy::decide alone, with this many rules: for a host that only rules for every host concern,
+// for one with a third of them, and there with a path that can be read in many ways.
+void run_decide(std::uint64_t rules);
+
 struct ScrubOptions {
   std::size_t value_size = 40;
   std::size_t piece_kib = 64;

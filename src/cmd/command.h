@@ -46,6 +46,8 @@ struct Context {
   // Puts a record on the log; opens the store for it. What commands do: see audit_action.h.
   Status audit(vault::AuditRecord record);
   [[nodiscard]] std::uint64_t next_action() { return ++actions_; }
+  // The counters of rate limits, to look at; null when they cannot be had.
+  std::shared_ptr<vault::LimitLedger> limits();
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
   Status open_store();
   // Only a store that is there, and without asking anybody for anything.
@@ -80,6 +82,7 @@ std::span<const Command> vault_commands();       // vault_cmd.cc
 std::span<const Command> credential_commands();  // credential_cmd.cc
 std::span<const Command> service_commands();     // service_cmd.cc
 std::span<const Command> approval_commands();    // approval_cmd.cc
+std::span<const Command> rule_commands();        // rule_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> audit_commands();       // audit_cmd.cc

@@ -7,6 +7,7 @@
 #include "cmd/command.h"
 #include "cmd/env_secrets.h"
 #include "cmd/term.h"
+#include "store/limit_table.h"
 #include "vault/names.h"
 
 namespace av::cmd {
@@ -138,6 +139,10 @@ Status Context::audit(vault::AuditRecord record) {
     record.time_ms = clock->wall_ms();
   }
   return journal_->append(record);
+}
+
+std::shared_ptr<vault::LimitLedger> Context::limits() {
+  return std::make_shared<store::LimitTable>(paths.limits());
 }
 
 Status Context::refuse_inside_run(std::string_view command) {

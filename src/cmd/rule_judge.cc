@@ -1,0 +1,119 @@
+#include "cmd/rule_judge.h"
+
+#include <utility>
+
+#include "core/overloaded.h"
+
+namespace av::cmd {
+namespace {
+
+using Decision = vault::Expectation::Decision;
+
+// Looks where policy takes.
+class LookingLedger final : public vault::LimitLedger {
+ public:
+  // With `all_granted` each limit lets the request pass, whatever is counted.
+  LookingLedger(vault::LimitLedger* real, bool all_granted)
+      : real_(real), all_granted_(all_granted) {}
+
+  Expected<Count> take(vault::LimitKey key, std::uint32_t limit, std::int64_t window_ms,
+                       std::int64_t now_ms) override {
+    Expected<Count> count = look(key, limit, window_ms, now_ms);
+    seen_.push_back(count);
+    if (all_granted_) {
+      Count granted;
+      granted.granted = true;
+      return granted;
+    }
+    return count;
+  }
+  void give_back(vault::LimitKey /*key*/, std::int64_t /*window_ms*/,
+                 const Count& /*taken*/) override {}
+  Expected<Count> look(vault::LimitKey key, std::uint32_t limit, std::int64_t window_ms,
+                       std::int64_t now_ms) override {
+    if (real_ != nullptr) {
+      return real_->look(key, limit, window_ms, now_ms);
+    }
+    Count granted;
+    granted.granted = true;
+    return granted;
+  }
+  [[nodiscard]] Counts take_seen() { return std::move(seen_); }
+
+ private:
+  vault::LimitLedger* real_;
+  bool all_granted_;
+  Counts seen_;
+};
+
+vault::Decision decide(const Question& question, vault::LimitLedger& ledger, bool with_body) {
+  vault::PolicyInput input;
+  input.snapshot = question.snapshot;
+  input.principal = &question.principal;
+  input.limits = &ledger;
+  input.now_ms = question.now_ms;
+  return vault::Policy::decide(input, question.request, with_body ? &question.body : nullptr);
+}
+
+Verdict refused(const vault::Deny& deny) {
+  Verdict out;
+  out.decision = deny.reason == vault::Deny::Reason::kBlocked       ? Decision::kBlock
+                 : deny.reason == vault::Deny::Reason::kRateLimited ? Decision::kRateLimit
+                                                                    : Decision::kDeny;
+  out.rule = deny.rule;
+  out.service = deny.service;
+  out.deny = deny;
+  return out;
+}
+
+Verdict passed(const vault::AllowedRequest& request) {
+  Verdict out;
+  const vault::Rule* const rule = request.rule();
+  if (rule != nullptr) {
+    out.rule = rule->name;
+    out.decision =
+        rule->action == vault::RuleAction::kRateLimit ? Decision::kRateLimit : Decision::kAllow;
+  }
+  out.service = request.service() == nullptr ? "" : request.service()->name;
+  return out;
+}
+
+}  // namespace
+
+Verdict judge(const Question& question, vault::LimitLedger* ledger) {
+  LookingLedger looking(ledger, /*all_granted=*/false);
+  return std::visit(Overloaded{[](const vault::AllowedRequest& allowed) { return passed(allowed); },
+                               [](const vault::Deny& deny) { return refused(deny); },
+                               // Only without a body.
+                               [](const vault::NeedsBody&) { return Verdict{}; },
+                               [](const vault::HeldRequest& held) {
+                                 Verdict out = passed(held.request());
+                                 out.decision = Decision::kApprove;
+                                 out.timeout_seconds = held.rule().timeout_seconds;
+                                 return out;
+                               }},
+                    decide(question, looking, /*with_body=*/true));
+}
+
+Counts look_at_limits(const Question& question, vault::LimitLedger& ledger) {
+  LookingLedger looking(&ledger, /*all_granted=*/true);
+  (void)decide(question, looking, /*with_body=*/true);
+  return looking.take_seen();
+}
+
+bool depends_on_body(const Question& question) {
+  LookingLedger looking(nullptr, /*all_granted=*/true);
+  return std::holds_alternative<vault::NeedsBody>(decide(question, looking, /*with_body=*/false));
+}
+
+vault::BodyView view_of_body(std::string_view bytes) {
+  vault::BodyView out;
+  if (bytes.size() > vault::BodyView::kMaxSize) {
+    out.state = vault::BodyView::State::kUnreadable;
+  } else {
+    out.bytes = bytes;
+  }
+  return out;
+}
+
+}  // namespace av::cmd

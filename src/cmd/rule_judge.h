@@ -1,0 +1,45 @@
+#pragma once
+// What policy says about a request that nobody sends: for `rule test` and for the expectations of
+// rule files. Policy::decide itself is asked.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vault/policy.h"
+#include "vault/rule_codec.h"
+
+namespace av::cmd {
+
+struct Verdict {
+  vault::Expectation::Decision decision = vault::Expectation::Decision::kAllow;
+  std::string rule;                   // the one that decided; "" for none
+  std::string service;                // the one that covers it; "" for none
+  std::optional<vault::Deny> deny;    // when it is refused, also by a limit
+  std::uint32_t timeout_seconds = 0;  // of an approval
+};
+
+// How far the limits are that count a request, in the order in which policy takes them: the agent's
+// own first, then the rules that match in their order. Empty when it is refused before.
+using Counts = std::vector<Expected<vault::LimitLedger::Count>>;
+
+struct Question {
+  vault::SnapshotPtr snapshot;
+  vault::Principal principal;
+  vault::RequestIdentity request;
+  vault::BodyView body;
+  std::int64_t now_ms = 0;
+};
+
+// Nothing is taken from `ledger`; null: every limit grants.
+[[nodiscard]] Verdict judge(const Question& question, vault::LimitLedger* ledger);
+[[nodiscard]] Counts look_at_limits(const Question& question, vault::LimitLedger& ledger);
+// Whether the decision may be another one for another body.
+[[nodiscard]] bool depends_on_body(const Question& question);
+
+// As a body that the proxy looks at: what is too large is not read.
+[[nodiscard]] vault::BodyView view_of_body(std::string_view bytes);
+
+}  // namespace av::cmd
