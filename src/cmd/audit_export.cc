@@ -224,16 +224,17 @@ std::vector<std::string> journals_in(const std::filesystem::path& directory) {
 // File by file, each in its order; what was passed on is delivered before the cursor says so.
 class Exporter {
  public:
-  Exporter(const std::filesystem::path& directory, const AuditFilter& filter, Sink& sink,
+  // What is passed by reference must outlive it.
+  Exporter(std::filesystem::path directory, const AuditFilter& filter, Sink& sink,
            ExportCursor& cursor)
-      : directory_(directory), filter_(filter), sink_(sink), cursor_(cursor) {}
+      : directory_(std::move(directory)), filter_(filter), sink_(sink), cursor_(cursor) {}
   Status pass();
 
  private:
   Status pass_file(const std::string& name);
   Status commit();
 
-  const std::filesystem::path& directory_;
+  std::filesystem::path directory_;
   const AuditFilter& filter_;
   Sink& sink_;
   ExportCursor& cursor_;

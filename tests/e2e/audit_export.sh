@@ -34,6 +34,7 @@ expect_exit 2 av log --until yesterday
 
 # -- a collector
 collector() { # OPTION...: PORT, with its plan in $OUT/plan and what it got in $OUT/got
+  rm -f "$OUT/collector.out"
   "$AV_PYTHON" "$SUPPORT/otlp_collector.py" --log "$OUT/got" --plan "$OUT/plan" "$@" >"$OUT/collector.out" 2>"$OUT/collector.err" &
   COLLECTOR_PID=$!
   wait_for 10 test -s "$OUT/collector.out"
