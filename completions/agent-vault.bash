@@ -13,6 +13,11 @@ _agent_vault() {
       'vault run') where='run';;
       'credential') where='vault credential';;
       'creds') where='vault credential';;
+      'audit') where='audit';;
+      'audit export') where='audit export';;
+      'audit head') where='audit head';;
+      'audit prune') where='audit prune';;
+      'audit verify') where='audit verify';;
       'ca') where='ca';;
       'ca rotate') where='ca rotate';;
       'ca show') where='ca show';;
@@ -52,7 +57,12 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run vault log key ca completion credential creds ';;
+    '') words='run vault log audit key ca completion credential creds ';;
+    'audit') words='verify head export prune ';;
+    'audit export') words=' --help --otlp --header --header-file --retry-for --follow --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
+    'audit head') words=' --help --json';;
+    'audit prune') words=' --help --before --dry-run --yes --json';;
+    'audit verify') words=' --help --head --public-key --json';;
     'ca') words='show rotate ';;
     'ca rotate') words=' --help --json';;
     'ca show') words=' --help --fingerprint --json';;
@@ -61,7 +71,7 @@ _agent_vault() {
     'key rotate') words=' --help --json';;
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
-    'log') words=' --help --follow --limit --host --service --agent --run --decision --since --errors --alarms --all --vault --json';;
+    'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
     'run') words=' --help --agent --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
     'vault') words='create list delete rename use current settings credential service creds run ';;
     'vault create') words=' --help --json';;

@@ -114,7 +114,7 @@ Expected<store::RootExpectation> expectation(Context& context, const VerifyWords
     expected.key = key;
   } else if (context.open_store_quietly()) {
     AV_TRY(expected.key, store::stored_public_key(*context.store));
-  } else {
+  } else if (std::error_code ec; std::filesystem::exists(context.paths.audit(), ec)) {
     notice(context,
            "the store cannot be opened here: that the chain is signed by its key is checked with "
            "--public-key only");

@@ -79,6 +79,11 @@ OptionSet::Option* OptionSet::Option::show_default() {
   return this;
 }
 
+OptionSet::Option* OptionSet::Option::value_may_be_missing(const char* value) {
+  cli(impl_)->expected(0, 1)->default_str(value);
+  return this;
+}
+
 OptionSet::OptionSet(std::string summary, std::string program_and_path)
     : impl_(std::make_unique<Impl>(std::move(summary), std::move(program_and_path))) {
   impl_->app.set_help_flag("-h,--help", "show this help");

@@ -22,6 +22,8 @@ class OptionSet {
     Option* positive();                   // a number above 0
     Option* repeatable();                 // one value each time, collected
     Option* show_default();               // the target's value now, in help
+    // The option may stand alone; the target is then `value`.
+    Option* value_may_be_missing(const char* value);
 
    private:
     friend class OptionSet;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <memory>
@@ -16,7 +17,7 @@ namespace av::cmd {
 namespace {
 
 constexpr std::string_view kPrefix = "agent-vault-run-";
-// Younger than this and without a lock: its run is between mkdtemp() and flock().
+// Younger than this and without a lock: its run is between mkdtemp() and rename().
 constexpr std::time_t kGrace = 60;
 
 std::filesystem::path parent_directory() {
@@ -68,8 +69,11 @@ Expected<RunDirectory> RunDirectory::create() {
     return errno_error(errno, "cannot create a directory for the run in " + parent.string(),
                        "set TMPDIR to a directory that you can write to");
   }
-  UniqueFd lock(::open((path + "/lock").c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!lock.valid() || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  // It gets its name when it is locked: another run that finds it without takes it for abandoned.
+  const std::string unnamed = path + "/lock.new";
+  UniqueFd lock(::open(unnamed.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!lock.valid() || ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 ||
+      ::rename(unnamed.c_str(), (path + "/lock").c_str()) != 0) {
     const int error_number = errno;
     std::error_code ec;
     std::filesystem::remove_all(path, ec);

@@ -127,9 +127,9 @@ struct RootChain::Tail {
   bool gap = false;  // it is not what root.head says, which is on record now
 };
 
-void hold_lock(int fd) {
+bool hold_lock(int fd) {
   struct flock lock {};
-  (void)set_lock(fd, F_OFD_SETLK, F_WRLCK, lock);
+  return set_lock(fd, F_OFD_SETLK, F_WRLCK, lock) == 0 || (errno != EAGAIN && errno != EACCES);
 }
 
 bool is_locked(int fd) {

@@ -60,8 +60,9 @@ class RootChain {
                                            bool for_writing);
 // Whether another open file holds a lock on this one: a journal's writer does as long as it lives.
 [[nodiscard]] bool is_locked(int fd);
-// Holds it until the descriptor is closed. Where the file system has no locks, nothing is locked.
-void hold_lock(int fd);
+// Holds it until the descriptor is closed; false when another one does. Where the file system has
+// no locks, nothing is locked.
+bool hold_lock(int fd);
 
 // The key of this store, public half; nullopt when it has none yet.
 [[nodiscard]] Expected<std::optional<PublicKey>> stored_public_key(Store& store);

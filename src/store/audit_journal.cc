@@ -350,7 +350,7 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
   if (!impl->parent.valid()) {
     return cannot_write(errno, directory);
   }
-  hold_lock(impl->fd.get());
+  (void)hold_lock(impl->fd.get());
   const std::string file = impl->path.filename().string();
   impl->last = crypto::sha256(file);
   impl->written.head = impl->last;

@@ -286,13 +286,11 @@ void RootScan::finish() {
   } else if (exists_ && !head_there_) {
     problems_.add({head_file, 0, "is gone", "without it a chain that was cut off looks whole"});
   } else if (head_there_ &&
-             (!head_ || std::none_of(keys_.begin(), keys_.end(), [&](const PublicKey& key) {
-               return head_signed(head_text_, head_->signature, SignatureChecker(key));
-             }))) {
-    // An empty chain has no key yet: its making was interrupted.
-    if (!(head_ && head_->position.n == 0 && last_.n == 0)) {
-      problems_.add({head_file, 1, "is not what agent-vault wrote there", kRestore});
-    }
+             (!head_ || (!keys_.empty() &&
+                         std::none_of(keys_.begin(), keys_.end(), [&](const PublicKey& key) {
+                           return head_signed(head_text_, head_->signature, SignatureChecker(key));
+                         })))) {
+    problems_.add({head_file, 1, "is not what agent-vault wrote there", kRestore});
   } else if (head_ && head_->position.n > last_.n) {
     problem(last_.n + 1,
             "the end of the chain was cut off: it went on to line " +
@@ -305,8 +303,6 @@ void RootScan::finish() {
   }
   if (exists_ && last_.n == 0 && !torn_ && head_ && head_->position.n == 0) {
     notices_.add({std::string(kRootFile), 0, "is empty: its making was interrupted", ""});
-  } else if (exists_ && last_.n == 0 && !torn_ && !(head_ && head_->position.n > 0)) {
-    problem(0, "is empty", kRestore);
   }
 }
 

@@ -39,6 +39,10 @@ until [ -e refused ]; do sleep 0.02; done
 rm "$store/filler"
 touch room
 wait $pid
+# What could not be written is not half there, and the chain goes on.
+"$AV_BINARY" audit verify
+"$AV_BINARY" vault create after-it 2>/dev/null
+"$AV_BINARY" audit verify
 SH
 mkdir -m 700 "$AGENT_VAULT_HOME"
 REAL=$real unshare $flags sh "$OUT/outer.sh" "$AGENT_VAULT_HOME" "${RUN_OPTIONS[@]}" >"$OUT/outer.log" 2>&1 ||

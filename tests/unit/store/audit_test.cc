@@ -7,21 +7,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "audit_fixture.h"
 #include "store/audit_journal.h"
 #include "store/audit_reader.h"
-#include "temp_home.h"
 
 using namespace av;
 using namespace av::test;
 
 namespace {
-
-vault::AuditRecord record(std::int64_t time_ms, std::string event = "request") {
-  vault::AuditRecord r;
-  r.time_ms = time_ms;
-  r.event = std::move(event);
-  return r;
-}
 
 std::string json_of(const vault::AuditRecord& r) {
   std::string line;
@@ -29,18 +22,24 @@ std::string json_of(const vault::AuditRecord& r) {
   return line;
 }
 
+// The first journal of the directory.
 std::filesystem::path only_file(const TempHome& home) {
-  return std::filesystem::directory_iterator(home.paths().audit())->path();
-}
-
-std::string contents(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {(std::istreambuf_iterator<char>(file)), {}};
+  std::filesystem::path found;
+  for (const auto& entry : std::filesystem::directory_iterator(home.paths().audit())) {
+    if (entry.path().extension() == ".jsonl" && (found.empty() || entry.path() < found)) {
+      found = entry.path();
+    }
+  }
+  return found;
 }
 
 std::unique_ptr<store::AuditJournal> journal(const TempHome& home, const std::string& name) {
+  static const SystemClock clock;
   REQUIRE(fs::make_private_directory(home.paths().data));
-  auto created = store::AuditJournal::create(home.paths().audit(), name);
+  const bool fresh = !std::filesystem::exists(home.paths().audit() / store::kRootFile);
+  auto chain = store::RootChain::with_key(home.paths().audit(), audit_key('k'), clock, fresh);
+  REQUIRE(chain);
+  auto created = store::AuditJournal::create(home.paths().audit(), name, std::move(*chain));
   REQUIRE(created);
   return std::move(*created);
 }
@@ -385,5 +384,37 @@ TEST_CASE("audit: a mapped journal that cannot grow is an error, and the next li
   REQUIRE(entries);
   CHECK(entries->size() == static_cast<std::size_t>(written));
   CHECK(entries->back().record.event == "fits");
+  CHECK(reader.defects().empty());
+}
+
+TEST_CASE("audit: zeros that a killed process left are read once, and what follows them is seen",
+          "[store][audit]") {
+  const TempHome home;
+  const auto path = closed_journal_of_five(home);
+  const std::string whole = contents(path);
+  const std::size_t fourth = whole.rfind('\n', whole.size() - 2) + 1;
+  overwrite(path, whole.substr(0, fourth) + std::string(200'000, '\0'));
+  age(path);
+  const auto bytes_read = [] {
+    std::ifstream io("/proc/self/io");
+    std::string word;
+    std::uint64_t bytes = 0;
+    io >> word >> bytes;
+    return bytes;
+  };
+  store::AuditReader reader(home.paths().audit());
+  REQUIRE(reader.read(0, 0, {})->size() == 4);
+  REQUIRE(reader.poll({})->empty());
+  const std::uint64_t before = bytes_read();
+  for (int i = 0; i < 50; ++i) {
+    REQUIRE(reader.poll({})->empty());
+  }
+  // A look at a byte or so each time; what /proc itself gives is in it.
+  CHECK(bytes_read() - before < 20'000);
+  // A mapped page may change without the file's times: the last line appears.
+  const auto time = std::filesystem::last_write_time(path);
+  overwrite(path, whole + std::string(fourth + 200'000 - whole.size(), '\0'));
+  std::filesystem::last_write_time(path, time);
+  CHECK(reader.poll({})->size() == 1);
   CHECK(reader.defects().empty());
 }
