@@ -1,5 +1,5 @@
 # Man pages, completions and documents; the program itself is installed by cmake/cmd.cmake.
-install(FILES man/agent-vault.1 man/agent-vault-run.1 man/agent-vault-vault.1 man/agent-vault-key.1
+install(FILES man/agent-vault.1 man/agent-vault-agent.1 man/agent-vault-run.1 man/agent-vault-vault.1 man/agent-vault-key.1
               man/agent-vault-log.1
         DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES man/agent-vault-services.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)

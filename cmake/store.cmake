@@ -1,5 +1,5 @@
 add_library(av_store STATIC
-  src/store/audit_journal.cc src/store/audit_reader.cc src/store/audit_record_json.cc
+  src/store/agent_lanes.cc src/store/audit_journal.cc src/store/audit_reader.cc src/store/audit_record_json.cc
   src/store/database.cc src/store/key_file.cc src/store/key_row.cc src/store/key_store.cc
   src/store/migrations.cc src/store/sqlite_agents.cc src/store/sqlite_approvals.cc
   src/store/sqlite_credentials.cc src/store/sqlite_rules.cc src/store/sqlite_services.cc src/store/sqlite_store.cc

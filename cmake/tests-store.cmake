@@ -1,3 +1,3 @@
 set(AV_TESTS_STORE
-  tests/unit/store/audit_test.cc tests/unit/store/damage_test.cc tests/unit/store/key_test.cc
+  tests/unit/store/agents_test.cc tests/unit/store/audit_test.cc tests/unit/store/damage_test.cc tests/unit/store/key_test.cc
   tests/unit/store/store_test.cc)

@@ -10,7 +10,7 @@ add_custom_command(
 
 add_library(av_vault STATIC
   src/vault/agent.cc src/vault/approval.cc src/vault/body_conditions.cc
-  src/vault/canonical.cc src/vault/canonical_host.cc src/vault/flat_table.cc src/vault/key_ring.cc src/vault/limits.cc src/vault/matcher.cc src/vault/names.cc
+  src/vault/canonical.cc src/vault/canonical_host.cc src/vault/flat_table.cc src/vault/key_ring.cc src/vault/limits.cc src/vault/matcher.cc src/vault/names.cc src/vault/token.cc
   src/vault/placeholder.cc src/vault/placeholder_index.cc src/vault/policy.cc src/vault/preset.cc src/vault/rule.cc src/vault/rule_set.cc src/vault/service.cc
   src/vault/service_codec.cc src/vault/service_pattern.cc src/vault/service_reader.cc src/vault/text_tree.cc
   src/vault/toml_impl.cc ${AV_PRESETS_CC})

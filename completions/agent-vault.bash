@@ -13,6 +13,14 @@ _agent_vault() {
       'vault run') where='run';;
       'credential') where='vault credential';;
       'creds') where='vault credential';;
+      'agent') where='agent';;
+      'agent create') where='agent create';;
+      'agent delete') where='agent delete';;
+      'agent list') where='agent list';;
+      'agent revoke') where='agent revoke';;
+      'agent rotate') where='agent rotate';;
+      'agent set') where='agent set';;
+      'agent show') where='agent show';;
       'ca') where='ca';;
       'ca rotate') where='ca rotate';;
       'ca show') where='ca show';;
@@ -52,7 +60,15 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run vault log key ca completion credential creds ';;
+    '') words='run vault agent log key ca completion credential creds ';;
+    'agent') words='create list show set rotate revoke delete ';;
+    'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json';;
+    'agent delete') words=' --help --yes --json';;
+    'agent list') words=' --help --json';;
+    'agent revoke') words=' --help --json';;
+    'agent rotate') words=' --help --json';;
+    'agent set') words=' --help --vault --service --credential --max-concurrent --limit --json';;
+    'agent show') words=' --help --json';;
     'ca') words='show rotate ';;
     'ca rotate') words=' --help --json';;
     'ca show') words=' --help --fingerprint --json';;
@@ -62,7 +78,7 @@ _agent_vault() {
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
     'log') words=' --help --follow --limit --host --service --agent --run --decision --since --errors --alarms --all --vault --json';;
-    'run') words=' --help --agent --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
+    'run') words=' --help --agent --ttl --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
     'vault') words='create list delete rename use current settings credential service creds run ';;
     'vault create') words=' --help --json';;
     'vault credential') words='set get list delete import history rollback ';;

@@ -47,8 +47,9 @@ struct Context {
   Status audit(vault::AuditRecord record);
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
   Status open_store();
-  // kNotPermitted when this process was started by `agent-vault run`. A courtesy to the agent, not
-  // a defence: the defence is that the store cannot be reached from there.
+  // kNotPermitted when this process is part of a run, whatever its environment says
+  // (isolation/run_marker.h). At `store` the store cannot be reached from there anyway; at `off`
+  // this keeps honest agents honest and is no more than that.
   Status refuse_inside_run() const;
 
  private:
@@ -78,6 +79,7 @@ std::span<const Command> service_commands();     // service_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run
+std::span<const Command> agent_commands();       // agent_cmd.cc
 std::span<const Command> completion_commands();  // completion_cmd.cc
 
 }  // namespace av::cmd

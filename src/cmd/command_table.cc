@@ -10,7 +10,7 @@ std::span<const Command> command_table() {
     std::vector<Command> all;
     for (const auto group :
          {run_commands(), vault_commands(), credential_commands(), service_commands(),
-          log_commands(), key_commands(), completion_commands()}) {
+          agent_commands(), log_commands(), key_commands(), completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;
@@ -19,10 +19,11 @@ std::span<const Command> command_table() {
 }
 
 std::span<const Group> command_groups() {
-  static constexpr std::array<Group, 5> kGroups = {{
+  static constexpr std::array<Group, 6> kGroups = {{
       {"vault", "vaults, and the credentials and services in them"},
       {"vault credential", "store, list and change credentials"},
       {"vault service", "which requests get which credential, and how"},
+      {"agent", "who uses the vaults: names, tokens, scopes and limits"},
       {"key", "the key that the store is encrypted with"},
       {"ca", "the certificate authority of the store"},
   }};

@@ -7,6 +7,7 @@
 #include "cmd/command.h"
 #include "cmd/env_secrets.h"
 #include "cmd/term.h"
+#include "isolation/run_marker.h"
 #include "vault/names.h"
 
 namespace av::cmd {
@@ -133,7 +134,7 @@ Status Context::audit(vault::AuditRecord record) {
 }
 
 Status Context::refuse_inside_run() const {
-  if (!environment("AGENT_VAULT_RUN").empty()) {
+  if (!environment("AGENT_VAULT_RUN").empty() || isolation::surrounding_run()) {
     return make_error(ErrorCode::kNotPermitted, "not available inside `agent-vault run`",
                       "ask the person who started the run to do it in a terminal of their own");
   }
