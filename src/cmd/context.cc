@@ -145,8 +145,10 @@ Status Context::open_store() {
   if (store != nullptr) {
     return {};
   }
-  if (!environment("AGENT_VAULT_TOKEN").empty() && !environment("AGENT_VAULT_ADDR").empty() &&
-      ::access(paths.database().c_str(), F_OK) != 0) {
+  // Neither is a store made inside of a run.
+  if (::access(paths.database().c_str(), F_OK) != 0 &&
+      ((!environment("AGENT_VAULT_TOKEN").empty() && !environment("AGENT_VAULT_ADDR").empty()) ||
+       isolation::surrounding_run())) {
     return make_error(ErrorCode::kNotPermitted,
                       "this runs inside `agent-vault run`, which hides the store",
                       "requests through the proxy in HTTPS_PROXY get their credentials by "

@@ -1,7 +1,5 @@
 #include "isolation/run_marker.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <sstream>
 
@@ -54,9 +52,9 @@ bool is_launcher(const Process& process) {
 
 enum class Ancestry { kNoLauncher, kLauncher, kUnknown };
 
-Ancestry ancestry_of(pid_t pid, const std::filesystem::path& proc) {
+Ancestry ancestry_of(std::string pid, const std::filesystem::path& proc) {
   for (int steps = 0; steps < kMostAncestors; ++steps) {
-    const auto process = read_process(proc / std::to_string(pid));
+    const auto process = read_process(proc / pid);
     if (!process) {
       return Ancestry::kUnknown;
     }
@@ -66,7 +64,7 @@ Ancestry ancestry_of(pid_t pid, const std::filesystem::path& proc) {
     if (process->parent == 0) {
       return Ancestry::kNoLauncher;  // PID 1, or a parent in another PID namespace
     }
-    pid = process->parent;
+    pid = std::to_string(process->parent);
   }
   return Ancestry::kUnknown;
 }
@@ -104,14 +102,15 @@ std::optional<std::string> surrounding_run(const std::filesystem::path& proc) {
   // An ancestor that ends while it is looked for breaks the chain; the next look finds another.
   Ancestry ancestry = Ancestry::kUnknown;
   for (int tries = 0; tries < 5 && ancestry == Ancestry::kUnknown; ++tries) {
-    ancestry = ancestry_of(::getpid(), proc);
+    // Not getpid(): in a PID namespace of its own, it would be the number of somebody else here.
+    ancestry = ancestry_of("self", proc);
   }
   return ancestry == Ancestry::kLauncher ? std::optional<std::string>("run") : std::nullopt;
 }
 
 bool peer_is_outside_runs(pid_t pid, const std::filesystem::path& proc) {
   return pid > 0 && pid_namespaces(pid, proc) == 1 &&
-         ancestry_of(pid, proc) == Ancestry::kNoLauncher;
+         ancestry_of(std::to_string(pid), proc) == Ancestry::kNoLauncher;
 }
 
 }  // namespace av::isolation

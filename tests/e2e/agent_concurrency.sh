@@ -67,7 +67,9 @@ ask 8 3 150 2 --agent busy
 
 # A killed run takes nothing with it.
 av agent set busy --max-concurrent 2 2>/dev/null
-start_run --agent busy -- sh -c 'curl -s -o x1 https://echo.test/slow?ms=30000 & curl -s -o x2 https://echo.test/slow?ms=30000 & wait'
+# (A look may take one of the lanes for a moment: they ask until they have both.)
+start_run --agent busy -- sh -c 'hold() { until curl -sf "https://echo.test/slow?ms=30000"; do sleep 0.05; done; }
+  hold & hold & wait'
 full() { "$AV_BINARY" run "${RUN_OPTIONS[@]}" --agent busy -- curl -sS https://echo.test/echo 2>/dev/null | grep -q too_many_concurrent; }
 wait_for 10 full
 kill -9 "$RUN_PID"

@@ -38,6 +38,13 @@ class Proc {
         << "Name:\t" << name << "\nNSpid:\t" << (nspid.empty() ? std::to_string(pid) : nspid)
         << "\nNSpgid:\t1\n";
   }
+  void self(const std::string& name, pid_t parent, const std::string& arguments) const {
+    process(70, name, parent, arguments);
+    for (const char* file : {"stat", "cmdline", "status"}) {
+      std::filesystem::copy_file(path / "70" / file, path / "self" / file,
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
+  }
   std::filesystem::path path;
 };
 
@@ -47,7 +54,7 @@ const std::string kWiped("agent-vault-run\0\0\0\0\0", 20);
 
 TEST_CASE("run marker: a cover in the mount table names the run", "[isolation][marker]") {
   const Proc proc;
-  proc.process(::getpid(), "sh", 0, "sh");
+  proc.self("sh", 0, "sh");
   CHECK_FALSE(surrounding_run(proc.path));
   proc.mounts("30 22 0:40 / /home/u/.local/share/agent-vault ro - tmpfs agent-vault:run_12ab ro\n");
   CHECK(surrounding_run(proc.path) == "run_12ab");
@@ -59,7 +66,7 @@ TEST_CASE(
     "run marker: the launcher among the ancestors is enough, and a script of its name is not it",
     "[isolation][marker]") {
   const Proc proc;
-  proc.process(::getpid(), "sh (x) 1 2", 40, "sh");
+  proc.self("sh (x) 1 2", 40, "sh");
   proc.process(40, "sh", 30, "sh");
   proc.process(1, "init", 0, "init");
   proc.process(30, "agent-vault-run", 1, kWiped);
