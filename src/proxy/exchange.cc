@@ -104,7 +104,7 @@ Outcome<OutboundRequest> Exchange::admit(vault::AllowedRequest allowed) {
   if (allowed.service() != nullptr) {
     record_.service = allowed.service()->name;
   }
-  AV_TRY(lane_, take_lane(worker_, *snapshot_));
+  AV_TRY(lane_, take_lane(worker_, *gate_.snapshot()));
   // Before anything is decrypted.
   guard_.emplace(allowed, worker_.grant.placeholders.get());
   AV_CHECK(guard_->check_head(allowed.identity().target, client_.head()));
