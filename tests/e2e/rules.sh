@@ -161,7 +161,7 @@ expect_exit 0 av rule test -f "$OUT/tested.toml"
 assert_eq 6 "$(grep -c '^ok ' "$OUT/stdout")"
 sed 's/^service = "two"/service = "other"/' "$OUT/tested.toml" >"$OUT/failing.toml"
 expect_exit 1 av rule test -f "$OUT/failing.toml"
-assert_contains "$OUT/stdout" 'FAIL  line 22: DELETE https://two.test/Repos//a%2Fb;x: expected block by no-deletes, service other, got block by no-deletes, service two (blocked_by_policy)'
+assert_contains "$OUT/stdout" 'FAIL  line 21: DELETE https://two.test/Repos//a%2Fb;x: expected block by no-deletes, service other, got block by no-deletes, service two (blocked_by_policy)'
 expect_exit 1 av rule test -f "$OUT/failing.toml" --json
 assert_eq 2 "$(json "$OUT/stdout" 'd["failed"]')"
 for command in 'set -y' add; do
