@@ -172,7 +172,8 @@ class Store {
     vault::ApprovalState state = vault::ApprovalState::kPending;
     std::int64_t decided_ms = 0;
   };
-  // Those that wait (and have not expired), or all that are kept; oldest first.
+  // Those that wait (and have not expired), or all that are kept; oldest first. An empty name: of
+  // every vault.
   virtual Expected<std::vector<Approval>> list_approvals(std::string_view vault,
                                                          bool waiting_only) = 0;
   virtual Expected<Approval> get_approval(std::string_view id) = 0;
