@@ -39,16 +39,23 @@ Expected<vault::Agent> find_agent_of_run(store::Store& store, const vault::Polic
 }
 
 void AgentSession::record(store::Store& store) {
-  if (tried_) {
+  if (done_) {
     return;
   }
-  tried_ = true;
-  auto mark = store::SessionMark::set(paths_, info_.agent_uid, info_.id);
-  if (!mark) {
-    return;  // a row without a mark would look like one that was left behind
+  if (!mark_) {
+    auto mark = store::SessionMark::set(paths_, info_.agent_uid, info_.id);
+    if (!mark) {
+      done_ = true;  // a row without a mark would look like one that was left behind
+      return;
+    }
+    mark_.emplace(std::move(*mark));
   }
-  mark_.emplace(std::move(*mark));
-  recorded_ = static_cast<bool>(store.create_session(info_, token_hash_));
+  const Status made = store.create_session(info_, token_hash_);
+  if (!made && made.error().code == ErrorCode::kBusy) {
+    return;  // the next tick will do
+  }
+  done_ = true;
+  recorded_ = static_cast<bool>(made);
   if (const auto sessions = store.list_sessions(info_.agent); recorded_ && sessions) {
     for (const store::SessionInfo& session : *sessions) {
       if (is_dead_run(paths_, session)) {

@@ -37,7 +37,7 @@ class AgentSession {
   store::SessionInfo info_;
   crypto::Digest token_hash_;
   std::optional<store::SessionMark> mark_;
-  bool tried_ = false;
+  bool done_ = false;
   bool recorded_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "proxy/lane.h"
 
+#include "proxy/refusals.h"
+
 namespace av::proxy {
 namespace {
 
@@ -16,6 +18,9 @@ Fault limits_unavailable(const std::string& why) {
 }  // namespace
 
 Outcome<vault::Lane> take_lane(Worker& worker, const vault::PolicySnapshot& snapshot) {
+  if (worker.grant_end != GrantEnd::kNone) {
+    return grant_fault(worker.grant_end);
+  }
   const vault::Principal& principal = worker.grant.principal;
   const auto agent = snapshot.agents.find(principal.agent);
   const std::uint32_t limit = agent == snapshot.agents.end() ? 0 : agent->second.max_concurrent;

@@ -8,7 +8,8 @@
 namespace av::proxy {
 
 // A lane for one request of the worker's agent; an empty one where there is no limit. The snapshot
-// is the one that policy was asked with.
+// is the one that policy was asked with. Refuses also when the grant has ended while policy waited
+// for a human.
 [[nodiscard]] Outcome<vault::Lane> take_lane(Worker& worker, const vault::PolicySnapshot& snapshot);
 
 }  // namespace av::proxy

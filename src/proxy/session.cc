@@ -32,22 +32,6 @@ Fault proxy_auth_required() {
   return fault;
 }
 
-// For whoever has shown the right token.
-Fault grant_ended(GrantEnd why) {
-  Fault fault;
-  fault.status = 407;
-  if (why == GrantEnd::kExpired) {
-    fault.code = "session_expired";
-    fault.message = "the time that this run was given (--ttl) is over";
-    fault.help = "ask the person who started the run for a new one";
-  } else {
-    fault.code = "agent_revoked";
-    fault.message = "this agent, or its token, may not be used any more in this vault";
-    fault.help = "the owner of the vault sees why: agent-vault agent list";
-  }
-  return fault;
-}
-
 }  // namespace
 
 Awaitable<void> run_session(Worker& worker, UniqueFd socket) {
@@ -212,7 +196,7 @@ std::optional<Fault> Session::not_permitted() const {
     return proxy_auth_required();
   }
   if (worker_.grant_end != GrantEnd::kNone) {
-    return grant_ended(worker_.grant_end);
+    return grant_fault(worker_.grant_end);
   }
   return std::nullopt;
 }

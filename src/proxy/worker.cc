@@ -1,5 +1,7 @@
 #include "proxy/worker.h"
 
+#include "proxy/refusals.h"
+
 namespace av::proxy {
 namespace {
 
@@ -29,7 +31,19 @@ void Worker::check_grant() {
     deadlines.close_all();
     pool.clear();
     resolver.clear();
+    note_grant_end();
   }
+}
+
+void Worker::note_grant_end() {
+  vault::AuditRecord record;
+  record.time_ms = clock.wall_ms();
+  record.event = "session.end";
+  record.vault = snapshot->vault_name;
+  record.agent = grant.principal.agent;
+  record.run = grant.principal.run_id;
+  record.detail = grant_fault(grant_end).code;
+  (void)audit.append(record);
 }
 
 }  // namespace av::proxy

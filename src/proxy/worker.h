@@ -116,6 +116,7 @@ struct Worker {
   // everything is cut: what the clients and the upstreams have open, exchanges, WebSockets, streams
   // of HTTP/2. Not from a coroutine of a session.
   void check_grant();
+  void note_grant_end();
 };
 
 }  // namespace av::proxy

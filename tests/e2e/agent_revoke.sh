@@ -127,6 +127,8 @@ for name in spared plain; do
   assert_eq "" "$(cat $name.ended)" "$name: what was cut"
 done
 
+assert_eq 4 "$(audited '[x.get("agent") for x in r if x["event"] == "session.end" and x["detail"] == "agent_revoked"].count("cutme")')" "ends on the log"
+
 # -- --ttl, with and without an agent; on the command line and in the configuration
 hold timed --ttl 6s --agent spared
 since=$(date +%s.%N)

@@ -4,7 +4,10 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <list>
+#include <map>
+#include <mutex>
 #include <string>
+#include <thread>
 
 #include "running_proxy.h"
 
@@ -231,6 +234,77 @@ TEST_CASE("grant: a session's time ends it, with an agent and without one", "[pr
   // Nothing that is published brings it back.
   run.server->publish(snapshot_with(builder()), run.ring);
   CHECK(answer(run, run.get()).find("\"error\":\"session_expired\"") != std::string::npos);
+}
+
+namespace {
+
+// Somebody who is asked and has not answered yet.
+class SlowDesk final : public vault::ApprovalDesk {
+ public:
+  Status ask(vault::ApprovalRequest request, Answer answer) override {
+    const std::lock_guard lock(mutex);
+    answers[request.id] = std::move(answer);
+    return {};
+  }
+  void withdraw(const std::string& id, vault::ApprovalState) override {
+    const std::lock_guard lock(mutex);
+    withdrawn = withdrawn || answers.contains(id);
+  }
+  template <typename Look>
+  bool within_a_second(Look look) {
+    const auto end = SteadyClock::now() + Millis{1000};
+    while (SteadyClock::now() < end) {
+      {
+        const std::lock_guard lock(mutex);
+        if (look()) {
+          return true;
+        }
+      }
+      std::this_thread::sleep_for(Millis{5});
+    }
+    return false;
+  }
+  std::mutex mutex;
+  std::map<std::string, Answer> answers;
+  bool withdrawn = false;
+};
+
+}  // namespace
+
+TEST_CASE("grant: a request that waits for a human is given up, and a late answer sends nothing",
+          "[proxy][grant]") {
+  const auto desk = std::make_shared<SlowDesk>();
+  vault::Rule rule;
+  rule.name = "ask";
+  rule.uid = "0c";
+  rule.action = vault::RuleAction::kApprove;
+  RunningProxy run(
+      [&](SessionGrant& grant, ProxyOptions& options, vault::PolicySnapshot& snapshot) {
+        act_for_builder(grant, options, snapshot);
+        snapshot.set_rules({rule});
+        options.approvals = desk;
+      });
+  const bool revoked = GENERATE(true, false);
+  Peer client = run.client();
+  client.send(run.get());
+  REQUIRE(desk->within_a_second([&] { return desk->answers.size() == 1; }));
+  if (revoked) {
+    auto after = snapshot_with(builder());
+    after->agents.clear();
+    run.server->publish(after, run.ring);
+    CHECK(client.ended());
+    CHECK(client.received.empty());
+    CHECK(desk->within_a_second([&] { return desk->withdrawn; }));
+  }
+  desk->answers.begin()->second(vault::ApprovalState::kAllowed);
+  pollfd waiting{run.upstream.get(), POLLIN, 0};
+  if (revoked) {
+    // Another connection of this worker's is served behind the answer.
+    CHECK(answer(run, run.get()).find("agent_revoked") != std::string::npos);
+    CHECK(::poll(&waiting, 1, 0) == 0);
+  } else {
+    CHECK(::poll(&waiting, 1, kPatience) == 1);  // the control
+  }
 }
 
 namespace {
