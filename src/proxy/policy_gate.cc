@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "core/ascii.h"
 #include "core/crypto.h"
 #include "proxy/content_decoder.h"
 #include "proxy/gateway_fault.h"
@@ -46,6 +47,31 @@ bool has_coded_messages(const RequestHead& head) {
   const Field* const connect = head.find("connect-content-encoding");
   return (grpc != nullptr && !iequals(grpc->value, "identity")) ||
          (connect != nullptr && !iequals(connect->value, "identity"));
+}
+
+// Whether the bytes mean what they look like: in UTF-16, UTF-7 or EBCDIC they do not.
+bool has_plain_charset(const RequestHead& head) {
+  for (const Field& field : head.fields) {
+    if (!iequals(field.name, "content-type")) {
+      continue;
+    }
+    const std::string type = ascii::lower(field.value);
+    for (std::size_t at = type.find("charset"); at != std::string::npos;
+         at = type.find("charset", at + 1)) {
+      std::string_view rest =
+          std::string_view(type).substr(at + std::string_view("charset").size());
+      rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
+      if (!rest.starts_with('=')) {
+        return false;
+      }
+      rest.remove_prefix(std::min(rest.find_first_not_of("= \t\"'"), rest.size()));
+      const std::string_view name = rest.substr(0, rest.find_first_of(" \t\"';,"));
+      if (name != "utf-8" && name != "utf8" && name != "us-ascii" && name != "iso-8859-1") {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 // False: damaged, or more than rules look at.
@@ -197,7 +223,7 @@ Awaitable<Outcome<void>> PolicyGate::read_body_for_rules() {
   vault::BodyView view;
   view.state = vault::BodyView::State::kUnreadable;
   const std::optional<CodingList> codings = codings_of(head);
-  if (head.websocket_upgrade || !codings || has_coded_messages(head)) {
+  if (head.websocket_upgrade || !codings || has_coded_messages(head) || !has_plain_charset(head)) {
     body_ = view;
     co_return Outcome<void>();
   }

@@ -73,8 +73,10 @@ Awaitable<void> Stream::close_gently(Millis timeout) {
   }
   say_goodbye();
   (void)::shutdown(socket_.fd.get(), SHUT_WR);
-  std::array<char, 4096> discarded{};
-  for (int reads = 0; reads < 256; ++reads) {
+  // A client that is in the middle of a body must not find the connection reset before it has read
+  // why: up to 16 MiB.
+  std::array<char, std::size_t{16} << 10> discarded{};
+  for (int reads = 0; reads < 1024; ++reads) {
     const ssize_t got = receive(socket_, discarded.data(), discarded.size());
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
       break;

@@ -58,11 +58,13 @@ for body, headers in (
         (gzip.compress(b" " * (2 << 20) + BIG), [("Content-Encoding", "gzip")]),
         (b" " * (1 << 20) + BIG, ()), (chunked(b" " * (1 << 20), BIG), te),
         (b'{"pad": "' + b"x" * (1 << 20) + b'", "model": "gpt-big"}', ()),
-        (BIG.decode().encode("utf-16"), ()), (b"not json", ())):
+        (BIG.decode().encode("utf-16"), ()), (BIG.decode().encode("cp037"), [("Content-Type", "application/json; charset=cp037")]),
+        (b"{}", [("Content-Type", "text/plain; charset=\"utf-7\"")]), (b"not json", ())):
     assert outcome("/upload", body, headers) == blocked, (body[:80], headers, outcome("/upload", body, headers))
 reply = post("/upload", b" " * (1 << 20) + BIG)
 assert reply.json["rule"] == "no-big-model" and "body" in reply.json["message"], reply.body
-# Two codings in one, but honest.
+# Honest ones.
+assert outcome("/upload", SMALL, [("Content-Type", "application/json; charset=UTF-8")]) == 200
 assert outcome("/upload", gzip.compress(SMALL), [("Content-Encoding", "gzip")]) == 200
 assert outcome("/upload", b"") == 200 and outcome("/upload", None) == 200
 
