@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
@@ -299,8 +300,8 @@ Expected<int> run_add(Context& context, const AddOptions& options) {
   }
   const Rules after = merged(before, file.rules);
   AV_CHECK(check_file(context, vault, after, file, options.force));
-  AV_CHECK(audit_rules(context, "rule.add", vault, detail_of(changes)));
-  AV_CHECK(context.store->put_rules(vault, file.rules));
+  AV_CHECK(audited(context, action("rule.add", vault, detail_of(changes)),
+                   [&] { return context.store->put_rules(vault, file.rules); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_rules(context, vault, after, changes.touched()));
   return 0;
@@ -339,8 +340,8 @@ Expected<int> run_set(Context& context, const SetOptions& options) {
       return 1;
     }
   }
-  AV_CHECK(audit_rules(context, "rule.set", vault, detail_of(changes)));
-  AV_CHECK(context.store->replace_rules(vault, file.rules));
+  AV_CHECK(audited(context, action("rule.set", vault, detail_of(changes)),
+                   [&] { return context.store->replace_rules(vault, file.rules); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_rules(context, vault, after, changes.touched()));
   return 0;

@@ -2,6 +2,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
@@ -74,8 +75,8 @@ Run setup_remove(OptionSet& app) {
         AV_CHECK(find_rule(*rules, name));
       }
     }
-    AV_CHECK(audit_rules(context, "rule.remove", vault, join(*names, ", ")));
-    AV_CHECK(context.store->remove_rules(vault, *names));
+    AV_CHECK(audited(context, action("rule.remove", vault, join(*names, ", ")),
+                     [&] { return context.store->remove_rules(vault, *names); }));
     if (context.json) {
       print(context.out, Json{{"vault", vault}, {"removed", *names}}.dump() + "\n");
     } else {
@@ -93,8 +94,8 @@ Run setup_switch(OptionSet& app, bool enabled) {
     const std::string word = enabled ? "enable" : "disable";
     AV_TRY(const Rules before, context.store->list_rules(vault));
     AV_CHECK(find_rule(before, *name));
-    AV_CHECK(audit_rules(context, "rule." + word, vault, *name));
-    AV_CHECK(context.store->enable_rule(vault, *name, enabled));
+    AV_CHECK(audited(context, action("rule." + word, vault, *name),
+                     [&] { return context.store->enable_rule(vault, *name, enabled); }));
     if (context.json) {
       print(context.out, Json{{"rule", *name}, {"enabled", enabled}}.dump() + "\n");
     } else {

@@ -88,13 +88,4 @@ std::string terms_of(const vault::Rule& rule) {
   return {};
 }
 
-Status audit_rules(Context& context, std::string_view event, const std::string& vault,
-                   std::string detail) {
-  vault::AuditRecord record;
-  record.event = event;
-  record.vault = vault;
-  record.detail = std::move(detail);
-  return context.audit(std::move(record));
-}
-
 }  // namespace av::cmd

@@ -27,8 +27,4 @@ Run setup_rule_add(OptionSet& app);   // rule_add.cc
 Run setup_rule_set(OptionSet& app);   // rule_add.cc
 Run setup_rule_test(OptionSet& app);  // rule_test.cc
 
-// Records a change of rules before it is made.
-[[nodiscard]] Status audit_rules(Context& context, std::string_view event, const std::string& vault,
-                                 std::string detail);
-
 }  // namespace av::cmd
