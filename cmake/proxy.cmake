@@ -4,7 +4,7 @@ add_library(av_proxy STATIC
   src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
   src/proxy/h2_connection.cc src/proxy/h2_events.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
   src/proxy/h2_stream.cc src/proxy/h2_upstream.cc src/proxy/head_text.cc src/proxy/http1_downstream.cc
-  src/proxy/http1_upstream.cc src/proxy/local_reply.cc src/proxy/request_identity.cc src/proxy/upload.cc
+  src/proxy/http1_upstream.cc src/proxy/lane.cc src/proxy/local_reply.cc src/proxy/request_identity.cc src/proxy/upload.cc
   src/proxy/head.cc src/proxy/held_body.cc src/proxy/http1_parser.cc src/proxy/policy_gate.cc src/proxy/poller.cc src/proxy/socket_bio.cc
   src/proxy/injector.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc
@@ -12,7 +12,7 @@ add_library(av_proxy STATIC
   src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/stream.cc src/proxy/stream_tls.cc
   src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc
   src/proxy/upstream_tls.cc src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc
-  src/proxy/websocket_handshake.cc src/proxy/wiping_memory.cc
+  src/proxy/websocket_handshake.cc src/proxy/wiping_memory.cc src/proxy/worker.cc
   # the reflection guard
   src/proxy/content_decoder.cc src/proxy/escape.cc src/proxy/hex_view.cc src/proxy/pattern_search.cc
   src/proxy/text_marks.cc src/proxy/text_shape.cc src/proxy/text_view.cc src/proxy/value_forms.cc)

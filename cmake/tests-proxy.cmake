@@ -2,6 +2,7 @@ set(AV_TESTS_PROXY
   tests/unit/proxy/certificate_authority_test.cc tests/unit/proxy/connector_test.cc
   tests/unit/proxy/drain_test.cc
   tests/unit/proxy/egress_proxy_test.cc tests/unit/proxy/egress_tunnel_test.cc
+  tests/unit/proxy/grant_end_test.cc
   tests/unit/proxy/h2_connection_test.cc tests/unit/proxy/h2_head_test.cc
   tests/unit/proxy/happy_eyeballs_test.cc tests/unit/proxy/http1_downstream_test.cc
   tests/unit/proxy/http1_parser_test.cc

@@ -13,6 +13,19 @@ _agent_vault() {
       'vault run') where='run';;
       'credential') where='vault credential';;
       'creds') where='vault credential';;
+      'agent') where='agent';;
+      'agent create') where='agent create';;
+      'agent delete') where='agent delete';;
+      'agent list') where='agent list';;
+      'agent revoke') where='agent revoke';;
+      'agent rotate') where='agent rotate';;
+      'agent set') where='agent set';;
+      'agent show') where='agent show';;
+      'approval') where='approval';;
+      'approval allow') where='approval allow';;
+      'approval deny') where='approval deny';;
+      'approval list') where='approval list';;
+      'approval show') where='approval show';;
       'audit') where='audit';;
       'audit export') where='audit export';;
       'audit head') where='audit head';;
@@ -27,6 +40,15 @@ _agent_vault() {
       'key set-passphrase') where='key set-passphrase';;
       'key status') where='key status';;
       'log') where='log';;
+      'rule') where='rule';;
+      'rule add') where='rule add';;
+      'rule disable') where='rule disable';;
+      'rule enable') where='rule enable';;
+      'rule list') where='rule list';;
+      'rule remove') where='rule remove';;
+      'rule set') where='rule set';;
+      'rule show') where='rule show';;
+      'rule test') where='rule test';;
       'run') where='run';;
       'vault') where='vault';;
       'vault create') where='vault create';;
@@ -57,7 +79,20 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run vault log audit key ca completion credential creds ';;
+    '') words='run vault rule agent approval log audit key ca completion credential creds ';;
+    'agent') words='create list show set rotate revoke delete ';;
+    'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json';;
+    'agent delete') words=' --help --yes --json';;
+    'agent list') words=' --help --json';;
+    'agent revoke') words=' --help --json';;
+    'agent rotate') words=' --help --json';;
+    'agent set') words=' --help --vault --service --credential --max-concurrent --limit --json';;
+    'agent show') words=' --help --json';;
+    'approval') words='list show allow deny ';;
+    'approval allow') words=' --help --uses --for --json';;
+    'approval deny') words=' --help --json';;
+    'approval list') words=' --help --all --follow --json';;
+    'approval show') words=' --help --json';;
     'audit') words='verify head export prune ';;
     'audit export') words=' --help --otlp --header --header-file --retry-for --follow --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
     'audit head') words=' --help --json';;
@@ -72,7 +107,16 @@ _agent_vault() {
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
     'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
-    'run') words=' --help --agent --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
+    'rule') words='add set list show remove enable disable test ';;
+    'rule add') words=' --help --file --name --action --host --path --method --agent --limit --window --timeout --body-contains --body-equals --reason --disabled --replace --force --vault --json';;
+    'rule disable') words=' --help --vault --json';;
+    'rule enable') words=' --help --vault --json';;
+    'rule list') words=' --help --toml --vault --json';;
+    'rule remove') words=' --help --vault --json';;
+    'rule set') words=' --help --file --yes --force --vault --json';;
+    'rule show') words=' --help --vault --json';;
+    'rule test') words=' --help --agent --body --file --verbose --vault --json';;
+    'run') words=' --help --agent --ttl --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
     'vault') words='create list delete rename use current settings credential service creds run ';;
     'vault create') words=' --help --json';;
     'vault credential') words='set get list delete import history rollback ';;

@@ -116,7 +116,8 @@ Run setup_list(OptionSet& app) {
   app.add_flag("--all", *all, "also those that have been decided, for a week");
   app.add_flag("-f,--follow", *follow, "go on printing what comes, in full");
   return [all, follow](Context& context) -> Expected<int> {
-    AV_TRY(const std::string vault, context.vault_name());
+    // Whoever is asked decides, whichever vault the terminal is at.
+    const std::string vault = context.vault.value_or("");
     if (*follow) {
       std::set<std::string> seen;
       for (;;) {
@@ -138,18 +139,18 @@ Run setup_list(OptionSet& app) {
       for (const Approval& approval : approvals) {
         list.push_back(to_tree(approval));
       }
-      print(context.out, dump({{"vault", vault}, {"approvals", list}}));
+      print(context.out, dump({{"approvals", list}}));
       return 0;
     }
     if (approvals.empty()) {
       notice(context, "nothing waits for approval");
       return 0;
     }
-    Table table({"ID", "REQUEST", "BY", "RULE", "BODY", *all ? "STATE" : "LEFT"});
+    Table table({"ID", "VAULT", "REQUEST", "BY", "RULE", "BODY", *all ? "STATE" : "LEFT"});
     const std::int64_t now = context.clock->wall_ms();
     for (const Approval& approval : approvals) {
       const vault::ApprovalRequest& r = approval.request;
-      table.add({r.id, r.method + " " + r.url.substr(0, 100), who(r), r.rule,
+      table.add({r.id, r.vault, r.method + " " + r.url.substr(0, 100), who(r), r.rule,
                  r.body_complete && r.body_size == 0 ? "-" : std::to_string(r.body_size),
                  *all ? std::string(vault::to_string(approval.state)) : age(r.expires_ms - now)});
     }

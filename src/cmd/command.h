@@ -52,8 +52,9 @@ struct Context {
   Status open_store();
   // Only a store that is there, and without asking anybody for anything.
   Status open_store_quietly();
-  // kNotPermitted when this process was started by `agent-vault run`; on the log where the store
-  // can be reached. A courtesy to the agent, not a defence: the defence is that it cannot be.
+  // kNotPermitted when this process is part of a run, whatever its environment says
+  // (isolation/run_marker.h); on the log where the store can be reached. At `store` it cannot be
+  // reached from there anyway; at `off` this keeps honest agents honest and is no more than that.
   Status refuse_inside_run(std::string_view command);
 
  private:
@@ -87,6 +88,7 @@ std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> audit_commands();       // audit_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run
+std::span<const Command> agent_commands();       // agent_cmd.cc
 std::span<const Command> completion_commands();  // completion_cmd.cc
 
 }  // namespace av::cmd

@@ -7,6 +7,7 @@
 #include "cmd/command.h"
 #include "cmd/env_secrets.h"
 #include "cmd/term.h"
+#include "isolation/run_marker.h"
 #include "store/limit_table.h"
 #include "vault/names.h"
 
@@ -146,7 +147,10 @@ std::shared_ptr<vault::LimitLedger> Context::limits() {
 }
 
 Status Context::refuse_inside_run(std::string_view command) {
-  const std::string run = environment("AGENT_VAULT_RUN");
+  std::string run = environment("AGENT_VAULT_RUN");
+  if (run.empty()) {
+    run = isolation::surrounding_run().value_or("");
+  }
   if (run.empty()) {
     return {};
   }
@@ -180,8 +184,10 @@ Status Context::open_store() {
   if (store != nullptr) {
     return {};
   }
-  if (!environment("AGENT_VAULT_TOKEN").empty() && !environment("AGENT_VAULT_ADDR").empty() &&
-      ::access(paths.database().c_str(), F_OK) != 0) {
+  // Neither is a store made inside of a run.
+  if (::access(paths.database().c_str(), F_OK) != 0 &&
+      ((!environment("AGENT_VAULT_TOKEN").empty() && !environment("AGENT_VAULT_ADDR").empty()) ||
+       isolation::surrounding_run())) {
     return make_error(ErrorCode::kNotPermitted,
                       "this runs inside `agent-vault run`, which hides the store",
                       "requests through the proxy in HTTPS_PROXY get their credentials by "

@@ -49,7 +49,6 @@ std::string limit_words(const Considered& considered) {
   if (!count) {
     return terms + ", count not known: " + count.error().message;
   }
-  // What is looked at is counted as if this request were the next one.
   return std::to_string(count->used) + " of " + terms + " used";
 }
 

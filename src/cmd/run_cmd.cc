@@ -10,6 +10,7 @@
 #include <memory>
 #include "cmd/option_set.h"
 
+#include "cmd/agent_session.h"
 #include "cmd/agent_setup.h"
 #include "cmd/approval_desk.h"
 #include "cmd/ca_bundle.h"
@@ -23,33 +24,21 @@
 #include "cmd/run_directory.h"
 #include "cmd/run_options.h"
 #include "cmd/run_supervisor.h"
-#include "core/encoding.h"
 #include "core/exit_code.h"
 #include "isolation/launcher.h"
 #include "proxy/proxy_server.h"
 #include "store/limit_table.h"
+#include "vault/token.h"
 
 namespace av::cmd {
 namespace {
 
 constexpr Millis kAuthorityLifetime{std::int64_t{7} * 24 * 3600 * 1000};
-constexpr std::string_view kTokenPrefix = "av_sess_";
 
 struct RunCommand {
   RunWords words;
   std::vector<std::string> argv;
 };
-
-// "av_sess_" and 32 random bytes.
-Expected<Secret> make_token() {
-  AV_TRY(const Secret random, crypto::random_secret(32));
-  SecretBuffer text;
-  text.append(kTokenPrefix);
-  random.reveal([&](std::string_view bytes) {
-    encoding::append_base64(text, bytes, encoding::Base64::kUrl);
-  });
-  return text.to_secret();
-}
 
 struct Listener {
   UniqueFd fd;
@@ -120,12 +109,14 @@ class Session {
 
  private:
   Status load();
+  proxy::SessionGrant make_grant();
   Status start_proxy();
   Expected<isolation::LaunchSpec> make_spec();
   Expected<std::string> write_trust_store(std::string_view path) const;
   Expected<Outcome> launch_and_wait(RunSupervisor& supervisor);
   void end(const Expected<Outcome>& outcome);
   Status audit(std::string_view event, std::string detail);
+  void tick();
   void follow_store();
   bool follow_rename();
 
@@ -141,6 +132,8 @@ class Session {
   std::string vault_;
   std::string vault_uid_;
   vault::SnapshotPtr snapshot_;
+  std::optional<vault::Agent> principal_;  // whom the run acts for, as it was at the start
+  std::optional<AgentSession> agent_session_;
   Placeholders placeholders_;  // of the whole run, whatever becomes of the vault
   std::uint64_t change_counter_ = 0;
   std::unique_ptr<store::AuditJournal> journal_;
@@ -164,7 +157,7 @@ Expected<Outcome> Session::run() {
                      ", isolation " + std::string(isolation::to_string(launcher_.level()))));
   AV_CHECK(start_proxy());
   // Before the command runs: a shell takes the terminal at once.
-  RunSupervisor supervisor(launcher_, signals, [this] { follow_store(); });
+  RunSupervisor supervisor(launcher_, signals, [this] { tick(); });
   Expected<Outcome> outcome = launch_and_wait(supervisor);
   end(outcome);
   supervisor.finish();
@@ -176,6 +169,9 @@ Expected<Outcome> Session::run() {
 void Session::end(const Expected<Outcome>& outcome) {
   proxy_.reset();
   desk_->pump(*context_.store);  // nobody need decide any more
+  if (agent_session_) {
+    agent_session_->end(*context_.store);
+  }
   std::string how = "failed to start";
   if (outcome) {
     how = outcome->signal != 0 ? "signal " + std::to_string(outcome->signal)
@@ -193,8 +189,35 @@ Status Session::load() {
   AV_TRY(change_counter_, context_.store->change_counter());
   AV_TRY(snapshot_, context_.store->load_snapshot(vault_));
   vault_uid_ = snapshot_->vault_uid;
+  if (!options_.agent.empty()) {
+    AV_TRY(principal_, find_agent_of_run(*context_.store, *snapshot_, options_.agent));
+  }
   placeholders_ = make_placeholders(*snapshot_);
   return {};
+}
+
+proxy::SessionGrant Session::make_grant() {
+  proxy::SessionGrant grant;
+  grant.token_hash = vault::hash_of(token_);
+  grant.principal.run_id = run_id_;
+  grant.placeholders = std::make_shared<const vault::PlaceholderIndex>(index_of(placeholders_));
+  if (options_.ttl) {
+    grant.expires_ms = context_.clock->wall_ms() + options_.ttl->count();
+  }
+  if (principal_) {
+    grant.principal.agent = principal_->name;
+    grant.principal.agent_uid = principal_->uid;
+    grant.agent_rotated_ms = principal_->rotated_ms;
+    store::SessionInfo info;
+    info.id = run_id_;
+    info.agent = principal_->name;
+    info.agent_uid = principal_->uid;
+    info.vault = vault_;
+    info.created_ms = context_.clock->wall_ms();
+    info.expires_ms = grant.expires_ms;
+    agent_session_.emplace(context_.paths, std::move(info), grant.token_hash);
+  }
+  return grant;
 }
 
 Status Session::start_proxy() {
@@ -202,7 +225,7 @@ Status Session::start_proxy() {
          proxy::CertificateAuthority::create("agent-vault " + run_id_, kAuthorityLifetime,
                                              *context_.clock));
   bundle_ += authority.certificate_pem();
-  AV_TRY(token_, make_token());
+  AV_TRY(token_, vault::make_token(vault::kSessionToken));
   AV_TRY(Listener listener, listen_on_loopback());
   port_ = listener.port;
   proxy::ProxyOptions options;
@@ -216,15 +239,12 @@ Status Session::start_proxy() {
   options.skill_text = skill_text();
   options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
   options.approvals = desk_;
-  proxy::SessionGrant grant;
-  grant.token_hash = token_.reveal([](std::string_view token) { return crypto::sha256(token); });
-  grant.principal.run_id = run_id_;
-  grant.placeholders = std::make_shared<const vault::PlaceholderIndex>(index_of(placeholders_));
+  options.lanes = std::make_shared<store::AgentLanes>(context_.paths);
   AV_TRY(proxy_,
          proxy::ProxyServer::start(
              std::move(options),
              std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
-             std::move(grant), snapshot_, context_.store->key_ring(), *journal_, *context_.clock));
+             make_grant(), snapshot_, context_.store->key_ring(), *journal_, *context_.clock));
   return {};
 }
 
@@ -254,6 +274,7 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
 
   isolation::LaunchSpec spec;
   spec.argv = command_.argv;
+  spec.run_id = run_id_;
   spec.environment = env.encode();
   spec.masked = agent_->masked();
   if (launcher_.level() != isolation::Level::kOff) {
@@ -292,6 +313,14 @@ Status Session::audit(std::string_view event, std::string detail) {
   record.run = run_id_;
   record.detail = std::move(detail);
   return journal_->append(record);
+}
+
+// A run that is over before the first tick leaves no row, and none has to wait for one.
+void Session::tick() {
+  follow_store();
+  if (agent_session_) {
+    agent_session_->record(*context_.store);
+  }
 }
 
 // What another process has changed takes effect here. A store that cannot be followed any more must

@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include "cmd/duration.h"
 #include "cmd/egress_settings.h"
 #include "cmd/option_set.h"
 
@@ -39,7 +40,9 @@ Status read_list(const toml::node& node, std::vector<std::string>& list,
 }
 
 std::string* text_key(RunWords& words, std::string_view key) {
-  return key == "unmatched"        ? &words.unmatched
+  return key == "agent"            ? &words.agent
+         : key == "ttl"            ? &words.ttl
+         : key == "unmatched"      ? &words.unmatched
          : key == "isolation"      ? &words.isolation
          : key == "upstream_proxy" ? &words.upstream_proxy
                                    : nullptr;
@@ -130,7 +133,12 @@ RunWords merge(RunWords words, const RunWords& command_line) {
   if (command_line.connect_timeout != 0) {
     words.connect_timeout = command_line.connect_timeout;
   }
-  words.agent = command_line.agent;
+  if (!command_line.agent.empty()) {
+    words.agent = command_line.agent;
+  }
+  if (!command_line.ttl.empty()) {
+    words.ttl = command_line.ttl;
+  }
   words.no_skill = command_line.no_skill;
   return words;
 }
@@ -169,7 +177,12 @@ Status parse_net(const RunWords& words, RunOptions& options) {
 }  // namespace
 
 void add_run_options(OptionSet& app, RunWords& words) {
-  app.add_option("--agent", words.agent, "name of the agent, for the log")->type_name("NAME");
+  app.add_option("--agent", words.agent,
+                 "act for this agent, within its scope and limits; - for none")
+      ->type_name("NAME");
+  app.add_option("--ttl", words.ttl,
+                 "the session ends after this long: 90s, 30m, 8h, 2d (default: with the command)")
+      ->type_name("DURATION");
   app.add_option("--isolation", words.isolation,
                  "what the command cannot do: off or store (default: store)")
       ->type_name("LEVEL");
@@ -209,10 +222,13 @@ Expected<RunOptions> resolve_options(const RunWords& command_line,
   AV_TRY(RunWords words, read_config(config_file));
   words = merge(std::move(words), command_line);
   RunOptions options;
-  options.agent = words.agent;
+  options.agent = words.agent == "-" ? std::string() : words.agent;
   options.skill = !words.no_skill;
-  if (!words.agent.empty()) {
-    AV_CHECK(vault::check_slug("agent name", words.agent));
+  if (!options.agent.empty()) {
+    AV_CHECK(vault::check_slug("agent name", options.agent));
+  }
+  if (!words.ttl.empty()) {
+    AV_TRY(options.ttl, parse_duration(words.ttl));
   }
   if (!words.isolation.empty()) {
     options.isolation = isolation::level_from_string(words.isolation);

@@ -28,6 +28,7 @@ struct RunWords {
   std::vector<std::string> allow_net;
   std::string upstream_proxy;
   std::string unmatched;
+  std::string ttl;
   double connect_timeout = 0;  // seconds; 0: not given
   double header_timeout = 0;
   bool no_skill = false;
@@ -35,7 +36,8 @@ struct RunWords {
 void add_run_options(OptionSet& app, RunWords& words);
 
 struct RunOptions {
-  std::string agent;
+  std::string agent;                          // empty: none
+  std::optional<Millis> ttl;                  // of the session; nullopt: as long as the run
   std::optional<isolation::Level> isolation;  // nullopt: the default, which may fall back
   std::vector<std::string> upstream_ca;
   proxy::NetOptions net;

@@ -17,13 +17,12 @@
 #include <vector>
 
 #include "isolation/namespaces.h"
+#include "isolation/run_marker.h"
 #include "isolation/syscall_filter.h"
 #include "isolation/wire.h"
 
 namespace av::isolation {
 namespace {
-
-constexpr const char* kName = "agent-vault-run";  // the kernel keeps 15 characters
 
 class Init {
  public:
@@ -92,7 +91,7 @@ void wipe_start_up_memory() {
   ::explicit_bzero(reinterpret_cast<void*>(bounds[2]), bounds[3] - bounds[2]);
   char* const arguments = reinterpret_cast<char*>(bounds[0]);
   ::explicit_bzero(arguments, bounds[1] - bounds[0]);
-  std::strncpy(arguments, kName, bounds[1] - bounds[0] - 1);
+  std::strncpy(arguments, kLauncherName, bounds[1] - bounds[0] - 1);
 }
 
 // Only at `off`, where there is no PID namespace to end.
@@ -125,7 +124,7 @@ void Init::run() {
   sigemptyset(&child_signals);
   sigaddset(&child_signals, SIGCHLD);
   signals_ = UniqueFd(::signalfd(-1, &child_signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  ::prctl(PR_SET_NAME, kName);
+  ::prctl(PR_SET_NAME, kLauncherName);
   wipe_start_up_memory();
   if (Step obstacle = prepare()) {
     report_obstacle(*obstacle);
@@ -177,7 +176,7 @@ Step Init::shut_in(const LaunchSpec& spec) {
     return obstacle;
   }
   for (const Place& place : hidden) {
-    if (Step obstacle = cover(place)) {
+    if (Step obstacle = cover(place, spec.run_id)) {
       return obstacle;
     }
   }

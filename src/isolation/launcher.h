@@ -30,6 +30,7 @@ struct LaunchSpec {
   std::vector<std::string> argv;
   SecretBuffer environment;  // "NAME=value", each ended by NUL; carries the session's token
   std::string cwd;
+  std::string run_id;  // what the covers are named after: see run_marker.h
   // Directories and files that the child must not see; they must exist. Ignored at `off`.
   std::vector<std::filesystem::path> hidden;
   // Files in whose place the child finds another one. Ignored at `off`.

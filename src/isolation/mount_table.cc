@@ -72,6 +72,7 @@ std::vector<Mount> parse_mountinfo(std::string_view text) {
     }
     line.remove_prefix(dash + 3);
     mount.type = next_field(line);
+    mount.source = unescape(next_field(line));
     mounts.push_back(std::move(mount));
   }
   return mounts;

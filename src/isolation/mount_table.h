@@ -13,6 +13,7 @@ struct Mount {
   std::string root;    // path inside the file system that is mounted
   std::string point;   // where
   std::string type;    // "ext4", "proc", ...
+  std::string source;  // "/dev/sda2", or whatever name it was mounted under
 };
 
 [[nodiscard]] std::vector<Mount> parse_mountinfo(std::string_view text);

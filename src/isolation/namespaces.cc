@@ -20,6 +20,7 @@
 #include "core/fs.h"
 #include "isolation/mount_table.h"
 #include "isolation/obstacles.h"
+#include "isolation/run_marker.h"
 
 namespace av::isolation {
 namespace {
@@ -222,9 +223,10 @@ Step find_places(const std::vector<std::filesystem::path>& paths, std::vector<Pl
   return std::nullopt;
 }
 
-Step cover(const Place& place) {
+Step cover(const Place& place, const std::string& run_id) {
   const char* path = place.path.c_str();
-  const int result = place.directory ? ::mount("agent-vault", path, "tmpfs",
+  const std::string name = cover_name(run_id);
+  const int result = place.directory ? ::mount(name.c_str(), path, "tmpfs",
                                                MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                                                "mode=0,size=4k,nr_inodes=1")
                                      : ::mount("/dev/null", path, nullptr, MS_BIND, nullptr);

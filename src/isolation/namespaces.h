@@ -43,8 +43,9 @@ struct Place {
 // Every place at which the mount table shows one of `paths`, which must exist.
 [[nodiscard]] Step find_places(const std::vector<std::filesystem::path>& paths,
                                std::vector<Place>& places);
-// Covers a directory with an empty, unreadable, read-only tmpfs, a file with /dev/null.
-[[nodiscard]] Step cover(const Place& place);
+// Covers a directory with an empty, unreadable, read-only tmpfs named after the run, a file with
+// /dev/null.
+[[nodiscard]] Step cover(const Place& place, const std::string& run_id);
 [[nodiscard]] Step mask(const LaunchSpec::Mask& mask);
 
 // Every capability in every set, and no way back through exec.

@@ -124,6 +124,7 @@ SecretBuffer encode(const LaunchSpec& spec) {
   }
   put(out, spec.environment.view());
   put(out, spec.cwd);
+  put(out, spec.run_id);
   put_size(out, spec.hidden.size());
   for (const auto& path : spec.hidden) {
     put(out, path.native());
@@ -150,11 +151,13 @@ bool decode(std::string_view bytes, LaunchSpec& spec) {
     }
     spec.argv.emplace_back(text);
   }
-  if (!in.text(text) || !in.text(other) || !in.size(count)) {
+  std::string_view run_id;
+  if (!in.text(text) || !in.text(other) || !in.text(run_id) || !in.size(count)) {
     return false;
   }
   spec.environment.append(text);
   spec.cwd = other;
+  spec.run_id = run_id;
   for (; count > 0; --count) {
     if (!in.text(text)) {
       return false;

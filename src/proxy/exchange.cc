@@ -104,6 +104,7 @@ Outcome<OutboundRequest> Exchange::admit(vault::AllowedRequest allowed) {
   if (allowed.service() != nullptr) {
     record_.service = allowed.service()->name;
   }
+  AV_TRY(lane_, take_lane(worker_, *gate_.snapshot()));
   // Before anything is decrypted.
   guard_.emplace(allowed, worker_.grant.placeholders.get());
   AV_CHECK(guard_->check_head(allowed.identity().target, client_.head()));
@@ -182,7 +183,8 @@ Awaitable<Outcome<UpstreamExchangePtr>> Exchange::send_request(const OutboundReq
       co_return std::move(acquired);
     }
     UpstreamExchangePtr upstream = std::move(*acquired);
-    if (client_broke_) {
+    // A grant may have ended while there was no connection yet that could have been cut.
+    if (client_broke_ || worker_.grant_end != GrantEnd::kNone) {
       co_return upstream_fault(Io::kClosed, identity_);
     }
     record_.upstream = upstream->address();

@@ -13,6 +13,7 @@
 #include "proxy/fault.h"
 #include "proxy/head.h"
 #include "proxy/injector.h"
+#include "proxy/lane.h"
 #include "proxy/placeholder_guard.h"
 #include "proxy/policy_gate.h"
 #include "proxy/request_body_filter.h"
@@ -64,6 +65,7 @@ class Exchange {
   SecretBuffer rewritten_;  // what first_ views when its placeholders were replaced
   Upload upload_;
   ResponseHead response_;
+  vault::Lane lane_;  // of those that the agent may have at one time
   vault::AuditRecord record_;
   PolicyGate gate_;
   std::chrono::steady_clock::time_point started_;

@@ -92,6 +92,7 @@ Awaitable<void> tick_loop(Worker& worker) {
   Timer timer(worker.io.get_executor());
   for (;;) {
     worker.deadlines.tick(worker.clock.steady());
+    worker.check_grant();
     worker.pool.sweep();
     worker.resolver.sweep(worker.deadlines.now_ms());
     worker.connector.sweep(worker.deadlines.now_ms());
@@ -165,6 +166,7 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
   worker.snapshot = std::move(snapshot);
   worker.key_ring = std::move(key_ring);
   worker.deadlines.tick(clock.steady());
+  worker.check_grant();
   raise_descriptor_limit();
   worker.session_limit = session_limit();
   impl->acceptors.reserve(listeners.size());
@@ -212,6 +214,7 @@ void ProxyServer::publish(vault::SnapshotPtr snapshot,
                worker.snapshot = std::move(snapshot);
                worker.key_ring = std::move(key_ring);
                worker.resolver.clear();
+               worker.check_grant();
              });
 }
 

@@ -20,6 +20,7 @@
 #include "vault/approval.h"
 #include "vault/audit.h"
 #include "vault/key_ring.h"
+#include "vault/lanes.h"
 #include "vault/limits.h"
 #include "vault/placeholder_index.h"
 #include "vault/policy.h"
@@ -37,6 +38,7 @@ struct ProxyOptions {
   Millis idle_timeout{120'000};
   std::shared_ptr<vault::LimitLedger> limits;      // null: what is limited is refused
   std::shared_ptr<vault::ApprovalDesk> approvals;  // null: what must be approved is refused
+  std::shared_ptr<vault::LaneKeeper> lanes;        // null: an agent with a limit is refused
   std::string skill_text;                          // answered to GET /v1/skills/cli
 };
 
@@ -44,6 +46,9 @@ struct ProxyOptions {
 struct SessionGrant {
   crypto::Digest token_hash{};
   vault::Principal principal;
+  // When the agent's token was made, for a run of an agent: a newer one ends the grant.
+  std::int64_t agent_rotated_ms = 0;
+  std::int64_t expires_ms = 0;  // wall clock; 0: with the run
   // What the child was given instead of values; null: nothing.
   std::shared_ptr<const vault::PlaceholderIndex> placeholders;
 };
@@ -56,7 +61,8 @@ class ProxyServer {
       std::shared_ptr<const vault::KeyRing> key_ring, vault::AuditLog& audit, const Clock& clock);
   ~ProxyServer();  // stops
 
-  // Takes effect for exchanges that begin after it.
+  // Takes effect for exchanges that begin after it. Where the grant's agent is not in it any more,
+  // or has got a new token, every connection is cut and new ones are refused.
   void publish(vault::SnapshotPtr snapshot, std::shared_ptr<const vault::KeyRing> key_ring);
   // Refuses new work, gives running exchanges `grace`, closes everything, joins the worker.
   void stop(Millis grace = Millis{0});

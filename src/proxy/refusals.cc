@@ -133,6 +133,21 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
   return fault;
 }
 
+Fault grant_fault(GrantEnd why) {
+  Fault fault;
+  fault.status = 407;
+  if (why == GrantEnd::kExpired) {
+    fault.code = "session_expired";
+    fault.message = "the time that this run was given (--ttl) is over";
+    fault.help = "ask the person who started the run for a new one";
+  } else {
+    fault.code = "agent_revoked";
+    fault.message = "this agent, or its token, may not be used any more in this vault";
+    fault.help = "the owner of the vault sees why: agent-vault agent list";
+  }
+  return fault;
+}
+
 void audit_refusal(Worker& worker, std::string_view method, const Fault& fault) {
   vault::AuditRecord record;
   record.time_ms = worker.clock.wall_ms();

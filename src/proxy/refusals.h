@@ -24,6 +24,10 @@ namespace av::proxy {
 [[nodiscard]] Fault uninspectable(const std::string& host);
 
 struct Worker;
+enum class GrantEnd : std::uint8_t;
+// For whoever has shown the right token, when it opens nothing any more.
+[[nodiscard]] Fault grant_fault(GrantEnd why);
+
 // The record of a request that was refused before it had an identity.
 void audit_refusal(Worker& worker, std::string_view method, const Fault& fault);
 

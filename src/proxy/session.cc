@@ -190,24 +190,31 @@ Awaitable<Session::Next> Session::read_head() {
   co_return Next::kHead;
 }
 
-bool Session::authenticated() const {
+std::optional<Fault> Session::not_permitted() const {
   const Field* const field = head_.find("proxy-authorization");
-  return field != nullptr && authenticate(worker_.grant, field->value);
+  if (field == nullptr || !authenticate(worker_.grant, field->value)) {
+    return proxy_auth_required();
+  }
+  if (worker_.grant_end != GrantEnd::kNone) {
+    return grant_fault(worker_.grant_end);
+  }
+  return std::nullopt;
 }
 
 // A request outside a tunnel: absolute form for the proxy, origin form for the agent's API.
 Awaitable<bool> Session::serve_outer_request() {
   if (head_.target.starts_with('/')) {
     const Field* const field = head_.find("authorization");
-    const bool authorised = field != nullptr && authenticate(worker_.grant, field->value);
+    const bool authorised = field != nullptr && authenticate(worker_.grant, field->value) &&
+                            worker_.grant_end == GrantEnd::kNone;
     const bool close = !head_.keep_alive || head_.body != BodyKind::kNone || worker_.draining;
     const std::string response =
         to_http1(agent_api_reply(worker_, head_, authorised), close, head_.method == "HEAD");
     const Io io = co_await stream_.write_all(response, kWriteTimeout);
     co_return io == Io::kOk && !close;
   }
-  if (!authenticated()) {
-    co_return co_await refuse(proxy_auth_required());
+  if (auto fault = not_permitted()) {
+    co_return co_await refuse(std::move(*fault));
   }
   no_longer_newcomer();
   auto identity = identity_of_absolute_form(head_);
@@ -218,8 +225,8 @@ Awaitable<bool> Session::serve_outer_request() {
 }
 
 Awaitable<bool> Session::open_tunnel() {
-  if (!authenticated()) {
-    (void)co_await refuse(proxy_auth_required());
+  if (auto fault = not_permitted()) {
+    (void)co_await refuse(std::move(*fault));
     co_return false;
   }
   no_longer_newcomer();

@@ -46,7 +46,8 @@ class Session {
   Awaitable<bool> exchange(vault::RequestIdentity identity);
   Awaitable<bool> refuse(Fault fault);
 
-  [[nodiscard]] bool authenticated() const;
+  // Whether the head shows the token of a grant that still holds.
+  [[nodiscard]] std::optional<Fault> not_permitted() const;
   void audit_tunnel_failure(std::string_view code);
   void no_longer_newcomer();
 

@@ -44,6 +44,10 @@ class LeafCache {
   std::map<std::string, Entry> entries_;
 };
 
+// Why the grant of a worker is not valid any more. A run's own end is not among the reasons: its
+// port ends with it.
+enum class GrantEnd : std::uint8_t { kNone, kRevoked, kExpired };
+
 struct Worker {
   Worker(asio::io_context& context, ProxyOptions proxy_options,
          std::shared_ptr<const CertificateAuthority> authority, SessionGrant session_grant,
@@ -106,6 +110,13 @@ struct Worker {
   // Requests that wait for a human, by the id that the human sees.
   std::map<std::string, PolicyGate*> waiting;
   std::size_t held_bytes = 0;  // of request bodies that rules look at
+  GrantEnd grant_end = GrantEnd::kNone;
+
+  // Looks whether the grant still holds by the snapshot and the clock. When it has just ended,
+  // everything is cut: what the clients and the upstreams have open, exchanges, WebSockets, streams
+  // of HTTP/2. Not from a coroutine of a session.
+  void check_grant();
+  void note_grant_end();
 };
 
 }  // namespace av::proxy

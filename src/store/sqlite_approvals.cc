@@ -87,10 +87,13 @@ std::vector<vault::ApprovalGrant> SqliteStore::load_grants(std::int64_t vault_id
 Expected<std::vector<Store::Approval>> SqliteStore::list_approvals(std::string_view vault,
                                                                    bool waiting_only) {
   return database_.read(kRead, [&]() -> Expected<std::vector<Approval>> {
-    AV_TRY(const VaultRow row, find_vault(vault));
+    VaultRow row;  // id 0: every vault
+    if (!vault.empty()) {
+      AV_TRY(row, find_vault(vault));
+    }
     auto statement = database_.prepare(
         (std::string(kColumns) +
-         "WHERE vault_id = ?1 AND (?2 = 0 OR (state = 'pending' AND expires_ms > ?3))"
+         "WHERE (?1 = 0 OR vault_id = ?1) AND (?2 = 0 OR (state = 'pending' AND expires_ms > ?3))"
          " ORDER BY created_ms, id")
             .c_str());
     put(statement, 1, row.id);
@@ -169,6 +172,14 @@ Status SqliteStore::decide_approval(std::string_view id, vault::ApprovalState st
                         "the request " + std::string(id) + " does not wait any more: it is " +
                             (before == "pending" ? "expired" : before),
                         "the agent can send it again; see: " + std::string(kListApprovals));
+    }
+    if (grant) {
+      auto rule = database_.prepare("SELECT 1 FROM rule WHERE uid = ?");
+      put(rule, 1, grant->rule_uid);
+      if (!rule.executeStep()) {
+        return make_error(ErrorCode::kConflict, "the rule that held this request is gone",
+                          "allow this one alone: agent-vault approval allow " + std::string(id));
+      }
     }
     auto update = database_.prepare("UPDATE approval SET state = ?, decided_ms = ? WHERE id = ?");
     put(update, 1, vault::to_string(state));

@@ -65,6 +65,11 @@ class SqliteStore final : public Store {
   Status delete_agent(std::string_view name) override;
   Expected<vault::Agent> agent_of_token(const crypto::Digest& token_hash) override;
 
+  Status create_session(const SessionInfo& session, const crypto::Digest& token_hash) override;
+  Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) override;
+  Status end_session(std::string_view id) override;
+  Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) override;
+
   Expected<std::vector<Approval>> list_approvals(std::string_view vault,
                                                  bool waiting_only) override;
   Expected<Approval> get_approval(std::string_view id) override;
@@ -120,6 +125,10 @@ class SqliteStore final : public Store {
   // By name; all that are not revoked and may act in the vault.
   [[nodiscard]] Expected<std::map<std::string, vault::Agent, std::less<>>> load_agents(
       std::string_view vault);
+  [[nodiscard]] Expected<vault::Agent> find_agent(std::string_view name);
+  [[nodiscard]] Expected<std::int64_t> agent_id(std::string_view name);
+  void end_sessions_of(std::int64_t agent_id, std::int64_t now_ms);
+  [[nodiscard]] Status rename_vault_in_agents(std::string_view from, std::string_view to);
   [[nodiscard]] std::vector<vault::ApprovalGrant> load_grants(std::int64_t vault_id);
   [[nodiscard]] Status put_service(std::int64_t vault_id, const vault::Service& service);
   [[nodiscard]] Status reseal_credentials(

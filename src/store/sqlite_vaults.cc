@@ -134,7 +134,7 @@ Status SqliteStore::rename_vault(std::string_view from, std::string_view to) {
     put(follow, 2, kCurrentVault);
     put(follow, 3, from);
     follow.exec();
-    return {};
+    return rename_vault_in_agents(from, to);
   });
 }
 

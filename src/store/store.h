@@ -70,6 +70,16 @@ struct CredentialVersion {
   std::string origin;  // "set", "import", "rollback to 3"
 };
 
+// What a token of its own stands for: a run of an agent, or a session that `serve` has made.
+struct SessionInfo {
+  std::string id;     // of a run: "run_..." (see SessionMark for whether its process lives)
+  std::string agent;  // name; not read when a session is made
+  std::string agent_uid;
+  std::string vault;
+  std::int64_t created_ms = 0;  // 0 when made: now
+  std::int64_t expires_ms = 0;  // 0: when it is ended
+};
+
 // How many versions of a credential are kept.
 inline constexpr std::uint64_t kKeptVersions = 20;
 
@@ -142,9 +152,19 @@ class Store {
   virtual Status rotate_agent(std::string_view name, const crypto::Digest& token_hash) = 0;
   virtual Status revoke_agent(std::string_view name) = 0;
   virtual Status delete_agent(std::string_view name) = 0;
-  // Who has this token: an agent that is not revoked. kNotPermitted when nobody does. Compares
-  // hashes in constant time.
+  // Who has this token: an agent that is not revoked. kNotPermitted when nobody does. Its time
+  // tells nothing about tokens (see sqlite_agents.cc).
   virtual Expected<vault::Agent> agent_of_token(const crypto::Digest& token_hash) = 0;
+
+  // -- sessions of agents
+  // kNotPermitted when the agent is not there any more, or revoked.
+  virtual Status create_session(const SessionInfo& session, const crypto::Digest& token_hash) = 0;
+  // kNotPermitted when nobody has this token, or its session has ended or expired, or its agent was
+  // revoked, rotated or deleted. Whether the agent may still use the vault is policy's to say.
+  virtual Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) = 0;
+  virtual Status end_session(std::string_view id) = 0;  // also when there is none
+  // Those that have neither ended nor expired, oldest first; of all agents when the name is empty.
+  virtual Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) = 0;
 
   // -- requests that wait for a human
   struct Approval {
@@ -152,7 +172,8 @@ class Store {
     vault::ApprovalState state = vault::ApprovalState::kPending;
     std::int64_t decided_ms = 0;
   };
-  // Those that wait (and have not expired), or all that are kept; oldest first.
+  // Those that wait (and have not expired), or all that are kept; oldest first. An empty name: of
+  // every vault.
   virtual Expected<std::vector<Approval>> list_approvals(std::string_view vault,
                                                          bool waiting_only) = 0;
   virtual Expected<Approval> get_approval(std::string_view id) = 0;

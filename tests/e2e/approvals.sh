@@ -29,7 +29,7 @@ waiting() { av approval list --json >"$OUT/list.json" && json "$OUT/list.json" '
 waiting_is() { [ "$(waiting)" = "$1" ]; }
 first() { av approval list --json >"$OUT/list.json" && json "$OUT/list.json" "d['approvals'][0]['$1']"; }
 
-cat >work/pay.py <<'PY'
+cat >pay.py <<'PY'
 import sys
 import proxy_client as p
 url, body = sys.argv[1], sys.argv[2].encode()
@@ -37,7 +37,8 @@ reply = p.request(url, "POST", [("Content-Type", "application/json"), ("Cookie",
 print(reply.status, reply.code, reply.body.decode("latin-1"))
 PY
 ask() { # NAME URL BODY: in the background, output in $OUT/NAME.out
-  PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 av_run -- "$AV_PYTHON" work/pay.py "$2" "$3" >"$OUT/$1.out" 2>"$OUT/$1.err" &
+  PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" pay.py "$2" "$3" >"$OUT/$1.out" 2>"$OUT/$1.err" &
+  ASKED=$!
 }
 
 # Allowed: the request goes out as it was shown.
@@ -56,10 +57,10 @@ assert_absent "$OUT/show.txt" session=abc
 av approval list >"$OUT/list.txt"
 assert_contains "$OUT/list.txt" "$id"
 av approval allow "$id" 2>"$OUT/allow.txt"
-wait
+wait "$ASKED"
 assert_contains "$OUT/pay.out" '200 None'
 assert_eq "Bearer $value" "$(received_header authorization)"
-assert_eq '{"amount": 5, "password": "hunter2"}' "$(received 'r[-1]["body"]')"
+assert_contains "$OUT/pay.out" '"body": "{\"amount\": 5, \"password\": \"hunter2\"}"'
 assert_eq 1 "$(audited "sum(x.get('rule') == 'ask-first' and '$id allowed' in x.get('detail', '') and x['event'] == 'request' for x in r)")"
 expect_exit 5 av approval allow "$id"
 assert_error allowed
@@ -70,17 +71,17 @@ assert_error
 ask again 'https://echo.test/echo/pay?to=bob' '{"amount": 5}'
 wait_for 20 waiting_is 1
 av approval deny "$(first id)" 2>/dev/null
-wait
+wait "$ASKED"
 assert_contains "$OUT/again.out" '403 approval_denied'
 assert_contains "$OUT/again.out" 'money moves'
 assert_contains "$OUT/again.out" '"rule":"ask-first"'
 assert_eq 1 "$(received 'len(r)')"
 
 # Three uses of one URL, whatever the query; not of another URL, method or later.
-cat >work/uses.py <<'PY'
+cat >uses.py <<'PY'
 import proxy_client as p
 def go(url, method="POST"):
-    return p.request("https://echo.test" + url, method, body=b"{}" if method == "POST" else None)
+    return p.request("https://echo.test" + url, method, body=b"{}")
 assert go("/echo/uses?n=1").status == 200
 assert go("/echo/uses?n=2").status == 200
 assert go("/echo/uses?n=3").status == 200
@@ -89,7 +90,8 @@ assert go("/echo/uses?n=4").code == "approval_denied"
 assert go("/echo/other").code == "approval_denied"
 assert go("/echo/uses", "PUT").code == "approval_denied"
 PY
-PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 av_run -- "$AV_PYTHON" work/uses.py >"$OUT/uses.out" 2>"$OUT/uses.err" &
+PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" uses.py >"$OUT/uses.out" 2>"$OUT/uses.err" &
+ASKED=$!
 wait_for 20 waiting_is 1
 av approval allow "$(first id)" --uses 3 2>/dev/null
 wait_for 20 grep -q three "$OUT/uses.out"
@@ -98,21 +100,21 @@ for _ in 1 2 3; do
   av approval deny "$(first id)" 2>/dev/null
   wait_for 20 waiting_is 0
 done
-wait || { cat "$OUT/uses.err" >&2; fail "uses"; }
+wait "$ASKED" || { cat "$OUT/uses.err" >&2; fail "uses"; }
 
 # For a time, in another run too.
 ask time1 https://echo.test/echo/time '{}'
 wait_for 20 waiting_is 1
 av approval allow "$(first id)" --for 10m 2>/dev/null
-wait
+wait "$ASKED"
 ask time2 https://echo.test/echo/time '{"other": 1}'
-wait
+wait "$ASKED"
 assert_contains "$OUT/time1.out" '200 None'
 assert_contains "$OUT/time2.out" '200 None'
 
 # No answer is no.
 ask late https://echo.test/quick/x '{}'
-wait
+wait "$ASKED"
 assert_contains "$OUT/late.out" '403 approval_timeout'
 av approval list --all --json >"$OUT/all.json"
 assert_eq expired "$(json "$OUT/all.json" 'd["approvals"][-1]["state"]')"
@@ -134,9 +136,9 @@ av approval list --all --json >"$OUT/all.json"
 assert_eq cancelled "$(json "$OUT/all.json" 'd["approvals"][-1]["state"]')"
 ask ended https://echo.test/echo/ended '{}'
 wait_for 20 waiting_is 1
-kill -TERM "$(json "$OUT/list.json" 'd["approvals"][0]["run"]' >/dev/null; jobs -p | head -1)"
+kill -TERM "$ASKED"
 wait_for 20 waiting_is 0
-wait || true
+wait "$ASKED" || true
 assert_eq "$sent" "$(received 'len(r)')"
 
 # The policy that holds when the answer comes is the one that counts.
@@ -146,20 +148,22 @@ id=$(first id)
 av rule add --name stop --action block --host echo.test >/dev/null 2>&1
 sleep 1
 av approval allow "$id" 2>/dev/null
-wait
+wait "$ASKED"
 assert_contains "$OUT/removed.out" '403 blocked_by_policy'
 av rule remove stop 2>/dev/null
 
 # What an agent writes does not move the reviewer's cursor.
-agent_python <<'PY' &
+cat >escapes.py <<'PY'
 import threading
 import proxy_client as p
 # Raw controls do not get this far; encoded ones stay encoded, and bodies say anything.
-threading.Thread(target=lambda: p.request("https://echo.test/echo/%1b%5b2J?%e2%80%ae", "POST",
+threading.Thread(target=lambda: p.request("https://echo.test/echo/x?%1b%5b2J%e2%80%ae", "POST",
     body=b"\x1b[2J\x1b[H\x1b]0;owned\x07allowed \xe2\x80\xaetxt\r| id apr_fake\n  | more", headers=[("Content-Type", "text/plain\t")])).start()
 import time; time.sleep(4)
 import os; os._exit(0)
 PY
+PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" escapes.py >"$OUT/escapes.out" 2>"$OUT/escapes.err" &
+ASKED=$!
 wait_for 20 waiting_is 1
 for command in "approval list" "approval show $(first id)"; do
   # shellcheck disable=SC2086
@@ -170,10 +174,10 @@ text = open(sys.argv[1], "rb").read().decode("utf-8")
 assert all(c == "\n" or (ord(c) >= 32 and ord(c) != 127 and c not in "\u202e\u2066\u2028") for c in text), text
 PY
 done
-wait || true
+wait "$ASKED" || true
 
 # A flood is bounded, in each run and for each agent.
-agent_python <<'PY' &
+cat >flood.py <<'PY'
 import collections, os, threading, time
 import proxy_client as p
 seen = collections.Counter()
@@ -186,9 +190,10 @@ print(dict(seen), flush=True)
 assert seen["approval_queue_full"] + seen["approval_unavailable"] == 68, seen
 os._exit(0)
 PY
+PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" flood.py >"$OUT/flood.out" 2>"$OUT/flood.err" &
 flood=$!
 wait_for 20 waiting_is 32
-wait $flood
+wait "$flood" || { cat "$OUT/flood.out" "$OUT/flood.err" >&2; fail "flood"; }
 waiting_is 0 || fail "the flood's run has ended"
 
 # From inside a run nobody decides.

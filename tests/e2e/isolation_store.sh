@@ -29,7 +29,10 @@ grep -q '^CapEff:.*0000000000000000' /proc/self/status || [ "$(id -u)" = 0 ] && 
 for name in $(env | sed -n 's/^\(AGENT_VAULT_[A-Z]*\)=.*/\1/p' | grep -v HOME); do
   unset "$name" # by which the program knows that it runs inside a run
 done
-AGENT_VAULT_HOME=$store "$AV_BINARY" vault credential get TOKEN 2>/dev/null && echo own-cli
+# The launcher among its ancestors gives it away, until it has a /proc of its own.
+for own in "" "unshare -mpf --mount-proc" "unshare -Urmpf --mount-proc"; do
+  AGENT_VAULT_HOME=$store $own "$AV_BINARY" vault credential get TOKEN 2>/dev/null && echo own-cli
+done
 exit 0
 SH
 agent --isolation store -- bash attack.sh "$AGENT_VAULT_HOME"

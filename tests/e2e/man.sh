@@ -50,7 +50,8 @@ common = {"--help", "--json", "--vault"}
 if not common <= options_in(top):
     problems.append(f"agent-vault.1 lacks {sorted(common - options_in(top))}")
 places = {}
-for name in ("agent-vault-vault.1", "agent-vault-key.1", "agent-vault-rule.1", "agent-vault-audit.1"):
+for name in ("agent-vault-vault.1", "agent-vault-key.1", "agent-vault-agent.1", "agent-vault-rule.1",
+             "agent-vault-audit.1", "agent-vault-approval.1"):
     places.update(sections(read(name)))
 places["run"] = read("agent-vault-run.1")
 places["log"] = read("agent-vault-log.1")
@@ -75,7 +76,8 @@ codes = set()
 for path in glob.glob(os.path.join(os.environ["AV_ROOT"], "src/proxy/*.*")):
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    for pattern in (r'\bcode = "([a-z_]+)"', r'HeadError\{\s*\d+,\s*"([a-z_]+)"', r'gateway_fault\(\s*"([a-z_]+)"'):
+    for pattern in (r'\bcode = "([a-z_]+)"', r'HeadError\{\s*\d+,\s*"([a-z_]+)"', r'gateway_fault\(\s*"([a-z_]+)"',
+                    r'policy_fault\(\s*\d+,\s*"([a-z_]+)"'):
         codes.update(re.findall(pattern, text))
     codes.update(re.findall(r"audit_tunnel_failure\(\"([a-z_]+)\"", text))
     for call in re.findall(r"note_broken_body\(([^;]*);", text):

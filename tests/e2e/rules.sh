@@ -9,14 +9,14 @@ names() { rule list --json >"$OUT/l.json"; json "$OUT/l.json" '" ".join(r["name"
 
 rule add block 'api.one.test/v1/*' --method delete --reason 'ask me first' >/dev/null 2>&1
 rule add --name hourly --action rate_limit --host '**.one.test' --path '/x/*' --limit 100/hour --agent claude >/dev/null 2>&1
-rule add rate-limit two.test --limit 5 --window minute >/dev/null 2>&1
-rule add approve two.test/pay --timeout 60 --body-contains refund --body-equals /model=gpt-5 --body-equals '/n=5' >/dev/null 2>&1
+rule add rate-limit second.test --limit 5 --window minute >/dev/null 2>&1
+rule add approve second.test/pay --timeout 60 --body-contains refund --body-equals /model=gpt-5 --body-equals '/n=5' >/dev/null 2>&1
 rule add allow '*' --disabled >/dev/null 2>&1
-assert_eq 'block-delete-api-one-test-v1 hourly limit-two-test approve-two-test-pay allow-all' "$(names)"
+assert_eq 'block-delete-api-one-test-v1 hourly limit-second-test approve-second-test-pay allow-all' "$(names)"
 rule show hourly --json >"$OUT/r.json"
 assert_eq '**.one.test/x/*' "$(json "$OUT/r.json" 'd["host"]')"
 assert_eq hour "$(json "$OUT/r.json" 'd["window"]')"
-rule show approve-two-test-pay --json >"$OUT/r.json"
+rule show approve-second-test-pay --json >"$OUT/r.json"
 assert_eq '[{"contains": "refund"}, {"pointer": "/model", "equals": "gpt-5"}, {"pointer": "/n", "equals": 5}]' \
   "$(json "$OUT/r.json" 'd["body"]')"
 rule list >"$OUT/list"
@@ -24,9 +24,9 @@ assert_contains "$OUT/list" 100/hour
 assert_contains "$OUT/list" disabled
 
 # A name that is taken, and what is not a rule.
-expect_exit 5 av rule add block two.test --name hourly
+expect_exit 5 av rule add block second.test --name hourly
 assert_error "'hourly' already"
-expect_exit 0 av rule add block two.test --name hourly --replace
+expect_exit 0 av rule add block second.test --name hourly --replace
 rule show hourly >"$OUT/show"
 assert_contains "$OUT/show" 'action = "block"'
 bad() { # EXIT TEXT ARGUMENT...
@@ -51,7 +51,7 @@ bad 1 'between 1 and 1000000' rate_limit a.test
 bad 1 'scheme in front' block https://a.test
 bad 1 'no method' block a.test --method 'A B'
 bad 3 '' -f "$OUT/missing.toml"
-assert_eq 'block-delete-api-one-test-v1 hourly limit-two-test approve-two-test-pay allow-all' "$(names)"
+assert_eq 'block-delete-api-one-test-v1 hourly limit-second-test approve-second-test-pay allow-all' "$(names)"
 
 # What surprises is said, and is no error.
 expect_exit 0 av rule add allow api.one.test/v1/x --method DELETE --name shadowed
@@ -102,18 +102,18 @@ assert_contains "$OUT/stderr" 'did you mean "methods"?'
 
 # Expectations: tested without being installed, and a file that fails its own is not taken.
 set_credential TOKEN "$(new_canary)"
-av vault service add --name two --host two.test --auth-type bearer --token-key TOKEN >/dev/null 2>&1
+av vault service add --name two --host second.test --auth-type bearer --token-key TOKEN >/dev/null 2>&1
 cat >"$OUT/tested.toml" <<'TOML'
 [[rules]]
 name = "no-deletes"
 action = "block"
-host = "two.test/repos/*"
+host = "second.test/repos/*"
 methods = ["DELETE"]
 
 [[rules]]
 name = "few"
 action = "rate_limit"
-host = "two.test"
+host = "second.test"
 agents = ["claude"]
 limit = 1
 window = "day"
@@ -121,47 +121,47 @@ window = "day"
 [[rules]]
 name = "no-gpt"
 action = "block"
-host = "two.test"
+host = "second.test"
 body = [{ pointer = "/model", equals = "gpt-5" }]
 
 [[expect]]
-request = "DELETE https://two.test/Repos//a%2Fb;x"
+request = "DELETE https://second.test/Repos//a%2Fb;x"
 decision = "block"
 rule = "no-deletes"
 service = "two"
 
 [[expect]]
-request = "https://two.test/repos/a"
+request = "https://second.test/repos/a"
 agent = "claude"
 decision = "rate_limit"
 rule = "few"
 
 [[expect]]
-request = "https://two.test/repos/a"
+request = "https://second.test/repos/a"
 agent = "claude"
 decision = "rate_limit"
 
 [[expect]]
-request = "POST https://two.test/v1"
+request = "POST https://second.test/v1"
 body = '{"mod\u0065l": "gpt-5"}'
 decision = "block"
 rule = "no-gpt"
 
 [[expect]]
-request = "https://two.test/"
+request = "https://second.test/"
 decision = "allow"
 rule = ""
 service = "two"
 
 [[expect]]
-request = "https://two.test/x/%2e%2e%2f"
+request = "https://second.test/x/%2e%2e%2f"
 decision = "deny"
 TOML
 expect_exit 0 av rule test -f "$OUT/tested.toml"
 assert_eq 6 "$(grep -c '^ok ' "$OUT/stdout")"
 sed 's/^service = "two"/service = "other"/' "$OUT/tested.toml" >"$OUT/failing.toml"
 expect_exit 1 av rule test -f "$OUT/failing.toml"
-assert_contains "$OUT/stdout" 'FAIL  line 22: DELETE https://two.test/Repos//a%2Fb;x: expected block by no-deletes, service other, got block by no-deletes, service two (blocked_by_policy)'
+assert_contains "$OUT/stdout" 'FAIL  line 21: DELETE https://second.test/Repos//a%2Fb;x: expected block by no-deletes, service other, got block by no-deletes, service two (blocked_by_policy)'
 expect_exit 1 av rule test -f "$OUT/failing.toml" --json
 assert_eq 2 "$(json "$OUT/stdout" 'd["failed"]')"
 for command in 'set -y' add; do
@@ -177,32 +177,32 @@ expect_exit 1 av rule test -f "$OUT/none.toml"
 assert_error 'expects nothing'
 
 # One request, explained.
-expect_exit 0 av rule test delete 'https://TWO.test:443/Repos/a?q=1' -v
-assert_contains "$OUT/stdout" 'DELETE https://two.test/Repos/a?q=1'
+expect_exit 0 av rule test delete 'https://SECOND.test:443/Repos/a?q=1' -v
+assert_contains "$OUT/stdout" 'DELETE https://second.test/Repos/a?q=1'
 assert_contains "$OUT/stdout" '/repos/a'
 assert_contains "$OUT/stdout" 'no-deletes (block) matches and decides'
 assert_contains "$OUT/stdout" 'is for other agents'
 assert_contains "$OUT/stdout" 'two: bearer, TOKEN (set)'
 assert_contains "$OUT/stdout" '403 blocked_by_policy'
 canary_check "$OUT/stdout"
-expect_exit 0 av rule test POST https://two.test/v1 --json
+expect_exit 0 av rule test POST https://second.test/v1 --json
 assert_eq 'allow true true' "$(json "$OUT/stdout" 'f"""{d["decision"]} {str(d["passes"]).lower()} {str(d["looks_at_body"]).lower()}"""')"
-expect_exit 0 av rule test POST https://two.test/v1 --body '@{"model": "gpt-5"}' --json
+expect_exit 0 av rule test POST https://second.test/v1 --body '@{"model": "gpt-5"}' --json
 assert_eq 'no-gpt 403' "$(json "$OUT/stdout" 'f"""{d["rule"]} {d["answer"]["status"]}"""')"
-head -c 2000000 /dev/zero | tr '\0' ' ' | expect_exit 0 av rule test POST https://two.test/v1 --body - --json
+head -c 2000000 /dev/zero | tr '\0' ' ' | expect_exit 0 av rule test POST https://second.test/v1 --body - --json
 assert_eq no-gpt "$(json "$OUT/stdout" 'd["rule"]')"
-expect_exit 0 av rule test https://other.test/
+expect_exit 0 av rule test https://b.echo.test/
 assert_contains "$OUT/stdout" 'unmatched requests: passthrough'
 av vault settings --unmatched deny >/dev/null 2>&1
-expect_exit 0 av rule test https://other.test/
+expect_exit 0 av rule test https://b.echo.test/
 assert_contains "$OUT/stdout" '403 forbidden'
-rule add allow other.test >/dev/null 2>&1
-expect_exit 0 av rule test https://other.test/ --json
-assert_eq 'allow allow-other-test' "$(json "$OUT/stdout" 'f"""{d["decision"]} {d["rule"]}"""')"
-expect_exit 1 av rule test 'https://two.test/%2e%2e%2f'
+rule add allow b.echo.test >/dev/null 2>&1
+expect_exit 0 av rule test https://b.echo.test/ --json
+assert_eq 'allow allow-b-echo-test' "$(json "$OUT/stdout" 'f"""{d["decision"]} {d["rule"]}"""')"
+expect_exit 1 av rule test 'https://second.test/%2e%2e%2f'
 assert_error '400 bad_request'
 expect_exit 2 av rule test
-expect_exit 3 av rule test https://two.test/ --agent nobody
+expect_exit 3 av rule test https://second.test/ --agent nobody
 assert_error "no agent named 'nobody'"
 
 # Changes are on the log, and none is made from inside a run.
@@ -217,28 +217,29 @@ done
 
 # A running proxy: `block` and `allow` count from the next request on.
 start_upstream
-play two.test other.test third.test
+play second.test b.echo.test c.echo.test
 cat >"$AV_CASE/work/agent.py" <<'PY'
 import sys, time
 import proxy_client as p
 def ask(method, url):
     reply = p.request(url, method=method)
-    return f"{reply.status} {reply.code}", reply
-said, reply = ask("DELETE", "https://two.test/repos/a")
-assert said == "403 blocked_by_policy", said
+    return reply.code or "passed", reply
+said, reply = ask("DELETE", "https://second.test/repos/a")
+assert said == "blocked_by_policy", said
 assert reply.json["rule"] == "no-deletes", reply.body
-assert ask("GET", "https://two.test/repos/a")[0] == "200 None"
-assert ask("GET", "https://other.test/")[0] == "200 None"
-assert ask("GET", "https://third.test/")[0] == "403 forbidden"
+got = ask("GET", "https://second.test/repos/a")
+assert got[0] == "passed", (got[0], got[1].body)
+assert ask("GET", "https://b.echo.test/")[0] == "passed"
+assert ask("GET", "https://c.echo.test/")[0] == "forbidden"
 print("ready", flush=True)
 deadline = time.time() + 20
-while ask("GET", "https://third.test/x")[0] != "403 blocked_by_policy":
+while ask("GET", "https://c.echo.test/x")[0] != "blocked_by_policy":
     assert time.time() < deadline, "the new rule never came"
     time.sleep(0.05)
 print("done", flush=True)
 PY
 PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 start_run -- "$AV_PYTHON" "$AV_CASE/work/agent.py"
 wait_for 20 grep -q ready "$OUT/run.out"
-rule add block third.test --reason 'not today' >/dev/null 2>&1
+rule add block c.echo.test --reason 'not today' >/dev/null 2>&1
 wait "$RUN_PID" || { cat "$OUT/run.err"; fail "the agent's script failed"; }
 assert_contains "$OUT/run.out" done

@@ -91,7 +91,7 @@ TEST_CASE("rule files: every field is read", "[vault][rules]") {
   CHECK(expectation.decision == Expectation::Decision::kBlock);
   CHECK(expectation.rule == "no-deletes");
   CHECK(expectation.service == "");
-  CHECK(expectation.line == 27);
+  CHECK(expectation.line == 26);
   CHECK_FALSE(file->expectations[1].request);
   CHECK_FALSE(file->expectations[1].refusal.empty());
 }
@@ -128,6 +128,8 @@ TEST_CASE("rule files: mistakes are shown where they stand", "[vault][rules]") {
   const std::vector<Case> cases = {
       {"", {"empty", "rules = []"}},
       {"rules = 1", {"must be a list", "[[rules]]"}},
+      {"[[[[rules]]rules]]\naction = \"block\"", {"not valid TOML"}},
+      {"[?q\"\n", {"not valid TOML"}},
       {"[[rule]]\naction = \"block\"", {"line 1, column 3", "unknown field \"rule\"", "rules"}},
       {"[[rules]]\nhost = \"a.test\"", {"\"action\" is missing"}},
       {"[[rules]]\naction = \"blok\"", {"line 2, column 1", "^", "did you mean \"block\"?"}},
@@ -179,8 +181,8 @@ TEST_CASE("rule files: mistakes are shown where they stand", "[vault][rules]") {
        {"line 3", "http and https only"}},
       {"rules = []\n[[expect]]\nrequest = \"G T https://a.test/\"\ndecision = \"allow\"",
        {"line 3"}},
-      {"rules = []\n[[expect]]\nrequest = \"https://a.test/\"\ndecision = \"denied\"",
-       {"line 4", "did you mean \"deny\"?"}},
+      {"rules = []\n[[expect]]\nrequest = \"https://a.test/\"\ndecision = \"aprove\"",
+       {"line 4", "did you mean \"approve\"?"}},
       {"expect = 1", {"must be a list"}},
   };
   for (const Case& each : cases) {

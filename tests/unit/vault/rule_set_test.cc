@@ -393,7 +393,7 @@ TEST_CASE("rules: what restricts a request restricts it in every spelling",
           "[vault][rules][property][security]") {
   std::mt19937 random(7);  // NOLINT
   int compared = 0;
-  for (int round = 0; round < 4000; ++round) {
+  for (int round = 0; round < 8000; ++round) {
     Rule rule = random_rule(random, 0);
     const RequestIdentity r = random_request(random);
     if (rule.action == RuleAction::kAllow || !naive_match(rule, r, "claude")) {

@@ -1,0 +1,14 @@
+#pragma once
+// Durations as people write them on the command line.
+
+#include <string_view>
+
+#include "core/clock.h"
+#include "core/expected.h"
+
+namespace av::cmd {
+
+// A whole number and s, m, h or d: 90s, 30m, 8h, 2d; one second to 365 days. kUsage otherwise.
+[[nodiscard]] Expected<Millis> parse_duration(std::string_view text);
+
+}  // namespace av::cmd

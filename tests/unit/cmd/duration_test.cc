@@ -1,0 +1,22 @@
+#include "cmd/duration.h"
+
+#include <catch2/catch.hpp>
+
+using namespace av;
+
+TEST_CASE("duration: a number and a unit", "[cmd][duration]") {
+  CHECK(*cmd::parse_duration("90s") == Millis{90'000});
+  CHECK(*cmd::parse_duration("30m") == Millis{1'800'000});
+  CHECK(*cmd::parse_duration("8h") == Millis{28'800'000});
+  CHECK(*cmd::parse_duration("365d") == Millis{std::int64_t{365} * 86'400'000});
+}
+
+TEST_CASE("duration: everything else is a mistake", "[cmd][duration]") {
+  for (const char* text : {"", "s", "10", "0s", "-1h", "+1h", "1.5h", "1h30m", " 1h", "1 h", "1H",
+                           "366d", "31536001s", "99999999999999999999d", "0x10s", "1w"}) {
+    INFO(text);
+    const auto parsed = cmd::parse_duration(text);
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().code == ErrorCode::kUsage);
+  }
+}
