@@ -15,8 +15,7 @@
 #include "cmd/audit_filter.h"
 #include "cmd/cli.h"
 #include "cmd/export_cursor.h"
-#include "cmd/otlp_client.h"
-#include "cmd/otlp_json.h"
+#include "cmd/otlp_sink.h"
 #include "cmd/output.h"
 #include "cmd/term.h"
 #include "core/encoding.h"
@@ -27,12 +26,7 @@ namespace av::cmd {
 namespace {
 
 constexpr const char* kFromEnvironment = "$OTEL_EXPORTER_OTLP_ENDPOINT";
-constexpr std::size_t kBatchRecords = 512;
-constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 constexpr std::chrono::milliseconds kPollEvery{500};
-constexpr std::chrono::milliseconds kFirstPause{500};
-constexpr std::chrono::seconds kLongestPause{30};
-constexpr std::chrono::seconds kLongestRetryAfter{3600};
 
 struct ExportWords {
   AuditFilterWords filter;
@@ -48,17 +42,7 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// Where lines go.
-class Sink {
- public:
-  virtual ~Sink() = default;
-  virtual Status add(vault::AuditRecord record, std::string_view line) = 0;
-  [[nodiscard]] virtual bool full() const = 0;
-  // Returns when what was added is where it should be.
-  virtual Status deliver() = 0;
-};
-
-class LineSink final : public Sink {
+class LineSink final : public ExportSink {
  public:
   explicit LineSink(std::FILE* out) : out_(out) {}
   Status add(vault::AuditRecord, std::string_view line) override {
@@ -77,133 +61,6 @@ class LineSink final : public Sink {
  private:
   std::FILE* out_;
 };
-
-// Seconds, or a date (RFC 9110 section 10.2.3).
-std::optional<std::chrono::milliseconds> parse_retry_after(const std::string& text,
-                                                           std::int64_t now_ms) {
-  std::int64_t seconds = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (ec == std::errc() && end == text.data() + text.size() && seconds >= 0) {
-    return std::min<std::chrono::milliseconds>(
-        std::chrono::seconds(std::min<std::int64_t>(seconds, 86'400)), kLongestRetryAfter);
-  }
-  std::tm tm{};
-  const char* const rest = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-  if (rest == nullptr || *rest != '\0') {
-    return std::nullopt;
-  }
-  const std::chrono::milliseconds wait(std::int64_t{::timegm(&tm)} * 1000 - now_ms);
-  return std::clamp<std::chrono::milliseconds>(wait, std::chrono::milliseconds(0),
-                                               kLongestRetryAfter);
-}
-
-// The answers that the protocol calls worth another try (OTLP/HTTP, "Retryable Response Codes").
-bool is_passing(int status) {
-  return status == 429 || status == 502 || status == 503 || status == 504;
-}
-
-class OtlpSink final : public Sink {
- public:
-  OtlpSink(const Context& context, OtlpClient client, std::optional<std::chrono::seconds> retry_for)
-      : context_(context), client_(std::move(client)), retry_for_(retry_for) {}
-
-  Status add(vault::AuditRecord record, std::string_view line) override {
-    const auto split = store::split_line(line);
-    batch_.push_back({std::move(record), split ? encoding::hex(split->hash) : ""});
-    bytes_ += line.size();
-    return {};
-  }
-  [[nodiscard]] bool full() const override {
-    return batch_.size() >= kBatchRecords || bytes_ >= kBatchBytes;
-  }
-  Status deliver() override {
-    if (!batch_.empty()) {
-      AV_CHECK(send(batch_));
-      sent_ += batch_.size();
-    }
-    batch_.clear();
-    bytes_ = 0;
-    return {};
-  }
-  [[nodiscard]] std::uint64_t sent() const { return sent_; }
-  [[nodiscard]] std::uint64_t rejected() const { return rejected_; }
-
- private:
-  using Batch = std::vector<ExportedRecord>;
-  Status send(const Batch& batch);
-  Status send_halves(const Batch& batch);
-  Expected<CollectorReply> post_until_answered(const std::string& body);
-
-  const Context& context_;
-  OtlpClient client_;
-  std::optional<std::chrono::seconds> retry_for_;
-  Batch batch_;
-  std::size_t bytes_ = 0;
-  std::uint64_t sent_ = 0;
-  std::uint64_t rejected_ = 0;
-};
-
-Expected<CollectorReply> OtlpSink::post_until_answered(const std::string& body) {
-  const auto begin = std::chrono::steady_clock::now();
-  std::chrono::milliseconds pause = kFirstPause;
-  for (bool told = false;; told = true) {
-    auto reply = client_.post(body);
-    const bool passing =
-        reply ? is_passing(reply->status) : reply.error().code == ErrorCode::kNetwork;
-    if (!passing) {
-      return reply;
-    }
-    const auto asked = reply ? parse_retry_after(reply->retry_after, context_.clock->wall_ms())
-                             : std::optional<std::chrono::milliseconds>();
-    const Error why =
-        reply ? make_error(ErrorCode::kNetwork, "the collector at " + client_.url().text() +
-                                                    " answered " + std::to_string(reply->status))
-              : reply.error();
-    const auto wait = asked.value_or(pause);
-    if (retry_for_ && std::chrono::steady_clock::now() + wait > begin + *retry_for_) {
-      Error error = why;
-      error.hint = "nothing is lost: run it again when the collector is back";
-      return error;
-    }
-    if (!told) {
-      notice(context_, why.message + "; trying again");
-    }
-    std::this_thread::sleep_for(wait);
-    pause = std::min<std::chrono::milliseconds>(pause * 2, kLongestPause);
-  }
-}
-
-Status OtlpSink::send_halves(const Batch& batch) {
-  const auto middle = batch.begin() + static_cast<std::ptrdiff_t>(batch.size() / 2);
-  AV_CHECK(send(Batch(batch.begin(), middle)));
-  return send(Batch(middle, batch.end()));
-}
-
-Status OtlpSink::send(const Batch& batch) {
-  AV_TRY(const CollectorReply reply,
-         post_until_answered(otlp_logs(batch, context_.clock->wall_ms())));
-  if (reply.status == 413 && batch.size() > 1) {
-    return send_halves(batch);
-  }
-  if (reply.status / 100 != 2) {
-    return make_error(ErrorCode::kInvalid,
-                      "the collector at " + client_.url().text() +
-                          " refuses the records: " + std::to_string(reply.status),
-                      reply.status == 401 || reply.status == 403
-                          ? "give its key with --header-file, --header or "
-                            "OTEL_EXPORTER_OTLP_HEADERS"
-                          : "check that the URL is one for OTLP over HTTP; nothing was skipped");
-  }
-  const OtlpAnswer answer = parse_otlp_answer(reply.body);
-  rejected_ += answer.rejected;
-  if (answer.rejected != 0 || !answer.message.empty()) {
-    // The protocol forbids to send them again.
-    warn(context_, "the collector rejected " + std::to_string(answer.rejected) + " of " +
-                       std::to_string(batch.size()) +
-                       " records: " + encoding::printable(answer.message.substr(0, 300)));
-  }
-  return {};
-}
 
 // -- reading
 
@@ -225,7 +82,7 @@ std::vector<std::string> journals_in(const std::filesystem::path& directory) {
 class Exporter {
  public:
   // What is passed by reference must outlive it.
-  Exporter(std::filesystem::path directory, const AuditFilter& filter, Sink& sink,
+  Exporter(std::filesystem::path directory, const AuditFilter& filter, ExportSink& sink,
            ExportCursor& cursor)
       : directory_(std::move(directory)), filter_(filter), sink_(sink), cursor_(cursor) {}
   Status pass();
@@ -236,7 +93,7 @@ class Exporter {
 
   std::filesystem::path directory_;
   const AuditFilter& filter_;
-  Sink& sink_;
+  ExportSink& sink_;
   ExportCursor& cursor_;
   std::map<std::string, std::uint64_t> passed_;  // and not committed
 };

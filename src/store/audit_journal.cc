@@ -1,11 +1,8 @@
 #include "store/audit_journal.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +17,7 @@
 #include "core/crypto.h"
 #include "core/encoding.h"
 #include "core/fs.h"
+#include "store/mapped_window.h"
 
 namespace av::store {
 namespace {
@@ -30,9 +28,6 @@ constexpr std::size_t kMostWaiting = std::size_t{256} << 10;
 // A journal that has come to this many bytes by write() is mapped from then on: short runs and
 // commands leave no blocks to give back.
 constexpr off_t kMapFrom = 64 << 10;
-// How much of it is mapped, and asked of the file system, at a time; from a multiple of any page.
-constexpr off_t kWindow = 256 << 10;
-constexpr off_t kPage = 64 << 10;
 
 bool is_plain_name(const std::string& name) {
   return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -57,62 +52,6 @@ Error cannot_write(int error_number, const std::filesystem::path& path) {
   return error;
 }
 
-// File systems on which a block that has been allocated can be written to. Those that copy on write
-// may run out of space then, and a store into a mapping has no other way to say so than SIGBUS.
-bool keeps_its_blocks(int fd) {
-  struct statfs info {};
-  if (::fstatfs(fd, &info) != 0) {
-    return false;
-  }
-  constexpr unsigned long kXfs = 0x58465342;  // not in <linux/magic.h>
-  const auto type = static_cast<unsigned long>(info.f_type);
-  return type == EXT4_SUPER_MAGIC || type == kXfs || type == TMPFS_MAGIC;
-}
-
-// A stretch of the journal that lines are copied into, without a system call for each. What is in
-// it is the kernel's at once, as with write(). Its blocks are the file's beforehand, so a full disk
-// shows when it is opened and not as a SIGBUS.
-class Window {
- public:
-  Window() = default;
-  ~Window() { close(); }
-  Window(const Window&) = delete;
-  Window& operator=(const Window&) = delete;
-
-  // From the page that holds `offset` on. 0, or errno.
-  int open(int fd, off_t offset) {
-    close();
-    const off_t begin = offset - offset % kPage;
-    if (::fallocate(fd, 0, begin, kWindow) != 0) {
-      return errno;
-    }
-    void* const mapped =
-        ::mmap(nullptr, static_cast<std::size_t>(kWindow), PROT_WRITE, MAP_SHARED, fd, begin);
-    if (mapped == MAP_FAILED) {
-      return errno;
-    }
-    bytes_ = static_cast<char*>(mapped);
-    begin_ = begin;
-    return 0;
-  }
-  void close() {
-    if (bytes_ != nullptr) {
-      ::munmap(bytes_, static_cast<std::size_t>(kWindow));
-      bytes_ = nullptr;
-    }
-  }
-  [[nodiscard]] bool holds(off_t offset, std::size_t size) const {
-    return bytes_ != nullptr && offset + static_cast<off_t>(size) <= begin_ + kWindow;
-  }
-  void put(off_t offset, std::string_view text) {
-    std::memcpy(bytes_ + (offset - begin_), text.data(), text.size());
-  }
-
- private:
-  char* bytes_ = nullptr;
-  off_t begin_ = 0;
-};
-
 // Where the whole lines of the file end.
 struct Written {
   std::uint64_t lines = 0;
@@ -127,7 +66,7 @@ struct AuditJournal::Impl {
   std::shared_ptr<RootChain> chain;
   RootPosition opened;  // the line that names this file
   UniqueFd fd;
-  Window window;
+  MappedWindow window;
   bool mappable = false;  // as far as is known
   UniqueFd parent;        // the directory, until its entry for the file is durable; the flusher's
   off_t size = 0;         // of the whole lines
@@ -272,7 +211,7 @@ bool AuditJournal::Impl::room_in_window() {
   if (window.holds(size, lines.size())) {
     return true;
   }
-  if (size < kMapFrom || !mappable || torn || lines.size() > kWindow - kPage) {
+  if (size < kMapFrom || !mappable || torn || lines.size() > MappedWindow::kMostFits) {
     return false;
   }
   longer.store(true);

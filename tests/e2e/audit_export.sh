@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Export: lines with the filters of `log`, and OpenTelemetry logs to a strict collector: valid, complete,
 # each record once over restarts, patient with a collector that is busy, and never a header in argv.
+# timeout: 150
 set -eu
 . "$(dirname "$0")/common.inc"
 start_upstream

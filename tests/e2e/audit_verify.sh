@@ -2,6 +2,7 @@
 # The audit trail after somebody has been at its files: each way to doctor what real runs wrote, done with
 # ordinary tools, is found; what is as it was is not. Killed runs, older copies, pruning, a full disk, and
 # many processes that begin at once.
+# timeout: 150
 set -eu
 . "$(dirname "$0")/common.inc"
 start_upstream

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Twenty agents at once on one store: no error about a lock, one `request` record for each request, and an
 # audit log that verifies while they run and afterwards. PARALLEL_SECONDS=1800 for the long form.
+# timeout: 180 + PARALLEL_SECONDS
 set -eu
 . "$(dirname "$0")/common.inc"
 start_upstream
