@@ -2,6 +2,7 @@
 # A child of `run` tries to get past a block: other spellings of the path, the host, the method. Each
 # attempt is refused, and nothing of it reaches the server. The control: with the rule switched off the same
 # requests arrive, and the laxest of servers reads each as the one that is blocked.
+# timeout: 150
 set -eu
 . "$(dirname "$0")/common.inc"
 start_upstream

@@ -2,7 +2,7 @@
 # Upstreams that fail in every way and clients that leave at every stage, all at once: the broker stays
 # alive, every session ends, nothing is left behind, every request is on the log from begin to end, and
 # no credential comes back. SOAK_SECONDS=7200 for hours of it, SOAK_SEED for another mixture.
-# timeout: 100 + SOAK_SECONDS
+# timeout: 1200 + SOAK_SECONDS
 set -eu
 . "$(dirname "$0")/common.inc"
 seconds=${SOAK_SECONDS:-15}
