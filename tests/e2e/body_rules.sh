@@ -101,6 +101,6 @@ reply = p.request("https://echo.test/upload", headers=[("Connection", "Upgrade")
     ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")])
 assert reply.code == blocked, reply.head
 PY
-assert_eq 0 "$(received 'sum(x["path"].startswith("/sql") and x.get("body_length") != 8 for x in r)')" "what should not have passed"
+assert_eq 0 "$(received 'sum(x["target"].startswith("/sql") and x.get("body_length") != 8 for x in r)')" "what should not have passed"
 assert_eq none "$(audited 'next((x["credentials"] for x in r if x.get("error") == "blocked_by_policy" and x.get("credentials")), "none")')" \
   "credentials of blocked requests"

@@ -126,15 +126,20 @@ TEST_CASE("run marker: real processes of real runs are known, and this one is no
     while (!std::filesystem::exists(directory / "up")) {
       ::usleep(1000);
     }
-    // Everything below the launcher, which is our child: found by walking /proc.
+    // Everything below the launcher, which is our child: found by walking /proc, as soon as both
+    // have become what they are to be.
     int inside = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      const std::string name = entry.path().filename().string();
-      const pid_t pid = std::atoi(name.c_str());
-      std::ifstream command(entry.path() / "cmdline");
-      const std::string text((std::istreambuf_iterator<char>(command)), {});
-      if (pid > 0 && text == std::string("sleep\0", 6) + mark + '\0') {
-        inside += peer_is_outside_runs(pid) ? 0 : 1;
+    for (int tries = 0; inside < 2 && tries < 5000; ++tries) {
+      ::usleep(1000);
+      inside = 0;
+      for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        const std::string name = entry.path().filename().string();
+        const pid_t pid = std::atoi(name.c_str());
+        std::ifstream command(entry.path() / "cmdline");
+        const std::string text((std::istreambuf_iterator<char>(command)), {});
+        if (pid > 0 && text == std::string("sleep\0", 6) + mark + '\0') {
+          inside += peer_is_outside_runs(pid) ? 0 : 1;
+        }
       }
     }
     CHECK(inside >= 2);
