@@ -22,6 +22,7 @@ while made < 10 or time.monotonic() < end:
         time.sleep(0.2)
 open(f"made-{who}", "w").write(str(made))
 PY
+for i in $(seq "$agents"); do av agent create "agent-$i" >/dev/null 2>&1; done
 pids=()
 for i in $(seq "$agents"); do
   PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" --agent "agent-$i" -- \
