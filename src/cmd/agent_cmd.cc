@@ -197,12 +197,12 @@ Expected<int> create(Context& context, const AgentWords& words) {
   AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
   AV_CHECK(audited(context, about("agent.create", agent.name, describe(agent)),
                    [&] { return context.store->create_agent(agent, vault::hash_of(token)); }));
-  AV_CHECK(warn_about_unknown(context, agent));
   if (!context.json) {
     notice(context, "created agent '" + agent.name + "'; its token is shown this once, and `run " +
                         "--agent " + agent.name + "` does not need it");
   }
   AV_CHECK(print_token(context, agent.name, token));
+  AV_CHECK(warn_about_unknown(context, agent));
   return 0;
 }
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
+#include "cmd/duration.h"
 #include "cmd/output.h"
 #include "core/encoding.h"
 #include "vault/names.h"
@@ -21,10 +21,10 @@ using Json = nlohmann::ordered_json;
 using Approval = store::Store::Approval;
 
 constexpr std::chrono::milliseconds kPollEvery{250};
-constexpr std::int64_t kDayMs = 86'400'000;
+constexpr Millis kDay{86'400'000};
 // A grant by number of uses does not lie around for ever.
-constexpr std::int64_t kGrantLifetime = kDayMs;
-constexpr std::int64_t kMaxGrantLifetime = 30 * kDayMs;
+constexpr Millis kGrantLifetime = kDay;
+constexpr Millis kMaxGrantLifetime = 30 * kDay;
 constexpr std::uint64_t kMaxUses = 10'000;
 
 std::string who(const vault::ApprovalRequest& request) {
@@ -47,6 +47,7 @@ Json to_tree(const Approval& approval) {
               {"method", r.method},
               {"url", r.url},
               {"content_type", r.content_type},
+              {"has_body", r.has_body},
               {"body_size", r.body_size},
               {"body_complete", r.body_complete},
               {"preview", r.preview},
@@ -83,14 +84,13 @@ void print_in_full(const Context& context, const Approval& approval) {
   if (approval.state == vault::ApprovalState::kPending) {
     line("left", age(r.expires_ms - context.clock->wall_ms()));
   }
-  if (r.preview.empty()) {
-    line("body", r.body_complete && r.body_size == 0 ? "none" : "not shown");
+  if (!r.has_body) {
+    line("body", "none");
     return;
   }
-  const bool all = r.body_complete && r.body_size <= r.preview.size();
   line("body", std::to_string(r.body_size) + " bytes" +
                    (r.content_type.empty() ? "" : ", " + r.content_type) +
-                   (all ? "" : ", only its beginning is shown") +
+                   (r.body_complete ? "" : "; NOT ALL of it is shown, and more may come") +
                    "; what looks like a key is masked");
   std::string_view rest = r.preview;
   while (!rest.empty()) {
@@ -151,7 +151,7 @@ Run setup_list(OptionSet& app) {
     for (const Approval& approval : approvals) {
       const vault::ApprovalRequest& r = approval.request;
       table.add({r.id, r.vault, r.method + " " + r.url.substr(0, 100), who(r), r.rule,
-                 r.body_complete && r.body_size == 0 ? "-" : std::to_string(r.body_size),
+                 r.has_body ? std::to_string(r.body_size) + (r.body_complete ? "" : "+") : "-",
                  *all ? std::string(vault::to_string(approval.state)) : age(r.expires_ms - now)});
     }
     table.print(context.out);
@@ -176,57 +176,43 @@ Run setup_show(OptionSet& app) {
   };
 }
 
-// "90s", "10m", "2h", "3d".
-Expected<std::int64_t> parse_duration(const std::string& text) {
-  std::int64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [at, ec] = std::from_chars(text.data(), end, number);
-  constexpr std::array<std::pair<char, std::int64_t>, 4> kUnits = {
-      {{'s', 1000}, {'m', 60'000}, {'h', 3'600'000}, {'d', kDayMs}}};
-  for (const auto& [unit, ms] : kUnits) {
-    if (ec == std::errc() && at + 1 == end && *at == unit && number > 0 &&
-        number <= kMaxGrantLifetime / ms) {
-      return number * ms;
-    }
-  }
-  return usage_error("--for wants a time up to 30 days, such as 90s, 10m, 2h, 3d");
-}
-
 struct DecideOptions {
   std::string id;
   std::uint64_t uses = 0;
   std::string time;
 };
 
-// The further uses that the words ask for; none when they mean this request alone.
-Expected<std::optional<vault::ApprovalGrant>> grant_of(const DecideOptions& options,
-                                                       const vault::ApprovalRequest& request,
-                                                       std::int64_t now_ms) {
-  std::optional<vault::ApprovalGrant> grant;
+// The further uses that the words ask for, of each rule; none when they mean this request alone.
+Expected<std::vector<vault::ApprovalGrant>> grants_of(const DecideOptions& options,
+                                                      const vault::ApprovalRequest& request,
+                                                      std::int64_t now_ms) {
+  std::vector<vault::ApprovalGrant> grants;
   if (options.uses > kMaxUses) {
     return usage_error("--uses takes 10000 at most");
   }
-  if (options.uses <= 1 && options.time.empty()) {
-    return grant;
-  }
-  grant.emplace();
-  grant->id = request.id;
-  grant->rule_uid = request.rule_uid;
-  grant->agent = request.agent;
-  grant->method = request.method;
-  grant->url_no_query = request.url_no_query;
-  grant->uses = options.uses == 0
-                    ? 0
-                    : static_cast<std::uint32_t>(options.uses - 1);  // this request is the first
-  grant->expires_ms = now_ms + kGrantLifetime;
+  Millis lifetime = kGrantLifetime;
   if (!options.time.empty()) {
-    AV_TRY(const std::int64_t lifetime, parse_duration(options.time));
-    grant->expires_ms = now_ms + lifetime;
+    AV_TRY(lifetime, parse_duration(options.time));
   }
-  if (options.uses == 1) {
-    grant.reset();
+  if (lifetime > kMaxGrantLifetime) {
+    return usage_error("--for takes 30 days at most");
   }
-  return grant;
+  if (options.uses == 1 || (options.uses == 0 && options.time.empty())) {
+    return grants;
+  }
+  for (const std::string& rule_uid : request.rule_uids) {
+    vault::ApprovalGrant grant;
+    grant.id = request.id + (grants.empty() ? "" : "-" + std::to_string(grants.size()));
+    grant.rule_uid = rule_uid;
+    grant.agent_uid = request.agent_uid;
+    grant.method = request.method;
+    grant.url_no_query = request.url_no_query;
+    // This request is the first.
+    grant.uses = options.uses == 0 ? 0 : static_cast<std::uint32_t>(options.uses - 1);
+    grant.expires_ms = now_ms + lifetime.count();
+    grants.push_back(std::move(grant));
+  }
+  return grants;
 }
 
 vault::AuditRecord decision_record(const vault::ApprovalRequest& request, bool allow,
@@ -250,24 +236,24 @@ Run setup_decide(OptionSet& app, vault::ApprovalState state) {
   return [options, state](Context& context) -> Expected<int> {
     AV_TRY(const Approval approval, context.store->get_approval(options->id));
     const vault::ApprovalRequest& request = approval.request;
-    AV_TRY(const auto grant, grant_of(*options, request, context.clock->wall_ms()));
-    std::string what = request.method + " " + request.url_no_query;
-    if (grant) {
-      what += grant->uses == 0 ? "" : ", " + std::to_string(options->uses) + " uses";
-      what += ", until " + show_time(grant->expires_ms);
+    AV_TRY(const auto grants, grants_of(*options, request, context.clock->wall_ms()));
+    std::string what = request.method + " " + request.url;
+    if (!grants.empty()) {
+      what += options->uses == 0 ? "" : ", " + std::to_string(options->uses) + " uses";
+      what += ", until " + show_time(grants.front().expires_ms);
     }
     const bool allow = state == vault::ApprovalState::kAllowed;
     AV_CHECK(audited(context, decision_record(request, allow, what),
-                     [&] { return context.store->decide_approval(options->id, state, grant); }));
+                     [&] { return context.store->decide_approval(options->id, state, grants); }));
     if (context.json) {
       Json out = {{"id", request.id}, {"state", vault::to_string(state)}};
-      if (grant) {
-        out["grant"] = {{"uses", options->uses}, {"expires_ms", grant->expires_ms}};
+      if (!grants.empty()) {
+        out["grant"] = {{"uses", options->uses}, {"expires_ms", grants.front().expires_ms}};
       }
       print(context.out, dump(out));
     } else {
       notice(context, std::string(allow ? "allowed " : "denied ") + what);
-      if (grant) {
+      if (!grants.empty()) {
         notice(context, "that covers any query and any body of such requests");
       }
     }

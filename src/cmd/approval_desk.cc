@@ -29,7 +29,14 @@ void StoreDesk::withdraw(const std::string& id, vault::ApprovalState why) {
 void StoreDesk::pump(store::Store& store) {
   write_new(store);
   write_withdrawn(store);
-  pass_on(store);
+  collect(store);
+}
+
+void StoreDesk::deliver() {
+  for (const auto& [id, state] : decided_) {
+    finish(id, state);
+  }
+  decided_.clear();
 }
 
 void StoreDesk::finish(const std::string& id, vault::ApprovalState state) {
@@ -79,11 +86,12 @@ void StoreDesk::write_withdrawn(store::Store& store) {
   }
   for (const auto& [id, why] : gone) {
     // A human may have been faster: then it stays as decided. What cannot be written expires.
-    (void)store.decide_approval(id, why, std::nullopt);
+    (void)store.decide_approval(id, why, {});
   }
 }
 
-void StoreDesk::pass_on(store::Store& store) {
+void StoreDesk::collect(store::Store& store) {
+  decided_.clear();
   std::vector<std::string> asked;
   {
     const std::lock_guard lock(mutex_);
@@ -96,9 +104,9 @@ void StoreDesk::pass_on(store::Store& store) {
   for (const std::string& id : asked) {
     const auto approval = store.get_approval(id);
     if (approval && approval->state != vault::ApprovalState::kPending) {
-      finish(id, approval->state);
+      decided_.emplace_back(id, approval->state);
     } else if (!approval && approval.error().code == ErrorCode::kNotFound) {
-      finish(id, vault::ApprovalState::kDenied);  // with its vault
+      decided_.emplace_back(id, vault::ApprovalState::kDenied);  // gone with its vault
     }
   }
 }

@@ -24,8 +24,11 @@ class StoreDesk final : public vault::ApprovalDesk {
   [[nodiscard]] Status ask(vault::ApprovalRequest request, Answer answer) override;
   void withdraw(const std::string& id, vault::ApprovalState why) override;
 
-  // Several times a second: writes what is new, passes on what has been decided.
+  // Several times a second: writes what is new, reads what has been decided.
   void pump(store::Store& store);
+  // Passes on what pump() has read: when the policy of at least that moment has been published, so
+  // that a rule that was added before the decision counts.
+  void deliver();
 
  private:
   struct Waiting {
@@ -35,9 +38,10 @@ class StoreDesk final : public vault::ApprovalDesk {
   };
   void write_new(store::Store& store);
   void write_withdrawn(store::Store& store);
-  void pass_on(store::Store& store);
+  void collect(store::Store& store);
   void finish(const std::string& id, vault::ApprovalState state);
 
+  std::vector<std::pair<std::string, vault::ApprovalState>> decided_;  // of the last pump()
   std::mutex mutex_;
   std::map<std::string, Waiting> waiting_;
   std::vector<std::pair<std::string, vault::ApprovalState>> withdrawn_;

@@ -89,7 +89,7 @@ Verdict judge(const Question& question, vault::LimitLedger* ledger) {
                                [](const vault::HeldRequest& held) {
                                  Verdict out = passed(held.request());
                                  out.decision = Decision::kApprove;
-                                 out.timeout_seconds = held.rule().timeout_seconds;
+                                 out.timeout_seconds = held.rules().front()->timeout_seconds;
                                  return out;
                                }},
                     decide(question, looking, /*with_body=*/true));

@@ -118,6 +118,7 @@ class Session {
   Status audit(std::string_view event, std::string detail);
   void tick();
   void follow_store();
+  bool follow_policy();
   bool follow_rename();
 
   Context& context_;
@@ -327,16 +328,23 @@ void Session::tick() {
 // not go on granting what it once said: the run is left without services.
 void Session::follow_store() {
   desk_->pump(*context_.store);
+  if (follow_policy()) {
+    desk_->deliver();
+  }
+}
+
+// False: what holds now could not be read.
+bool Session::follow_policy() {
   const auto counter = context_.store->change_counter();
   if (!counter || *counter == change_counter_) {
-    return;
+    return counter.has_value();
   }
   auto snapshot = context_.store->load_snapshot(vault_);
   if (!snapshot && snapshot.error().code == ErrorCode::kNotFound && follow_rename()) {
     snapshot = context_.store->load_snapshot(vault_);
   }
   if (!snapshot && snapshot.error().code == ErrorCode::kBusy) {
-    return;  // the next look will do
+    return false;  // the next look will do
   }
   if (!snapshot) {
     warn(context_, "this run has lost its vault and its credentials: " + snapshot.error().message);
@@ -349,6 +357,7 @@ void Session::follow_store() {
   change_counter_ = *counter;
   snapshot_ = std::move(*snapshot);
   proxy_->publish(snapshot_, context_.store->key_ring());
+  return true;
 }
 
 // A vault keeps its uid when it is renamed.

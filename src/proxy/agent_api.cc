@@ -21,10 +21,12 @@ std::string json_string(std::string_view text) {
 
 std::string discover(const Worker& worker) {
   const vault::PolicySnapshot& snapshot = *worker.snapshot;
+  const auto it = snapshot.agents.find(worker.grant.principal.agent);
+  const vault::Agent* const agent = it == snapshot.agents.end() ? nullptr : &it->second;
   std::string json = "{\"vault\":" + json_string(snapshot.vault_name) + ",\"services\":[";
   bool first = true;
   for (const vault::Service& service : snapshot.matcher.services()) {
-    if (service.enabled) {
+    if (service.enabled && (agent == nullptr || vault::in_scope(*agent, service))) {
       json += first ? "" : ",";
       json += "{\"name\":" + json_string(service.name) +
               ",\"host\":" + json_string(service.matcher_text()) +
@@ -35,9 +37,11 @@ std::string discover(const Worker& worker) {
   json += "],\"available_credentials\":[";
   first = true;
   for (const auto& [key, sealed] : snapshot.credentials) {
-    json += first ? "" : ",";
-    json += json_string(key);
-    first = false;
+    if (agent == nullptr || agent->may_use_credential(key)) {
+      json += first ? "" : ",";
+      json += json_string(key);
+      first = false;
+    }
   }
   const vault::UnmatchedPolicy unmatched =
       worker.options.unmatched_override.value_or(snapshot.unmatched);

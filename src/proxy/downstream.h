@@ -33,6 +33,11 @@ class Downstream {
     return held_ ? *held_ : held_.emplace(wire_body(), held_bytes);
   }
   [[nodiscard]] const HeldBody* held_body() const { return held_ ? &*held_ : nullptr; }
+  void release_held_body() {
+    if (held_) {
+      held_->release();
+    }
+  }
 
   // A 1xx response (RFC 9110 section 15.2). Dropped for a client that does not know them.
   virtual Awaitable<Io> put_interim(const ResponsePlan& plan) = 0;

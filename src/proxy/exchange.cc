@@ -90,6 +90,9 @@ Awaitable<bool> Exchange::run() {
   if (!upstream) {
     co_return co_await refuse(upstream.error());
   }
+  if (whole_) {
+    client_.release_held_body();  // it will not be sent again
+  }
   // Scrub and stream the response.
   const bool reusable = co_await relay_response(*request, **upstream);
   co_await upload_.stop(Millis{0});

@@ -2,9 +2,13 @@
 
 namespace av::proxy {
 
-Awaitable<HeldBody::Fill> HeldBody::fill(std::size_t limit, Millis stall) {
+Awaitable<HeldBody::Fill> HeldBody::fill(std::size_t limit, Patience patience, const Clock& clock) {
+  const auto give_up = clock.steady() + patience.total;
   while (!whole_ && held_.size() <= limit) {
-    const Piece piece = co_await inner_.next(stall);
+    if (clock.steady() >= give_up) {
+      co_return Fill::kTimeout;
+    }
+    const Piece piece = co_await inner_.next(patience.stall);
     if (piece.state == State::kMalformed) {
       co_return Fill::kMalformed;
     }
@@ -29,10 +33,18 @@ BodySource::Piece HeldBody::replay() {
   return piece;
 }
 
+void HeldBody::release() {
+  if (replayed_) {
+    total_ -= held_.size();
+    held_ = SecretBuffer();
+  }
+}
+
 Awaitable<BodySource::Piece> HeldBody::next(Millis timeout) {
   if (!replayed_ && (whole_ || !held_.empty())) {
     co_return replay();
   }
+  release();  // the piece before this one is done with
   co_return co_await inner_.next(timeout);
 }
 

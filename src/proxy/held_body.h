@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "core/clock.h"
 #include "core/secret.h"
 #include "proxy/body_source.h"
 
@@ -21,16 +22,24 @@ class HeldBody final : public BodySource {
 
   enum class Fill : std::uint8_t {
     kWhole,
-    kMore,       // there is more than was asked for
-    kTimeout,    // nothing came for `stall`
+    kMore,  // there is more than was asked for
+    kTimeout,
     kTooMany,    // kMaxTotal is reached
     kMalformed,  // the framing is wrong
     kBroken,     // the client has left
   };
+  struct Patience {
+    Millis stall{};  // between two pieces
+    Millis total{};
+  };
   // Reads until the end of the body or until more than `limit` bytes are held. May be called again
   // with a higher limit, before anybody else reads.
-  Awaitable<Fill> fill(std::size_t limit, Millis stall);
+  Awaitable<Fill> fill(std::size_t limit, Patience patience, const Clock& clock);
   [[nodiscard]] std::string_view view() const { return held_.view(); }
+  // All of the body is held.
+  [[nodiscard]] bool whole() const { return whole_; }
+  // Gives back what has been read again. What it viewed is gone.
+  void release();
 
   Awaitable<Piece> next(Millis timeout) override;
   bool poll(Piece& piece) override;

@@ -15,9 +15,9 @@
 namespace av::proxy {
 namespace {
 
-constexpr Millis kBodyStall{30'000};
+constexpr HeldBody::Patience kForRules{Millis{30'000}, Millis{300'000}};
 // A reviewer is not kept waiting for a body that does not come.
-constexpr Millis kPreviewStall{1'000};
+constexpr HeldBody::Patience kForPreview{Millis{1'000}, Millis{3'000}};
 constexpr Millis kLookAtClient{500};
 
 Fault policy_fault(int status, std::string_view code, std::string message, std::string help) {
@@ -66,25 +66,12 @@ bool has_plain_charset(const RequestHead& head) {
       }
       rest.remove_prefix(std::min(rest.find_first_not_of("= \t\"'"), rest.size()));
       const std::string_view name = rest.substr(0, rest.find_first_of(" \t\"';,"));
-      if (name != "utf-8" && name != "utf8" && name != "us-ascii" && name != "iso-8859-1") {
+      if (name != "utf-8" && name != "utf8" && name != "us-ascii") {
         return false;
       }
     }
   }
   return true;
-}
-
-// False: damaged, or more than rules look at.
-bool decode(std::string_view coded, const CodingList& codings, SecretBuffer& out) {
-  ContentDecoder decoder(codings);
-  decoder.supply(coded);
-  for (std::span<char> piece = decoder.next(); !piece.empty(); piece = decoder.next()) {
-    out.append(std::string_view(piece.data(), piece.size()));
-    if (out.size() > vault::BodyView::kMaxSize) {
-      return false;
-    }
-  }
-  return !decoder.failed() && decoder.finished();
 }
 
 std::string url_of(const vault::RequestIdentity& identity, bool with_query) {
@@ -104,6 +91,7 @@ PolicyGate::PolicyGate(Worker& worker, Downstream& client, vault::AuditRecord& r
       answered_(worker.io.get_executor()) {}
 
 PolicyGate::~PolicyGate() {
+  forget_body();
   if (!asked_.empty()) {
     worker_.waiting.erase(asked_);
     worker_.options.approvals->withdraw(asked_, vault::ApprovalState::kCancelled);
@@ -128,7 +116,7 @@ Outcome<vault::AllowedRequest> PolicyGate::judge(const vault::RequestIdentity& i
   held_.reset();
   if (auto* const held = std::get_if<vault::HeldRequest>(&decision)) {
     counted_ = true;
-    record_.rule = held->rule().name;
+    record_.rule = held->rules().front()->name;
     held_.emplace(std::move(*held));
     return policy_fault(503, "approval_unavailable", "this request must be approved", {});
   }
@@ -147,32 +135,47 @@ Outcome<vault::AllowedRequest> PolicyGate::judge(const vault::RequestIdentity& i
 }
 
 Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::wait(const vault::RequestIdentity& identity) {
+  Outcome<vault::AllowedRequest> allowed = co_await settle(identity);
+  forget_body();
+  co_return allowed;
+}
+
+Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::settle(
+    const vault::RequestIdentity& identity) {
   Outcome<vault::AllowedRequest> allowed = policy_fault(500, "internal", "not decided", {});
   if (needs_body_) {
     const Outcome<void> read = co_await read_body_for_rules();
     if (!read) {
       co_return read.error();
     }
+    take_newest_policy();  // a body may take its time
     allowed = judge(identity);
   }
   if (!held_) {
     co_return allowed;
   }
-  const std::string rule_uid = held_->rule().uid;
-  if (!has_grant(identity)) {
+  if (!has_grants(identity)) {
+    std::vector<std::string> asked;
+    for (const vault::Rule* rule : held_->rules()) {
+      asked.push_back(rule->uid);
+    }
     const Outcome<void> approved = co_await ask(identity);
     if (!approved) {
       record_.decision = approved.error().status == 403 ? "deny" : "error";
       co_return approved.error();
     }
     // The vault may have changed while a human thought about it: what holds now counts, but for
-    // the question that has been answered.
+    // the questions that have been answered.
     take_newest_policy();
     allowed = judge(identity);
     if (!held_ && !needs_body_) {
       co_return allowed;
     }
-    if (needs_body_ || held_->rule().uid != rule_uid) {
+    const bool answered =
+        !needs_body_ && std::all_of(held_->rules().begin(), held_->rules().end(), [&](auto* rule) {
+          return std::find(asked.begin(), asked.end(), rule->uid) != asked.end();
+        });
+    if (!answered) {
       co_return policy_fault(503, "policy_changed",
                              "the rules were changed while this request waited for approval",
                              "send it again");
@@ -184,13 +187,34 @@ Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::wait(const vault::RequestI
   co_return std::move(*request);
 }
 
+// Nobody looks at it any more.
+void PolicyGate::forget_body() {
+  body_.reset();
+  worker_.held_bytes -= decoded_.size();
+  decoded_ = SecretBuffer();
+}
+
+// Into decoded_. False: damaged, not all there, or more than rules look at; what there is stays.
+bool PolicyGate::decode(std::string_view coded, const CodingList& codings) {
+  ContentDecoder decoder(codings);
+  decoder.supply(coded);
+  bool fits = true;
+  for (std::span<char> piece = decoder.next(); fits && !piece.empty(); piece = decoder.next()) {
+    decoded_.append(std::string_view(piece.data(), piece.size()));
+    worker_.held_bytes += piece.size();
+    fits =
+        decoded_.size() <= vault::BodyView::kMaxSize && worker_.held_bytes <= HeldBody::kMaxTotal;
+  }
+  return fits && !decoder.failed() && decoder.finished();
+}
+
 void PolicyGate::take_newest_policy() {
   snapshot_ = worker_.snapshot;
   key_ring_ = worker_.key_ring;
 }
 
 // Until the end, or until more than `limit` is here.
-Awaitable<Outcome<void>> PolicyGate::read_body(std::size_t limit, Millis stall) {
+Awaitable<Outcome<void>> PolicyGate::read_body(std::size_t limit, HeldBody::Patience patience) {
   if (client_.head().expect_continue && !client_.body().buffered()) {
     ResponsePlan go_on;
     go_on.status = 100;
@@ -198,7 +222,7 @@ Awaitable<Outcome<void>> PolicyGate::read_body(std::size_t limit, Millis stall) 
     (void)co_await client_.put_interim(go_on);
   }
   HeldBody& body = client_.hold_body(worker_.held_bytes);
-  const HeldBody::Fill fill = co_await body.fill(limit, stall);
+  const HeldBody::Fill fill = co_await body.fill(limit, patience, worker_.clock);
   switch (fill) {
     case HeldBody::Fill::kWhole:
     case HeldBody::Fill::kMore:
@@ -227,7 +251,7 @@ Awaitable<Outcome<void>> PolicyGate::read_body_for_rules() {
     body_ = view;
     co_return Outcome<void>();
   }
-  const Outcome<void> read = co_await read_body(vault::BodyView::kMaxSize, kBodyStall);
+  const Outcome<void> read = co_await read_body(vault::BodyView::kMaxSize, kForRules);
   if (!read) {
     co_return read.error();
   }
@@ -235,21 +259,33 @@ Awaitable<Outcome<void>> PolicyGate::read_body_for_rules() {
   const bool whole = bytes.size() <= vault::BodyView::kMaxSize;
   if (whole && !*codings) {
     view = {vault::BodyView::State::kWhole, bytes};
-  } else if (whole && decode(bytes, *codings, decoded_)) {
+  } else if (whole && decode(bytes, *codings)) {
     view = {vault::BodyView::State::kWhole, decoded_.view()};
   }
   body_ = view;
   co_return Outcome<void>();
 }
 
-// An earlier decision that covers this request too.
-bool PolicyGate::has_grant(const vault::RequestIdentity& identity) {
-  const std::int64_t now = worker_.clock.wall_ms();
+// Earlier decisions that cover this request too, for each rule that asks.
+bool PolicyGate::has_grants(const vault::RequestIdentity& identity) {
   const std::string url = url_of(identity, /*with_query=*/false);
+  const auto& rules = held_->rules();
+  // A use that is taken while another rule has no grant is lost: first those that may have none.
+  const auto may_have = [&](const vault::Rule* rule) {
+    return std::any_of(snapshot_->grants.begin(), snapshot_->grants.end(),
+                       [&](const vault::ApprovalGrant& g) { return g.rule_uid == rule->uid; });
+  };
+  return std::all_of(rules.begin(), rules.end(), may_have) &&
+         std::all_of(rules.begin(), rules.end(),
+                     [&](const vault::Rule* rule) { return take_grant(*rule, url); });
+}
+
+bool PolicyGate::take_grant(const vault::Rule& rule, const std::string& url) {
+  const std::int64_t now = worker_.clock.wall_ms();
   for (const vault::ApprovalGrant& grant : snapshot_->grants) {
     const bool covers =
-        grant.rule_uid == held_->rule().uid && grant.agent == worker_.grant.principal.agent &&
-        grant.method == identity.method && grant.url_no_query == url && grant.expires_ms > now;
+        grant.rule_uid == rule.uid && grant.agent_uid == worker_.grant.principal.agent_uid &&
+        grant.method == record_.method && grant.url_no_query == url && grant.expires_ms > now;
     if (!covers) {
       continue;
     }
@@ -271,33 +307,54 @@ bool PolicyGate::has_grant(const vault::RequestIdentity& identity) {
   return false;
 }
 
-vault::ApprovalRequest PolicyGate::describe(const vault::RequestIdentity& identity) const {
+void PolicyGate::describe_body(vault::ApprovalRequest& request) {
   const RequestHead& head = client_.head();
+  const HeldBody* const body = client_.held_body();
+  request.has_body = head.body != BodyKind::kNone || head.websocket_upgrade;
+  if (body == nullptr) {
+    request.body_complete = !request.has_body;
+    return;
+  }
+  const std::optional<CodingList> codings = codings_of(head);
+  if (!codings) {
+    request.preview = "(in a coding that cannot be shown)";
+    request.body_size = body->view().size();
+    return;
+  }
+  bool whole = body->whole();
+  if (*codings && decoded_.empty()) {
+    whole = decode(body->view(), *codings) && whole;
+  }
+  const std::string_view shown = *codings ? decoded_.view() : body->view();
+  vault::BodyPreview preview = vault::preview_of_body(shown);
+  request.preview = std::move(preview.text);
+  request.body_complete = whole && preview.complete;
+  const bool length_known = head.body == BodyKind::kLength && !*codings;
+  request.body_size = length_known ? head.content_length : shown.size();
+}
+
+vault::ApprovalRequest PolicyGate::describe(const vault::RequestIdentity& identity) {
   vault::ApprovalRequest request;
   request.id = "apr_" + crypto::random_hex(8);
   request.vault = snapshot_->vault_name;
   request.run = worker_.grant.principal.run_id;
   request.agent = worker_.grant.principal.agent;
-  request.rule = held_->rule().name;
-  request.rule_uid = held_->rule().uid;
+  request.agent_uid = worker_.grant.principal.agent_uid;
+  std::uint32_t timeout = vault::Rule::kMaxTimeoutSeconds;
+  for (const vault::Rule* rule : held_->rules()) {
+    request.rule += (request.rule.empty() ? "" : ", ") + rule->name;
+    request.rule_uids.push_back(rule->uid);
+    timeout = std::min(timeout, rule->timeout_seconds);
+  }
   request.method = vault::preview_of_line(identity.method);
   request.url = vault::preview_of_line(url_of(identity, /*with_query=*/true));
   request.url_no_query = url_of(identity, /*with_query=*/false);
-  if (const Field* const type = head.find("content-type")) {
+  if (const Field* const type = client_.head().find("content-type")) {
     request.content_type = vault::preview_of_line(std::string_view(type->value).substr(0, 200));
   }
-  const HeldBody* const body = client_.held_body();
-  if (body != nullptr) {
-    const bool coded = head.find("content-encoding") != nullptr && decoded_.empty();
-    const std::string_view shown = decoded_.empty() ? body->view() : decoded_.view();
-    request.preview = coded ? "(compressed)" : vault::preview_of_body(shown);
-    request.body_complete = body->buffered();
-    request.body_size = head.body == BodyKind::kLength ? head.content_length : body->view().size();
-  } else {
-    request.body_complete = true;
-  }
+  describe_body(request);
   request.created_ms = worker_.clock.wall_ms();
-  request.expires_ms = request.created_ms + std::int64_t{held_->rule().timeout_seconds} * 1000;
+  request.expires_ms = request.created_ms + std::int64_t{timeout} * 1000;
   return request;
 }
 
@@ -307,13 +364,14 @@ Awaitable<Outcome<void>> PolicyGate::ask(const vault::RequestIdentity& identity)
     co_return policy_fault(503, "approval_unavailable", "nobody can be asked for approval", kHelp);
   }
   const RequestHead& head = client_.head();
-  if (!body_ && head.body != BodyKind::kNone && !head.websocket_upgrade) {
-    Outcome<void> read = co_await read_body(vault::kPreviewSize, kPreviewStall);
+  if (client_.held_body() == nullptr && head.body != BodyKind::kNone && !head.websocket_upgrade) {
+    const Outcome<void> read = co_await read_body(vault::kPreviewSize, kForPreview);
     if (!read && read.error().status != 408) {
       co_return read.error();
     }
   }
   vault::ApprovalRequest request = describe(identity);
+  const Millis timeout{request.expires_ms - request.created_ms};
   asked_ = request.id;
   record_.detail = "approval " + asked_;
   worker_.waiting[asked_] = this;
@@ -332,15 +390,14 @@ Awaitable<Outcome<void>> PolicyGate::ask(const vault::RequestIdentity& identity)
     worker_.waiting.erase(asked_);
     asked_.clear();
     Fault fault = policy_fault(429, "approval_queue_full", asked.error().message, kHelp);
-    fault.retry_after = held_->rule().timeout_seconds;
+    fault.retry_after = std::chrono::duration_cast<std::chrono::seconds>(timeout).count();
     co_return fault;
   }
-  co_return co_await wait_for_answer();
+  co_return co_await wait_for_answer(timeout);
 }
 
-Awaitable<Outcome<void>> PolicyGate::wait_for_answer() {
-  const auto until =
-      worker_.clock.steady() + Millis{std::int64_t{held_->rule().timeout_seconds} * 1000};
+Awaitable<Outcome<void>> PolicyGate::wait_for_answer(Millis timeout) {
+  const auto until = worker_.clock.steady() + timeout;
   vault::ApprovalState state = vault::ApprovalState::kPending;
   while (state == vault::ApprovalState::kPending) {
     if (answer_) {
@@ -367,7 +424,7 @@ Awaitable<Outcome<void>> PolicyGate::wait_for_answer() {
     co_return policy_fault(503, "approval_unavailable", "nobody could be asked for approval",
                            "the owner of the vault sees: agent-vault approval list --all");
   }
-  co_return approval_fault(state, held_->rule());
+  co_return approval_fault(state, *held_->rules().front());
 }
 
 void PolicyGate::answered(vault::ApprovalState answer) {

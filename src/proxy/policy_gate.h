@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/content_decoder.h"
 #include "proxy/downstream.h"
 #include "proxy/fault.h"
 #include "proxy/held_body.h"
@@ -43,12 +44,17 @@ class PolicyGate {
 
  private:
   Outcome<vault::AllowedRequest> judge(const vault::RequestIdentity& identity);
-  Awaitable<Outcome<void>> read_body(std::size_t limit, Millis stall);
+  Awaitable<Outcome<void>> read_body(std::size_t limit, HeldBody::Patience patience);
   Awaitable<Outcome<void>> read_body_for_rules();
   Awaitable<Outcome<void>> ask(const vault::RequestIdentity& identity);
-  Awaitable<Outcome<void>> wait_for_answer();
-  [[nodiscard]] bool has_grant(const vault::RequestIdentity& identity);
-  [[nodiscard]] vault::ApprovalRequest describe(const vault::RequestIdentity& identity) const;
+  Awaitable<Outcome<void>> wait_for_answer(Millis timeout);
+  Awaitable<Outcome<vault::AllowedRequest>> settle(const vault::RequestIdentity& identity);
+  [[nodiscard]] bool decode(std::string_view coded, const CodingList& codings);
+  void forget_body();
+  [[nodiscard]] bool has_grants(const vault::RequestIdentity& identity);
+  [[nodiscard]] bool take_grant(const vault::Rule& rule, const std::string& url);
+  void describe_body(vault::ApprovalRequest& request);
+  [[nodiscard]] vault::ApprovalRequest describe(const vault::RequestIdentity& identity);
   void take_newest_policy();
 
   Worker& worker_;
@@ -60,7 +66,7 @@ class PolicyGate {
   bool counted_ = false;  // the limits have taken this request
   std::optional<vault::HeldRequest> held_;
   std::optional<vault::BodyView> body_;
-  SecretBuffer decoded_;  // what body_ views, when it came with a coding
+  SecretBuffer decoded_;  // what body_ views, when it came with a coding; counts as held
 
   std::string asked_;  // the id, while somebody is asked
   std::optional<vault::ApprovalState> answer_;

@@ -117,7 +117,7 @@ CREATE TABLE approval_grant (
   id            TEXT PRIMARY KEY,
   vault_id      INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
   rule_uid      TEXT NOT NULL REFERENCES rule(uid) ON DELETE CASCADE,
-  agent         TEXT NOT NULL,
+  agent_uid     TEXT NOT NULL,
   method        TEXT NOT NULL,
   url           TEXT NOT NULL,
   uses          INTEGER NOT NULL,

@@ -18,12 +18,14 @@ std::string to_json(const vault::ApprovalRequest& r) {
   const Json json = {{"vault", r.vault},
                      {"run", r.run},
                      {"agent", r.agent},
+                     {"agent_uid", r.agent_uid},
                      {"rule", r.rule},
-                     {"rule_uid", r.rule_uid},
+                     {"rule_uids", r.rule_uids},
                      {"method", r.method},
                      {"url", r.url},
                      {"url_no_query", r.url_no_query},
                      {"content_type", r.content_type},
+                     {"has_body", r.has_body},
                      {"body_size", r.body_size},
                      {"body_complete", r.body_complete},
                      {"preview", r.preview}};
@@ -43,11 +45,13 @@ Expected<Store::Approval> approval_of(const SQLite::Statement& row) {
   r.run = json.value("run", "");
   r.agent = json.value("agent", "");
   r.rule = json.value("rule", "");
-  r.rule_uid = json.value("rule_uid", "");
+  r.agent_uid = json.value("agent_uid", "");
+  r.rule_uids = json.value("rule_uids", std::vector<std::string>());
   r.method = json.value("method", "");
   r.url = json.value("url", "");
   r.url_no_query = json.value("url_no_query", "");
   r.content_type = json.value("content_type", "");
+  r.has_body = json.value("has_body", true);
   r.body_size = json.value("body_size", std::uint64_t{0});
   r.body_complete = json.value("body_complete", false);
   r.preview = json.value("preview", "");
@@ -65,7 +69,7 @@ constexpr const char* kColumns =
 
 std::vector<vault::ApprovalGrant> SqliteStore::load_grants(std::int64_t vault_id) {
   auto statement = database_.prepare(
-      "SELECT id, rule_uid, agent, method, url, uses, expires_ms FROM approval_grant"
+      "SELECT id, rule_uid, agent_uid, method, url, uses, expires_ms FROM approval_grant"
       " WHERE vault_id = ? AND expires_ms > ? ORDER BY created_ms, id");
   put(statement, 1, vault_id);
   put(statement, 2, clock_.wall_ms());
@@ -74,7 +78,7 @@ std::vector<vault::ApprovalGrant> SqliteStore::load_grants(std::int64_t vault_id
     vault::ApprovalGrant grant;
     grant.id = statement.getColumn(0).getString();
     grant.rule_uid = statement.getColumn(1).getString();
-    grant.agent = statement.getColumn(2).getString();
+    grant.agent_uid = statement.getColumn(2).getString();
     grant.method = statement.getColumn(3).getString();
     grant.url_no_query = statement.getColumn(4).getString();
     grant.uses = static_cast<std::uint32_t>(statement.getColumn(5).getInt64());
@@ -154,7 +158,7 @@ Status SqliteStore::add_approval(const vault::ApprovalRequest& request) {
 }
 
 Status SqliteStore::decide_approval(std::string_view id, vault::ApprovalState state,
-                                    const std::optional<vault::ApprovalGrant>& grant) {
+                                    const std::vector<vault::ApprovalGrant>& grants) {
   return database_.write(kSave, [&]() -> Status {
     auto select =
         database_.prepare("SELECT vault_id, state, expires_ms FROM approval WHERE id = ?");
@@ -173,11 +177,11 @@ Status SqliteStore::decide_approval(std::string_view id, vault::ApprovalState st
                             (before == "pending" ? "expired" : before),
                         "the agent can send it again; see: " + std::string(kListApprovals));
     }
-    if (grant) {
+    for (const vault::ApprovalGrant& grant : grants) {
       auto rule = database_.prepare("SELECT 1 FROM rule WHERE uid = ?");
-      put(rule, 1, grant->rule_uid);
+      put(rule, 1, grant.rule_uid);
       if (!rule.executeStep()) {
-        return make_error(ErrorCode::kConflict, "the rule that held this request is gone",
+        return make_error(ErrorCode::kConflict, "a rule that held this request is gone",
                           "allow this one alone: agent-vault approval allow " + std::string(id));
       }
     }
@@ -186,23 +190,22 @@ Status SqliteStore::decide_approval(std::string_view id, vault::ApprovalState st
     put(update, 2, now);
     put(update, 3, id);
     update.exec();
-    if (!grant) {
-      return {};
+    for (const vault::ApprovalGrant& grant : grants) {
+      auto insert = database_.prepare(
+          "INSERT INTO approval_grant"
+          " (id, vault_id, rule_uid, agent_uid, method, url, uses, expires_ms, created_ms)"
+          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      put(insert, 1, grant.id);
+      put(insert, 2, select.getColumn(0).getInt64());
+      put(insert, 3, grant.rule_uid);
+      put(insert, 4, grant.agent_uid);
+      put(insert, 5, grant.method);
+      put(insert, 6, grant.url_no_query);
+      put(insert, 7, std::int64_t{grant.uses});
+      put(insert, 8, grant.expires_ms);
+      put(insert, 9, now);
+      insert.exec();
     }
-    auto insert = database_.prepare(
-        "INSERT INTO approval_grant"
-        " (id, vault_id, rule_uid, agent, method, url, uses, expires_ms, created_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    put(insert, 1, grant->id);
-    put(insert, 2, select.getColumn(0).getInt64());
-    put(insert, 3, grant->rule_uid);
-    put(insert, 4, grant->agent);
-    put(insert, 5, grant->method);
-    put(insert, 6, grant->url_no_query);
-    put(insert, 7, std::int64_t{grant->uses});
-    put(insert, 8, grant->expires_ms);
-    put(insert, 9, now);
-    insert.exec();
     return {};
   });
 }

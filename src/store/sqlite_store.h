@@ -75,7 +75,7 @@ class SqliteStore final : public Store {
   Expected<Approval> get_approval(std::string_view id) override;
   Status add_approval(const vault::ApprovalRequest& request) override;
   Status decide_approval(std::string_view id, vault::ApprovalState state,
-                         const std::optional<vault::ApprovalGrant>& grant) override;
+                         const std::vector<vault::ApprovalGrant>& grants) override;
 
   Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
   Expected<std::uint64_t> change_counter() override;

@@ -179,10 +179,10 @@ class Store {
   virtual Expected<Approval> get_approval(std::string_view id) = 0;
   // kConflict when too many of this agent wait already.
   virtual Status add_approval(const vault::ApprovalRequest& request) = 0;
-  // From pending to `state`, once; kConflict when it is not pending any more. `grant`: further
-  // uses, when there are to be some.
+  // From pending to `state`, once; kConflict when it is not pending any more. `grants`:
+  // for further uses, one for each rule that asks; or none.
   virtual Status decide_approval(std::string_view id, vault::ApprovalState state,
-                                 const std::optional<vault::ApprovalGrant>& grant) = 0;
+                                 const std::vector<vault::ApprovalGrant>& grants) = 0;
 
   // -- what the proxy needs
   virtual Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) = 0;

@@ -7,26 +7,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/expected.h"
 
 namespace av::vault {
 
-// What the reviewer is shown. Bounded, without values: see approval_preview.h.
+// What the reviewer is shown, masked and printable (approval_preview.h); the uids and the last URL
+// are for grants.
 struct ApprovalRequest {
   std::string id;  // "apr_" and hex
   std::string vault;
   std::string run;
   std::string agent;  // name; "" for a run without one
-  std::string rule;   // name
-  std::string rule_uid;
+  std::string agent_uid;
+  std::string rule;                    // the names of all that ask, with commas
+  std::vector<std::string> rule_uids;  // theirs
   std::string method;
   std::string url;           // canonical, with the query
   std::string url_no_query;  // what a grant for more than one use is bound to
   std::string content_type;
-  std::uint64_t body_size = 0;  // of what is known; see body_complete
-  bool body_complete = false;
-  std::string preview;  // the body's beginning, printable, masked
+  bool has_body = false;
+  std::uint64_t body_size = 0;  // decoded, as far as it is here; or what Content-Length says
+  bool body_complete = false;   // `preview` shows all of it
+  std::string preview;          // the body's beginning
   std::int64_t created_ms = 0;
   std::int64_t expires_ms = 0;
 };
@@ -35,16 +39,16 @@ enum class ApprovalState : std::uint8_t { kPending, kAllowed, kDenied, kExpired,
 [[nodiscard]] std::string_view to_string(ApprovalState state);
 [[nodiscard]] std::optional<ApprovalState> approval_state_from_string(std::string_view text);
 
-// Further requests of the same rule, agent, method and URL (whatever their query and body) that
-// pass without asking.
+// What one rule need not ask about any more: further requests of the same agent, method and URL,
+// whatever their query and body. A request that several rules hold needs one for each.
 struct ApprovalGrant {
   std::string id;
   std::string rule_uid;
-  std::string agent;
+  std::string agent_uid;  // "": runs without an agent
   std::string method;
   std::string url_no_query;
-  std::uint32_t uses = 0;       // 0: any number until it expires
-  std::int64_t expires_ms = 0;  // 0: never, but for its uses
+  std::uint32_t uses = 0;  // 0: any number until it expires
+  std::int64_t expires_ms = 0;
 };
 
 // Called from a worker's thread; answers on a thread of its own choosing.

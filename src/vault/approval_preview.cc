@@ -123,9 +123,10 @@ std::string masked(std::string_view text) {
 
 }  // namespace
 
-std::string preview_of_body(std::string_view bytes) {
+BodyPreview preview_of_body(std::string_view bytes) {
   // Masked before it is cut and made printable: a key that the cut divides is still seen as one.
-  const std::string text = masked(bytes.substr(0, kPreviewSize + kPreviewSize / 4));
+  const std::size_t looked_at = std::min(bytes.size(), kPreviewSize + kPreviewSize / 4);
+  const std::string text = masked(bytes.substr(0, looked_at));
   std::string out;
   std::string_view rest(text);
   while (!rest.empty() && out.size() < kPreviewSize) {
@@ -140,6 +141,8 @@ std::string preview_of_body(std::string_view bytes) {
     }
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
+  BodyPreview preview;
+  preview.complete = rest.empty() && looked_at == bytes.size() && out.size() <= kPreviewSize;
   if (out.size() > kPreviewSize) {
     std::size_t cut = kPreviewSize;
     while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xc0U) == 0x80U) {
@@ -147,7 +150,8 @@ std::string preview_of_body(std::string_view bytes) {
     }
     out.resize(cut);
   }
-  return out;
+  preview.text = std::move(out);
+  return preview;
 }
 
 std::string preview_of_line(std::string_view text) {

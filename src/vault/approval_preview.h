@@ -11,7 +11,11 @@ namespace av::vault {
 inline constexpr std::size_t kPreviewSize = 4096;
 
 // Text that is not UTF-8 is shown with \xNN. Line feeds stay, also in their "\n" form in JSON.
-[[nodiscard]] std::string preview_of_body(std::string_view bytes);
+struct BodyPreview {
+  std::string text;
+  bool complete = false;  // shows all of it
+};
+[[nodiscard]] BodyPreview preview_of_body(std::string_view bytes);
 // A URL, or anything on one line; at most 2000 characters.
 [[nodiscard]] std::string preview_of_line(std::string_view text);
 

@@ -51,18 +51,25 @@ std::string unescaped(std::string_view text) {
   return out;
 }
 
-std::string with(std::string text, std::string_view what, char by) {
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) {
-    text.replace(at, what.size(), 1, by);
+std::string with(std::string_view text, std::string_view what, char by) {
+  std::string out;
+  out.reserve(text.size());
+  std::size_t at = 0;
+  for (std::size_t found = text.find(what); found != std::string_view::npos;
+       found = text.find(what, at)) {
+    out += text.substr(at, found - at);
+    out.push_back(by);
+    at = found + what.size();
   }
-  return text;
+  out += text.substr(at);
+  return out;
 }
 
 std::string with_all_layers_read(const std::string& text) {
   constexpr int kMaxLayers = 8;  // canonical_target() refuses paths with more than a few
   std::string out = text;
   for (int layer = 0; layer < kMaxLayers && out.find("%25") != std::string::npos; ++layer) {
-    out = unescaped(with(std::move(out), "%25", '%'));
+    out = unescaped(with(out, "%25", '%'));
   }
   return out;
 }

@@ -55,6 +55,18 @@ void PolicySnapshot::set_services(std::vector<Service> services) {
   matcher = Matcher(std::move(services));
 }
 
+bool in_scope(const Agent& agent, const Service& service) {
+  if (!agent.may_use_service(service.name)) {
+    return false;
+  }
+  if (agent.credentials.empty()) {
+    return true;
+  }
+  const auto keys = service.credential_keys();
+  return std::all_of(keys.begin(), keys.end(),
+                     [&](const std::string& key) { return agent.may_use_credential(key); });
+}
+
 namespace {
 
 Deny deny(Deny::Reason reason, std::string service = {}) {
@@ -82,18 +94,6 @@ std::optional<const Agent*> agent_of(const PolicySnapshot& snapshot, const Princ
     return std::nullopt;
   }
   return &it->second;
-}
-
-bool in_scope(const Agent& agent, const Service& service) {
-  if (!agent.may_use_service(service.name)) {
-    return false;
-  }
-  if (agent.credentials.empty()) {
-    return true;
-  }
-  const auto keys = service.credential_keys();
-  return std::all_of(keys.begin(), keys.end(),
-                     [&](const std::string& key) { return agent.may_use_credential(key); });
 }
 
 // Takes one from each limit, or from none.
@@ -147,8 +147,8 @@ std::optional<Deny> take_limits(const PolicyInput& input, const Agent* agent,
 }
 
 const Rule* deciding(const RuleSet::Found& found) {
-  if (found.approve != nullptr) {
-    return found.approve;
+  if (!found.approvals.empty()) {
+    return found.approvals.front();
   }
   return found.limits.empty() ? found.allow : found.limits.front();
 }
@@ -190,8 +190,8 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
     }
   }
   AllowedRequest allowed(input.snapshot, std::move(identity), service, deciding(found));
-  if (found.approve != nullptr) {
-    return HeldRequest(std::move(allowed));
+  if (!found.approvals.empty()) {
+    return HeldRequest(std::move(allowed), found.approvals);
   }
   return allowed;
 }

@@ -62,6 +62,9 @@ struct Principal {
   std::string run_id;     // the run or session
 };
 
+// Whether the agent may use the service, and every credential that it names.
+[[nodiscard]] bool in_scope(const Agent& agent, const Service& service);
+
 class AllowedRequest;
 class HeldRequest;
 
@@ -145,7 +148,8 @@ class AllowedRequest {
 // AllowedRequest.
 class HeldRequest {
  public:
-  [[nodiscard]] const Rule& rule() const { return *request_.rule(); }
+  // All that ask, in order; at least one.
+  [[nodiscard]] const std::vector<const Rule*>& rules() const { return rules_; }
   [[nodiscard]] const AllowedRequest& request() const { return request_; }
   [[nodiscard]] std::optional<AllowedRequest> decided(ApprovalState answer) && {
     return answer == ApprovalState::kAllowed ? std::optional(std::move(request_)) : std::nullopt;
@@ -153,8 +157,10 @@ class HeldRequest {
 
  private:
   friend class Policy;
-  explicit HeldRequest(AllowedRequest request) : request_(std::move(request)) {}
+  HeldRequest(AllowedRequest request, std::vector<const Rule*> rules)
+      : request_(std::move(request)), rules_(std::move(rules)) {}
   AllowedRequest request_;
+  std::vector<const Rule*> rules_;
 };
 
 }  // namespace av::vault

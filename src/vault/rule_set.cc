@@ -269,46 +269,45 @@ RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view ag
     return found;
   }
   Readings readings(request.target.path);
-  const auto first_of = [](const Rule*& slot, const Rule& rule) {
-    const bool better = slot == nullptr || &rule < slot;
-    slot = better ? &rule : slot;
-    return better;
-  };
-  each_candidate(request, agent, readings, [&](std::uint32_t index) {
+  // Each once, and in order, however many readings lead to it.
+  std::vector<std::uint32_t> candidates;
+  each_candidate(request, agent, readings,
+                 [&](std::uint32_t index) { candidates.push_back(index); });
+  std::sort(candidates.begin(), candidates.end());
+  candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
+  for (const std::uint32_t index : candidates) {
     const Rule& rule = rules_[index];
     if (!port_fits(rule, request) || !method_fits(rule, request.method) ||
         !path_fits(rule, patterns_[index], request, readings.get())) {
-      return;
+      continue;
     }
     if (!rule.body.empty() && body == nullptr) {
       found.needs_body = true;
-      return;
+      continue;
     }
     const BodyAnswer answer = rule.body.empty() ? BodyAnswer::kYes : check_body(rule, *body);
     const bool unreadable = answer == BodyAnswer::kUnreadable;
     if (answer == BodyAnswer::kNo || (unreadable && !restricts(rule.action))) {
-      return;
+      continue;
     }
     switch (rule.action) {
       case RuleAction::kBlock:
-        if (first_of(found.block, rule)) {
+        if (found.block == nullptr) {
+          found.block = &rule;
           found.body_unreadable = unreadable;
         }
-        return;
+        break;
       case RuleAction::kApprove:
-        first_of(found.approve, rule);
-        return;
+        found.approvals.push_back(&rule);
+        break;
       case RuleAction::kRateLimit:
-        if (std::find(found.limits.begin(), found.limits.end(), &rule) == found.limits.end()) {
-          found.limits.push_back(&rule);
-        }
-        return;
+        found.limits.push_back(&rule);
+        break;
       case RuleAction::kAllow:
-        first_of(found.allow, rule);
-        return;
+        found.allow = found.allow == nullptr ? &rule : found.allow;
+        break;
     }
-  });
-  std::sort(found.limits.begin(), found.limits.end());
+  }
   return found;
 }
 

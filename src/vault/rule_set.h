@@ -39,15 +39,15 @@ class RuleSet {
 
   struct Found {
     const Rule* block = nullptr;
-    const Rule* approve = nullptr;
     const Rule* allow = nullptr;
-    std::vector<const Rule*> limits;  // all of them count
-    bool needs_body = false;          // some rule matches but for its conditions, and no body given
+    std::vector<const Rule*> approvals;  // all of them ask
+    std::vector<const Rule*> limits;     // all of them count
+    bool needs_body = false;  // some rule matches but for its conditions, and no body given
     // `block` matched because the body cannot be read.
     bool body_unreadable = false;
   };
-  // Of several of one action the first in order, except for limits. A rule with conditions on a
-  // body that cannot be read matches when it restricts, and does not when it allows. When a rule
+  // Of several of one action the first in order, except where all count. A rule with conditions on
+  // a body that cannot be read matches when it restricts, and does not when it allows. When a rule
   // without conditions blocks, the others may be left out.
   [[nodiscard]] Found find(const RequestIdentity& request, std::string_view agent,
                            const BodyView* body) const;

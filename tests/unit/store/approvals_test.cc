@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +41,8 @@ struct Fixture {
     out.run = "run_1";
     out.agent = agent;
     out.rule = "ask";
-    out.rule_uid = rule_uid;
+    out.agent_uid = agent + "-uid";
+    out.rule_uids = {rule_uid};
     out.method = "POST";
     out.url = "https://a.test/pay?x=1";
     out.url_no_query = "https://a.test/pay";
@@ -53,7 +53,7 @@ struct Fixture {
     return out;
   }
   [[nodiscard]] vault::ApprovalGrant grant(const std::string& id) const {
-    return {id, rule_uid, "claude", "POST", "https://a.test/pay", 3, clock.now + 60'000};
+    return {id, rule_uid, "claude-uid", "POST", "https://a.test/pay", 3, clock.now + 60'000};
   }
   [[nodiscard]] std::size_t waiting(std::string_view vault = "default") const {
     return store->list_approvals(vault, true)->size();
@@ -71,10 +71,10 @@ TEST_CASE_METHOD(Fixture, "store: a request waits until it is decided, once", "[
   CHECK(read->request.url == "https://a.test/pay?x=1");
   CHECK(read->request.preview == "{\"a\": 1}\nb");
   CHECK(read->state == ApprovalState::kPending);
-  REQUIRE(store->decide_approval("apr_1", ApprovalState::kDenied, std::nullopt));
+  REQUIRE(store->decide_approval("apr_1", ApprovalState::kDenied, {}));
   CHECK(waiting() == 0);
   for (const ApprovalState state : {ApprovalState::kAllowed, ApprovalState::kDenied}) {
-    const Status again = store->decide_approval("apr_1", state, std::nullopt);
+    const Status again = store->decide_approval("apr_1", state, {});
     REQUIRE_FALSE(again);
     CHECK(again.error().code == ErrorCode::kConflict);
   }
@@ -86,12 +86,12 @@ TEST_CASE_METHOD(Fixture, "store: nobody decides after the time is up", "[store]
   REQUIRE(store->add_approval(request("apr_1")));
   clock.now += 180'000;
   CHECK(waiting() == 0);
-  const Status late = store->decide_approval("apr_1", ApprovalState::kAllowed, grant("apr_1"));
+  const Status late = store->decide_approval("apr_1", ApprovalState::kAllowed, {grant("apr_1")});
   REQUIRE_FALSE(late);
   CHECK(late.error().code == ErrorCode::kConflict);
   CHECK(store->load_snapshot("default").value()->grants.empty());
   // The run itself notes that.
-  CHECK(store->decide_approval("apr_1", ApprovalState::kExpired, std::nullopt));
+  CHECK(store->decide_approval("apr_1", ApprovalState::kExpired, {}));
 }
 
 TEST_CASE_METHOD(Fixture, "store: an agent has at most 32 requests waiting", "[store][approval]") {
@@ -102,14 +102,14 @@ TEST_CASE_METHOD(Fixture, "store: an agent has at most 32 requests waiting", "[s
   REQUIRE_FALSE(full);
   CHECK(full.error().code == ErrorCode::kConflict);
   CHECK(store->add_approval(request("apr_other", "codex")));
-  REQUIRE(store->decide_approval("apr_7", ApprovalState::kAllowed, std::nullopt));
+  REQUIRE(store->decide_approval("apr_7", ApprovalState::kAllowed, {}));
   CHECK(store->add_approval(request("apr_more")));
 }
 
 TEST_CASE_METHOD(Fixture, "store: a grant is in the snapshot until it expires or its rule goes",
                  "[store][approval]") {
   REQUIRE(store->add_approval(request("apr_1")));
-  REQUIRE(store->decide_approval("apr_1", ApprovalState::kAllowed, grant("apr_1")));
+  REQUIRE(store->decide_approval("apr_1", ApprovalState::kAllowed, {grant("apr_1")}));
   const auto grants = store->load_snapshot("default").value()->grants;
   REQUIRE(grants.size() == 1);
   CHECK(grants[0].rule_uid == rule_uid);
@@ -134,9 +134,9 @@ TEST_CASE_METHOD(Fixture, "store: a rule that is gone gives no grant, and the re
                  "[store][approval]") {
   REQUIRE(store->add_approval(request("apr_1")));
   REQUIRE(store->remove_rules("default", {"ask"}));
-  const Status granted = store->decide_approval("apr_1", ApprovalState::kAllowed, grant("apr_1"));
+  const Status granted = store->decide_approval("apr_1", ApprovalState::kAllowed, {grant("apr_1")});
   REQUIRE_FALSE(granted);
   CHECK(granted.error().code == ErrorCode::kConflict);
   CHECK(waiting() == 1);
-  CHECK(store->decide_approval("apr_1", ApprovalState::kAllowed, std::nullopt));
+  CHECK(store->decide_approval("apr_1", ApprovalState::kAllowed, {}));
 }

@@ -11,7 +11,7 @@ TEST_CASE("preview: what moves a cursor or reorders text is shown as bytes", "[v
       "b\x9b"
       "31m\xe2\x80\xae"
       "evil\xe2\x81\xa6\r\x08z";
-  for (const std::string& shown : {preview_of_body(escape), preview_of_line(escape)}) {
+  for (const std::string& shown : {preview_of_body(escape).text, preview_of_line(escape)}) {
     for (const char c : shown) {
       CHECK((static_cast<unsigned char>(c) >= 0x20 && c != 0x7f));
     }
@@ -20,7 +20,7 @@ TEST_CASE("preview: what moves a cursor or reorders text is shown as bytes", "[v
     CHECK(shown.find("evil") != std::string::npos);
   }
   CHECK(preview_of_line("one\ntwo").find('\n') == std::string::npos);
-  CHECK(preview_of_body("one\r\ntwo\n") == "one\ntwo\n");
+  CHECK(preview_of_body("one\r\ntwo\n").text == "one\ntwo\n");
 }
 
 TEST_CASE("preview: what looks like a secret is masked", "[vault][approval]") {
@@ -44,7 +44,8 @@ TEST_CASE("preview: what looks like a secret is masked", "[vault][approval]") {
        "plain words stay, also long-hyphenated-words-without-any-number"},
   };
   for (const Case& c : cases) {
-    CHECK(preview_of_body(c.text) == c.shown);
+    CHECK(preview_of_body(c.text).text == c.shown);
+    CHECK(preview_of_body(c.text).complete);
     CHECK(preview_of_line(c.text) == c.shown);
   }
 }
@@ -53,17 +54,29 @@ TEST_CASE("preview: it is bounded, and a key at the cut does not show its half",
           "[vault][approval]") {
   const std::string key = "sk-" + std::string(60, 'a') + "1";
   for (std::size_t before = kPreviewSize - 100; before <= kPreviewSize + 5; ++before) {
-    const std::string shown = preview_of_body(std::string(before, ' ') + key);
+    const std::string shown = preview_of_body(std::string(before, ' ') + key).text;
     CHECK(shown.size() <= kPreviewSize);
     CHECK(shown.find("sk-a") == std::string::npos);
   }
-  CHECK(preview_of_body(std::string(100'000, 'x')).size() <= kPreviewSize);
-  CHECK(preview_of_body(std::string(100'000, '\x01')).size() <= kPreviewSize);
+  CHECK(preview_of_body(std::string(100'000, 'x')).text.size() <= kPreviewSize);
+  CHECK(preview_of_body(std::string(100'000, '\x01')).text.size() <= kPreviewSize);
   CHECK(preview_of_line(std::string(100'000, 'x')).size() <= 2100);
   std::string umlauts;
   while (umlauts.size() < 2 * kPreviewSize) {
     umlauts += "\xc3\xa4";
   }
-  CHECK(preview_of_body(umlauts).size() == kPreviewSize);
-  CHECK(preview_of_body("a" + umlauts).back() != '\xc3');
+  CHECK(preview_of_body(umlauts).text.size() == kPreviewSize);
+  CHECK(preview_of_body("a" + umlauts).text.back() != '\xc3');
+}
+
+TEST_CASE("preview: it says whether it shows all", "[vault][approval]") {
+  CHECK(preview_of_body("").complete);
+  CHECK(preview_of_body(std::string(kPreviewSize, 'x')).complete);
+  CHECK_FALSE(preview_of_body(std::string(kPreviewSize + 1, 'x')).complete);
+  CHECK_FALSE(preview_of_body(std::string(100'000, 'x')).complete);
+  // Bytes that take more room when they are shown.
+  const std::string tabs = R"({"amount":1,)" + std::string(1100, '\t') + R"("amount":1000000})";
+  REQUIRE(tabs.size() < kPreviewSize);
+  CHECK_FALSE(preview_of_body(tabs).complete);
+  CHECK_FALSE(preview_of_body(std::string(kPreviewSize, '\n') + "x").complete);
 }

@@ -232,7 +232,7 @@ TEST_CASE("rule conditions: a body that cannot be read is taken for the worst",
   };
   CHECK(found(RuleAction::kBlock).block != nullptr);
   CHECK(found(RuleAction::kBlock).body_unreadable);
-  CHECK(found(RuleAction::kApprove).approve != nullptr);
+  CHECK(found(RuleAction::kApprove).approvals.size() == 1);
   CHECK(found(RuleAction::kRateLimit).limits.size() == 1);
   CHECK(found(RuleAction::kAllow).allow == nullptr);
   // A rule that looks at no body does not care.

@@ -53,7 +53,7 @@ inline bool matches(const vault::Rule& rule, std::string_view method_and_url,
   vault::BodyView view;
   view.bytes = body;
   const auto found = vault::RuleSet({rule}).find(request(method_and_url), agent, &view);
-  return found.block != nullptr || found.approve != nullptr || found.allow != nullptr ||
+  return found.block != nullptr || !found.approvals.empty() || found.allow != nullptr ||
          !found.limits.empty();
 }
 

@@ -66,7 +66,7 @@ Says decide(const std::vector<Rule>& rules, UnmatchedPolicy unmatched, LimitLedg
     return {blocked ? "block" : limited ? "limited" : "deny", deny->rule};
   }
   if (const auto* held = std::get_if<HeldRequest>(&decision)) {
-    return {"approve", held->rule().name};
+    return {"approve", held->rules().front()->name};
   }
   if (const auto* allowed = std::get_if<AllowedRequest>(&decision)) {
     return {"pass", allowed->rule() == nullptr ? "" : allowed->rule()->name};
@@ -376,7 +376,7 @@ TEST_CASE("rules: what is found is what a loop over all rules finds", "[vault][r
       const RuleSet::Found found = set.find(r, agent, nullptr);
       const auto name = [](const Rule* rule) { return rule == nullptr ? "" : rule->name; };
       REQUIRE(name(found.block) == first[0]);
-      REQUIRE(name(found.approve) == first[1]);
+      REQUIRE(name(found.approvals.empty() ? nullptr : found.approvals.front()) == first[1]);
       REQUIRE(name(found.allow) == first[3]);
       std::vector<std::string> got_limits;
       for (const Rule* rule : found.limits) {
