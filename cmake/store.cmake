@@ -1,5 +1,5 @@
 add_library(av_store STATIC
-  src/store/agent_lanes.cc src/store/audit_chain.cc src/store/audit_journal.cc src/store/audit_journal_check.cc src/store/audit_key.cc
+  src/store/agent_lanes.cc src/store/audit_chain.cc src/store/audit_dead.cc src/store/audit_journal.cc src/store/audit_journal_check.cc src/store/audit_key.cc
   src/store/audit_lines.cc src/store/audit_prune.cc src/store/audit_reader.cc src/store/audit_record_json.cc
   src/store/audit_root.cc src/store/audit_root_scan.cc src/store/audit_verify.cc
   src/store/database.cc src/store/key_file.cc src/store/key_row.cc src/store/key_store.cc

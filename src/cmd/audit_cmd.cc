@@ -113,6 +113,7 @@ Expected<store::RootExpectation> expectation(Context& context, const VerifyWords
     }
     expected.key = key;
   } else if (context.open_store_quietly()) {
+    AV_TRY(expected.unmade, store::is_chain_unmade(*context.store));
     AV_TRY(expected.key, store::stored_public_key(*context.store));
   } else if (std::error_code ec; std::filesystem::exists(context.paths.audit(), ec)) {
     notice(context,

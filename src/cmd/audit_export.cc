@@ -19,6 +19,7 @@
 #include "cmd/output.h"
 #include "cmd/term.h"
 #include "core/encoding.h"
+#include "store/audit_dead.h"
 #include "store/audit_lines.h"
 #include "store/audit_reader.h"
 
@@ -63,20 +64,6 @@ class LineSink final : public ExportSink {
 };
 
 // -- reading
-
-std::vector<std::string> journals_in(const std::filesystem::path& directory) {
-  std::vector<std::string> names;
-  std::error_code ec;
-  std::filesystem::directory_iterator it(directory, ec);
-  for (; !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
-    std::string name = it->path().filename().string();
-    if (store::is_journal_name(name)) {
-      names.push_back(std::move(name));
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 // File by file, each in its order; what was passed on is delivered before the cursor says so.
 class Exporter {
@@ -136,7 +123,7 @@ Status Exporter::pass_file(const std::string& name) {
 }
 
 Status Exporter::pass() {
-  const auto names = journals_in(directory_);
+  const auto names = store::journals_in(directory_);
   for (const std::string& name : names) {
     AV_CHECK(pass_file(name));
   }

@@ -1,4 +1,7 @@
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <cstring>
 
 #include "cmd/otlp_client.h"
 #include "proxy/head.h"
@@ -27,7 +30,16 @@ std::string CollectorUrl::text() const {
 }
 
 bool CollectorUrl::is_loopback() const {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  // Addresses only in full: a name may begin like one and be anybody's.
+  struct in_addr four {};
+  if (::inet_pton(AF_INET, host.c_str(), &four) == 1) {
+    return (ntohl(four.s_addr) >> 24) == 127;
+  }
+  struct in6_addr six {};
+  if (::inet_pton(AF_INET6, host.c_str(), &six) == 1) {
+    return std::memcmp(&six, &in6addr_loopback, sizeof(six)) == 0;
+  }
+  return host == "localhost";
 }
 
 Expected<CollectorUrl> parse_collector_url(std::string_view text, bool add_path) {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/encoding.h"
+#include "store/audit_dead.h"
 
 namespace av::store {
 namespace {
@@ -67,20 +68,6 @@ Expected<std::uint64_t> count_lines(int fd, const std::filesystem::path& path) {
   }
 }
 
-std::vector<std::string> journals_in(const std::filesystem::path& directory) {
-  std::vector<std::string> names;
-  std::error_code ec;
-  std::filesystem::directory_iterator it(directory, ec);
-  for (; !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
-    std::string name = it->path().filename().string();
-    if (is_journal_name(name)) {
-      names.push_back(std::move(name));
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 struct StoredKey {
   AuditKey key;
   bool unused = false;
@@ -129,7 +116,7 @@ struct RootChain::Tail {
 
 bool hold_lock(int fd) {
   struct flock lock {};
-  return set_lock(fd, F_OFD_SETLK, F_WRLCK, lock) == 0 || (errno != EAGAIN && errno != EACCES);
+  return set_lock(fd, F_OFD_SETLK, F_WRLCK, lock) == 0;
 }
 
 bool is_locked(int fd) {
@@ -171,6 +158,11 @@ Expected<UniqueFd> lock_root(const std::filesystem::path& directory, bool for_wr
 Expected<std::optional<PublicKey>> stored_public_key(Store& store) {
   AV_TRY(const auto stored, load_key(store));
   return stored ? std::optional(stored->key.public_key()) : std::nullopt;
+}
+
+Expected<bool> is_chain_unmade(Store& store) {
+  AV_TRY(const auto stored, load_key(store));
+  return !stored || stored->unused;
 }
 
 Expected<std::shared_ptr<RootChain>> RootChain::open(const std::filesystem::path& directory,
@@ -227,6 +219,9 @@ Status RootChain::add_line(std::string& lines, RootPosition& position, RootEntry
 
 // The first lines under this key.
 Status RootChain::begin(bool fresh) {
+  // Before the lock, for which others wait: they are read to their end.
+  const std::vector<RootEntry> adopted =
+      fresh ? entries_to_adopt(directory_) : std::vector<RootEntry>();
   AV_TRY(const UniqueFd fd, lock_root(directory_, true));
   AV_TRY(Tail tail, look_at_tail(fd.get()));
   RootPosition position = tail.last;
@@ -238,11 +233,8 @@ Status RootChain::begin(bool fresh) {
   if (fresh && tail.size == 0 && (!tail.head || tail.head->position.n == 0)) {
     AV_CHECK(write_head(position));
     AV_CHECK(add_line(lines, position, key_line));
-    for (const std::string& name : journals_in(directory_)) {
-      RootEntry adopted;
-      adopted.kind = RootKind::kAdopt;
-      adopted.file = name;
-      AV_CHECK(add_line(lines, position, std::move(adopted)));
+    for (const RootEntry& one : adopted) {
+      AV_CHECK(add_line(lines, position, one));
     }
   } else {
     // A chain of a store that this one has taken the place of. Which journals it names is there to
@@ -250,7 +242,8 @@ Status RootChain::begin(bool fresh) {
     AV_CHECK(add_line(lines, position, key_line));
     AV_CHECK(add_gap(lines, position, tail));
   }
-  return write_lines(fd.get(), tail, lines);
+  AV_CHECK(write_lines(fd.get(), tail, lines));
+  return write_synced_head(fd.get(), position);
 }
 
 Expected<RootChain::Tail> RootChain::look_at_tail(int fd) const {
@@ -325,13 +318,20 @@ Status RootChain::write_lines(int fd, const Tail& tail, std::string_view lines) 
     put = ::pwrite(fd, lines.data(), lines.size(), tail.size);
   } while (put < 0 && errno == EINTR);
   if (put == static_cast<ssize_t>(lines.size())) {
-    return tail.gap ? write_head(tail.last) : Status();
+    return {};
   }
   const int error_number = put < 0 ? errno : ENOSPC;
   if (put > 0) {
     static_cast<void>(::ftruncate(fd, tail.size) == 0);
   }
   return cannot("write", error_number, path);
+}
+
+Status RootChain::write_synced_head(int fd, const RootPosition& position) const {
+  if (::fdatasync(fd) != 0) {
+    return cannot("flush", errno, directory_ / kRootFile);
+  }
+  return write_head(position);
 }
 
 Status RootChain::write_head(const RootPosition& position) const {
@@ -361,6 +361,10 @@ Expected<RootPosition> RootChain::append(RootEntry entry) {
   AV_CHECK(add_gap(lines, position, tail));
   AV_CHECK(add_line(lines, position, std::move(entry)));
   AV_CHECK(write_lines(fd.get(), tail, lines));
+  if (tail.gap) {
+    // At once, or the next line would tell of the same gap again.
+    AV_CHECK(write_synced_head(fd.get(), position));
+  }
   return position;
 }
 

@@ -2,6 +2,10 @@
 // RootChain: the one file that all journals of the audit log hang on, <audit>/root.chain. Processes
 // append to it under a lock, each line with one write(); what a line says is in audit_root.h.
 //
+// root.head is signed for places only that nobody has cut the chain back to: behind a `gap`, behind
+// the first lines, and behind lines that this process has added. (One for the place of a cut, kept
+// by whoever made it, would make the same cut good later.)
+//
 // May be used from several threads. Holds no descriptor between calls: whoever moves the directory
 // away gets a chain that says so, not lines that nobody finds.
 
@@ -47,6 +51,7 @@ class RootChain {
   [[nodiscard]] Status add_gap(std::string& lines, RootPosition& position, Tail& tail) const;
   [[nodiscard]] Status add_line(std::string& lines, RootPosition& position, RootEntry entry) const;
   [[nodiscard]] Status write_lines(int fd, const Tail& tail, std::string_view lines) const;
+  [[nodiscard]] Status write_synced_head(int fd, const RootPosition& position) const;
   [[nodiscard]] Status write_head(const RootPosition& position) const;
 
   std::filesystem::path directory_;
@@ -60,11 +65,14 @@ class RootChain {
                                            bool for_writing);
 // Whether another open file holds a lock on this one: a journal's writer does as long as it lives.
 [[nodiscard]] bool is_locked(int fd);
-// Holds it until the descriptor is closed; false when another one does. Where the file system has
-// no locks, nothing is locked.
-bool hold_lock(int fd);
+// Holds it until the descriptor is closed; false when another one does, or when the file system
+// has no locks.
+[[nodiscard]] bool hold_lock(int fd);
 
 // The key of this store, public half; nullopt when it has none yet.
 [[nodiscard]] Expected<std::optional<PublicKey>> stored_public_key(Store& store);
+// Whether the chain is only being made: the store has no key, or one that has not signed all of the
+// first lines. After that an empty chain is one that was emptied.
+[[nodiscard]] Expected<bool> is_chain_unmade(Store& store);
 
 }  // namespace av::store

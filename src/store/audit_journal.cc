@@ -17,6 +17,7 @@
 #include "core/crypto.h"
 #include "core/encoding.h"
 #include "core/fs.h"
+#include "store/audit_dead.h"
 #include "store/mapped_window.h"
 
 namespace av::store {
@@ -52,13 +53,6 @@ Error cannot_write(int error_number, const std::filesystem::path& path) {
   return error;
 }
 
-// Where the whole lines of the file end.
-struct Written {
-  std::uint64_t lines = 0;
-  std::uint64_t bytes = 0;
-  crypto::Digest head{};
-};
-
 }  // namespace
 
 struct AuditJournal::Impl {
@@ -78,7 +72,7 @@ struct AuditJournal::Impl {
   std::mutex mutex;
   std::condition_variable wake;
   std::mutex written_mutex;
-  Written written;  // guarded by written_mutex
+  JournalPlace written;  // guarded by written_mutex
   std::atomic<bool> dirty{false};
   std::atomic<bool> longer{false};  // the file goes on behind `size`, with zeros, and is mapped
   bool stop = false;                // guarded by mutex
@@ -86,8 +80,8 @@ struct AuditJournal::Impl {
   std::thread flusher;
 
   void flush_loop();
-  Written make_durable();
-  bool anchor(RootKind kind, const Written& place);
+  JournalPlace make_durable();
+  bool anchor(RootKind kind, const JournalPlace& place);
   void mark_dirty();
   void note_written();
   crypto::Digest add_line(const vault::AuditRecord& record);
@@ -96,8 +90,8 @@ struct AuditJournal::Impl {
   Status write_lines();
 };
 
-Written AuditJournal::Impl::make_durable() {
-  Written place;
+JournalPlace AuditJournal::Impl::make_durable() {
+  JournalPlace place;
   {
     const std::lock_guard lock(written_mutex);
     place = written;
@@ -116,7 +110,7 @@ Written AuditJournal::Impl::make_durable() {
 
 // Signs that so much of the file is on the disk. False when that could not be written: what is in
 // the file is there all the same, and the next mark covers it.
-bool AuditJournal::Impl::anchor(RootKind kind, const Written& place) {
+bool AuditJournal::Impl::anchor(RootKind kind, const JournalPlace& place) {
   if (flush_error.load() != 0) {
     return true;
   }
@@ -136,7 +130,10 @@ void AuditJournal::Impl::flush_loop() {
     flush_error.store(errno);
   }
   parent.reset();
-  Written place;
+  // Of others. What cannot be signed now is left to the next process.
+  (void)sign_dead_journals(path.parent_path(), *chain, kLook);
+  bool looked_far = false;
+  JournalPlace place;
   bool named = false;  // the line that names this file is on the disk
   bool unmarked = false;
   auto next_mark = std::chrono::steady_clock::now() + kMarkEvery;
@@ -161,6 +158,10 @@ void AuditJournal::Impl::flush_loop() {
     if (flush) {
       place = make_durable();
       unmarked = true;
+    }
+    if (!looked_far && !stopping && std::chrono::steady_clock::now() >= next_mark) {
+      looked_far = true;
+      (void)sign_dead_journals(path.parent_path(), *chain, kLookFar);
     }
     if (unmarked && !stopping && std::chrono::steady_clock::now() >= next_mark) {
       unmarked = !anchor(RootKind::kMark, place);
@@ -289,6 +290,7 @@ Expected<std::unique_ptr<AuditJournal>> AuditJournal::create(const std::filesyst
   if (!impl->parent.valid()) {
     return cannot_write(errno, directory);
   }
+  // Where the file system has no locks, nobody takes it for dead either.
   (void)hold_lock(impl->fd.get());
   const std::string file = impl->path.filename().string();
   impl->last = crypto::sha256(file);

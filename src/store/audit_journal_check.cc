@@ -98,12 +98,12 @@ void Check::look_at_end(JournalLines::Tail tail) {
     case JournalLines::Tail::kNothing:
       break;
     case JournalLines::Tail::kZeros:  // room that was not used; closing gives it back
-      if (state_.closed) {
+      if (state_.closed && !state_.found_dead) {
         problem(result_.lines + 1, "there are zeros behind the end that was signed");
       }
       break;
     case JournalLines::Tail::kTorn:
-      if (state_.closed) {
+      if (state_.closed && !state_.found_dead) {
         problem(result_.lines + 1, "there is more behind the end that was signed");
       } else if (!result_.being_written && result_.lines >= signed_lines) {
         notices_.add(

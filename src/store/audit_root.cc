@@ -15,8 +15,9 @@ constexpr std::string_view kRootContext = "agent-vault audit root\n";
 constexpr std::string_view kHeadContext = "agent-vault audit head\n";
 constexpr std::size_t kHashTail = 9 + 64 + 2;  // ,"hash":"<64>"}
 constexpr std::size_t kSignatureTail = 8 + 128 + 1 + kHashTail;
-constexpr std::array kKinds = {RootKind::kKey,   RootKind::kAdopt, RootKind::kOpen, RootKind::kMark,
-                               RootKind::kClose, RootKind::kPrune, RootKind::kGap};
+constexpr std::array kKinds = {RootKind::kKey,   RootKind::kAdopt, RootKind::kOpen,
+                               RootKind::kMark,  RootKind::kClose, RootKind::kDead,
+                               RootKind::kPrune, RootKind::kGap};
 constexpr std::array<std::string_view, 5> kGaps = {"missing", "cut", "damaged", "no head",
                                                    "bad head"};
 
@@ -46,6 +47,7 @@ std::string body_of(const RootEntry& entry) {
       break;
     case RootKind::kMark:
     case RootKind::kClose:
+    case RootKind::kDead:
       add_text(out, "file", entry.file);
       add_number(out, "lines", entry.lines);
       add_number(out, "bytes", entry.bytes);
@@ -142,6 +144,7 @@ void read_members(Cursor& in, RootEntry& entry) {
       break;
     case RootKind::kMark:
     case RootKind::kClose:
+    case RootKind::kDead:
       in.literal(R"(,"file":")");
       entry.file = in.file();
       entry.lines = count(R"(,"lines":)");
@@ -188,6 +191,8 @@ std::string_view to_string(RootKind kind) {
       return "mark";
     case RootKind::kClose:
       return "close";
+    case RootKind::kDead:
+      return "dead";
     case RootKind::kPrune:
       return "prune";
     case RootKind::kGap:

@@ -28,6 +28,7 @@ enum class RootKind : std::uint8_t {
   kOpen,   // a journal begins; no record of it is acknowledged before this line
   kMark,   // so many lines of it were on the disk, with this hash at their end
   kClose,  // so many lines are all of it
+  kDead,   // likewise, said by another process: nobody held its lock any more
   kPrune,  // these journals are removed
   kGap,    // the writer found less than there had been; see `what`
 };
@@ -37,10 +38,10 @@ struct RootEntry {
   std::uint64_t n = 0;
   std::int64_t time_ms = 0;
   RootKind kind = RootKind::kOpen;
-  std::string file;                // adopt, open, mark, close
-  std::uint64_t lines = 0;         // mark, close; prune: records in all
-  std::uint64_t bytes = 0;         // mark, close
-  crypto::Digest head{};           // mark, close: hash of the last line; gap: see `count`
+  std::string file;                // adopt, open, mark, close, dead
+  std::uint64_t lines = 0;         // mark, close, dead; prune: records in all
+  std::uint64_t bytes = 0;         // mark, close, dead
+  crypto::Digest head{};           // mark, close, dead: hash of the last line; gap: see `count`
   PublicKey public_key{};          // key
   std::vector<std::string> files;  // prune
   std::int64_t before_ms = 0;      // prune: what is older

@@ -215,6 +215,7 @@ void RootScan::take_entry(RootEntry&& entry) {
     }
     case RootKind::kMark:
     case RootKind::kClose:
+    case RootKind::kDead:
       take_place(std::move(entry));
       return;
   }
@@ -229,7 +230,8 @@ void RootScan::take_place(RootEntry&& entry) {
     problem(last_.n, "does not fit what the chain said before of " + entry.file, kRestore);
   }
   state.opened = true;
-  state.closed = entry.kind == RootKind::kClose;
+  state.closed = entry.kind != RootKind::kMark;
+  state.found_dead = entry.kind == RootKind::kDead;
   all.push_back(place);
   if (all.size() > kMostCheckpoints) {
     // Every other one goes; the hash of a later one covers it.
@@ -269,6 +271,24 @@ void RootScan::compare_heads() {
   }
 }
 
+// The head of nothing is signed before there is a line, and replaced before the key counts as used.
+void RootScan::judge_beginning() {
+  const bool begins = head_ && head_->position.n == 0;
+  if (!exists_ || (last_.n != 0 && !begins)) {
+    return;
+  }
+  if (expected_.unmade) {
+    if (last_.n == 0) {
+      notices_.add({std::string(kRootFile), 0, "is empty: its making was interrupted", ""});
+    }
+  } else if (last_.n == 0) {
+    problem(0, "is empty: what it said is gone", kRestore);
+  } else {
+    problems_.add(
+        {std::string(kHeadFile), 1, "is the one from before the first line, put back", kRestore});
+  }
+}
+
 void RootScan::finish() {
   for (Finding& open : doubts_) {
     problems_.add(std::move(open));
@@ -283,7 +303,7 @@ void RootScan::finish() {
   const std::string head_file(kHeadFile);
   if (head_there_ && !exists_) {
     problem(0, "is gone", kRestore);
-  } else if (exists_ && !head_there_) {
+  } else if (exists_ && !head_there_ && !(expected_.unmade && last_.n == 0)) {
     problems_.add({head_file, 0, "is gone", "without it a chain that was cut off looks whole"});
   } else if (head_there_ &&
              (!head_ || (!keys_.empty() &&
@@ -301,9 +321,7 @@ void RootScan::finish() {
     notices_.add({std::string(kRootFile), last_.n + 1,
                   "the last line is not whole, as after a power cut", ""});
   }
-  if (exists_ && last_.n == 0 && !torn_ && head_ && head_->position.n == 0) {
-    notices_.add({std::string(kRootFile), 0, "is empty: its making was interrupted", ""});
-  }
+  judge_beginning();
 }
 
 }  // namespace av::store

@@ -26,6 +26,7 @@ struct JournalState {
   bool adopted = false;
   bool opened = false;
   bool closed = false;
+  bool found_dead = false;  // closed by another than its writer
   bool pruned = false;
   std::uint64_t root_line = 0;  // the first that names it
   // In order; of many marks, some, and the last one always.
@@ -38,6 +39,7 @@ struct JournalState {
 struct RootExpectation {
   std::optional<PublicKey> key;      // who must have signed; nullopt: whoever the chain names
   std::optional<RootPosition> head;  // what the chain must lead through
+  bool unmade = false;               // is_chain_unmade(): there need be nothing yet
 };
 
 class RootScan {
@@ -68,6 +70,7 @@ class RootScan {
   void take_gap(const RootEntry& entry);
   void take_place(RootEntry&& entry);
   void compare_heads();
+  void judge_beginning();
   void problem(std::uint64_t line, std::string what, std::string advice);
   // A doubt that is settled when a head that was kept elsewhere lies behind it.
   void doubt(std::uint64_t line, std::string what, std::string advice);

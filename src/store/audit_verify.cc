@@ -113,7 +113,7 @@ void Verification::check_chain_is_there(const std::vector<std::string>& names) {
     return;
   }
   const bool journals = std::any_of(names.begin(), names.end(), is_journal_name);
-  if (expected_.key || expected_.head) {
+  if ((expected_.key && !expected_.unmade) || expected_.head) {
     report_.problems.add(
         {std::string(kRootFile), 0, "is gone", "restore the directory from a copy"});
   } else if (journals) {

@@ -1,10 +1,13 @@
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "cli_fixture.h"
 #include "cmd/audit_filter.h"
 #include "cmd/otlp_client.h"
 #include "cmd/otlp_json.h"
+#include "core/encoding.h"
+#include "store/audit_root.h"
 
 using namespace av;
 using namespace av::test;
@@ -266,4 +269,48 @@ TEST_CASE("otlp: URLs and headers", "[cmd][audit]") {
     CAPTURE(bad);
     CHECK_FALSE(cmd::append_headers(headers, bad));
   }
+}
+
+TEST_CASE("audit: only what is loopback in every spelling is taken for it",
+          "[cmd][audit][security]") {
+  const auto loopback = [](const std::string& host) {
+    const auto url = cmd::parse_collector_url("http://" + host + ":4318", true);
+    REQUIRE(url);
+    return url->is_loopback();
+  };
+  for (const char* host :
+       {"localhost", "127.0.0.1", "127.255.255.254", "[::1]", "[0:0:0:0:0:0:0:1]"}) {
+    INFO(host);
+    CHECK(loopback(host));
+  }
+  for (const char* host :
+       {"127.example.com", "127.0.0.1.example.com", "127.", "127.0.0.1:x.example", "[::2]",
+        "10.0.0.1", "localhost.example.com", "[::]", "128.0.0.1"}) {
+    INFO(host);
+    if (cmd::parse_collector_url(std::string("http://") + host + ":4318", true)) {
+      CHECK_FALSE(loopback(host));
+    }
+  }
+}
+
+TEST_CASE("audit: a log that was emptied is not taken for one that never was",
+          "[cmd][audit][security]") {
+  Cli cli;
+  REQUIRE(cli({"vault", "create", "one"}).code == 0);
+  REQUIRE(cli({"audit", "verify"}).code == 0);
+  const std::filesystem::path audit = "data/audit";
+  for (const auto& entry : std::filesystem::directory_iterator(audit)) {
+    if (entry.path().extension() == ".jsonl") {
+      std::filesystem::remove(entry.path());
+    }
+  }
+  std::filesystem::resize_file(audit / "root.chain", 0);
+  // As it was signed for a moment when the log was begun; of nothing no line says by whom.
+  std::ofstream(audit / "root.head")
+      << "{\"n\":0,\"hash\":\"" << encoding::hex(store::root_beginning().hash) << "\",\"sig\":\""
+      << std::string(128, '0') << "\"}" << std::string(19, ' ') << "\n";
+  const auto result = cli({"audit", "verify"});
+  CHECK(result.code == 1);
+  CHECK(result.out.find("root.chain: is empty") != std::string::npos);
+  CHECK(result.out.find("there is no audit log yet") == std::string::npos);
 }

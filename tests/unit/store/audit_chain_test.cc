@@ -8,8 +8,6 @@
 #include <thread>
 
 #include "audit_fixture.h"
-#include "core/encoding.h"
-#include "store/audit_lines.h"
 
 using namespace av;
 using namespace av::test;
@@ -50,6 +48,7 @@ TEST_CASE("audit chain: every kind of line is read as it was written, and in no 
   mark.bytes = 3456;
   mark.head = crypto::sha256("x");
   add(store::RootKind::kClose).lines = 0;
+  add(store::RootKind::kDead).lines = 0;
   auto& prune = add(store::RootKind::kPrune);
   prune.files = {"a.jsonl", "b-c_d.jsonl"};
   prune.before_ms = 1'600'000'000'000;
@@ -128,7 +127,7 @@ TEST_CASE("audit chain: journals from before the chain are adopted once", "[stor
     std::filesystem::copy(path, home.directory() / path.filename());
   }
   home.journal_of("new", 2);
-  CHECK(types_in(home.root()) == Types{"key", "adopt", "open", "close"});
+  CHECK(types_in(home.root()) == Types{"key", "adopt", "mark", "open", "close"});
   auto report = home.verify();
   CHECK(AuditHome::words(report.problems).empty());
   CHECK(report.adopted == 1);
@@ -373,4 +372,104 @@ TEST_CASE("audit chain: a store made anew goes on under its own key, which is to
       std::filesystem::remove(home.paths().data / file);
     }
   }
+}
+
+TEST_CASE("audit chain: no head is signed for the place where somebody has cut it",
+          "[store][audit][security]") {
+  AuditHome home;
+  home.journal_of("one", 2);
+  const auto one = lines_of(home.root());
+  home.journal_of("two", 2);
+  std::vector<std::string> place;  // what is left of the chain
+  SECTION("cut") {
+    place = one;
+    write_lines(home.root(), place);
+  }
+  SECTION("removed") {
+    std::filesystem::remove(home.root());
+    std::filesystem::remove(home.head());
+  }
+  std::filesystem::remove(home.find("two"));
+  // The next that writes says so; the editor takes the head that it leaves until the next sync().
+  store::RootEntry entry;
+  entry.kind = store::RootKind::kMark;
+  entry.file = "20260101T000000.000Z-run_1.jsonl";
+  REQUIRE(home.chain()->append(entry));
+  const std::string head_then = contents(home.head());
+  home.journal_of("three", 2);
+  REQUIRE(home.verify().problems.count() != 0);
+  // Later the chain is cut at the same place, with everything that told of it.
+  write_lines(home.root(), place);
+  overwrite(home.head(), head_then);
+  for (const char* name : {"one", "three"}) {
+    const auto path = home.find(name);
+    if (contents(home.root()).find(path.filename().string()) == std::string::npos) {
+      std::filesystem::remove(path);
+    }
+  }
+  CHECK(home.verify().problems.count() != 0);
+}
+
+TEST_CASE("audit chain: an empty chain with the head of its beginning is a log that is gone",
+          "[store][audit][security]") {
+  AuditHome home;
+  home.journal_of("one", 2);
+  const auto lines = lines_of(home.root());
+  std::filesystem::remove(home.find("one"));
+  overwrite(home.head(), *store::head_line(store::root_beginning(), audit_key('k')));
+  SECTION("empty") {
+    overwrite(home.root(), "");
+  }
+  SECTION("a part of a line") {
+    overwrite(home.root(), lines[0].substr(0, 20));
+  }
+  SECTION("cut behind its key") {
+    write_lines(home.root(), {lines[0]});
+  }
+  const auto report = home.verify();
+  CHECK(report.problems.count() != 0);
+}
+
+TEST_CASE("audit chain: a chain whose making was interrupted is no defect", "[store][audit]") {
+  AuditHome home;
+  REQUIRE(fs::make_private_directory(home.directory()));
+  const auto problems = [&](bool unmade) {
+    const auto report = store::verify_audit(home.directory(), {home.public_key(), {}, unmade});
+    REQUIRE(report);
+    return report->problems.count();
+  };
+  CHECK(problems(true) == 0);
+  CHECK(problems(false) != 0);
+  overwrite(home.root(), "");
+  CHECK(problems(true) == 0);
+  CHECK(problems(false) != 0);
+  overwrite(home.head(), *store::head_line(store::root_beginning(), audit_key('k')));
+  CHECK(problems(true) == 0);
+  CHECK(problems(false) != 0);
+  home.journal_of("one", 1);
+  CHECK(problems(false) == 0);
+}
+
+TEST_CASE("audit chain: what is changed in a journal after it was adopted is found",
+          "[store][audit][security]") {
+  AuditHome home;
+  {
+    AuditHome before;
+    const auto path = before.journal_of("old", 3);
+    REQUIRE(fs::make_private_directory(home.directory()));
+    std::filesystem::copy(path, home.directory() / path.filename());
+  }
+  home.journal_of("new", 1);
+  REQUIRE(home.verify().problems.count() == 0);
+  const auto path = home.find("old");
+  auto lines = lines_of(path);
+  SECTION("edited") {
+    lines[1].replace(lines[1].find("event-2"), 7, "event-X");
+  }
+  SECTION("its end cut off") {
+    lines.pop_back();
+  }
+  write_lines(path, lines);
+  rehash(path);
+  CHECK(home.verify().problems.count() != 0);
 }

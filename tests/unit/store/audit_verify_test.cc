@@ -5,10 +5,10 @@
 #include <csignal>
 #include <functional>
 #include <random>
+#include <thread>
 
 #include "audit_fixture.h"
-#include "core/encoding.h"
-#include "store/audit_lines.h"
+#include "store/audit_dead.h"
 
 using namespace av;
 using namespace av::test;
@@ -22,18 +22,6 @@ bool mentions(const store::VerifyReport& report, const std::string& part) {
     }
   }
   return false;
-}
-
-// Makes the hashes of a journal's lines right again, as anybody can: they have no key.
-void rehash(const std::filesystem::path& path) {
-  std::vector<std::string> lines = lines_of(path);
-  crypto::Digest last = store::first_hash(path.filename().string());
-  for (std::string& line : lines) {
-    const std::string text = line.substr(0, line.rfind(",\"hash\":"));
-    last = store::line_hash(last, text);
-    line = text + ",\"hash\":\"" + encoding::hex(last) + "\"}\n";
-  }
-  write_lines(path, lines);
 }
 
 // A run that is killed: its journal has no end, and room behind its last line.
@@ -62,6 +50,26 @@ std::filesystem::path killed_journal(AuditHome& home, int records, bool marked) 
   ::close(ready[0]);
   ::close(ready[1]);
   return home.find("killed");
+}
+
+// As anybody can who may write the file: one more record, with a right hash.
+void forge_record(const std::filesystem::path& path) {
+  const std::string whole = contents(path);
+  overwrite(path, whole.substr(0, whole.find('\0')));
+  auto lines = lines_of(path);
+  lines.push_back(lines.back());
+  write_lines(path, lines);
+  rehash(path);
+  overwrite(path,
+            contents(path) + std::string(whole.size() - whole.find_last_not_of('\0') - 1, '\0'));
+}
+
+std::size_t dead_in(const AuditHome& home) {
+  std::size_t count = 0;
+  for (const std::string& line : lines_of(home.root())) {
+    count += line.find("\"type\":\"dead\"") != std::string::npos ? 1 : 0;
+  }
+  return count;
 }
 
 }  // namespace
@@ -392,4 +400,125 @@ TEST_CASE("audit verify: more journals than fit one line of the chain are pruned
   CHECK(AuditHome::words(report.problems).empty());
   CHECK(report.files == 0);
   CHECK(report.pruned_files == 70);
+}
+
+TEST_CASE(
+    "audit verify: nothing is added to the journal of a killed process once another has begun",
+    "[store][audit][security]") {
+  AuditHome home;
+  const bool marked = GENERATE(false, true);
+  const auto path = killed_journal(home, marked ? 200 : 3, marked);
+  const std::string whole = contents(path);
+  CHECK(whole.ends_with('\0') == marked);
+  // Until then it works, since hashes have no key.
+  forge_record(path);
+  CHECK(home.verify().problems.count() == 0);
+  overwrite(path, whole);
+
+  auto live = home.journal("live");
+  REQUIRE(live->append(record(1000)));
+  home.journal_of("next", 1);
+  home.journal_of("later", 1);
+  CHECK(dead_in(home) == 1);
+  CHECK(contents(path) == whole);
+  const auto report = home.verify();
+  CHECK(AuditHome::words(report.problems).empty());
+  CHECK(report.notices.count() == 0);
+  forge_record(path);
+  CHECK(mentions(home.verify(), "lines were added behind the end that was signed"));
+  overwrite(path, whole);
+  // Neither goes anything off its end, though no mark of its writer's says how long it was.
+  const std::size_t end = std::min(whole.find('\0'), whole.size());
+  overwrite(path, whole.substr(0, whole.rfind('\n', end - 2) + 1));
+  CHECK(mentions(home.verify(), "the end was cut off"));
+  overwrite(path, whole);
+  live.reset();
+  CHECK(AuditHome::words(home.verify().problems).empty());
+  CHECK(dead_in(home) == 1);
+}
+
+TEST_CASE(
+    "audit verify: of many killed journals each is signed once, some at a time, also far back",
+    "[store][audit]") {
+  AuditHome home;
+  home.journal_of("warm", 1);
+  constexpr int kJournals = 12;
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto chain =
+        *store::RootChain::with_key(home.directory(), audit_key('k'), home.clock(), false);
+    std::vector<std::unique_ptr<store::AuditJournal>> journals;
+    for (int i = 0; i < kJournals; ++i) {
+      journals.push_back(
+          *store::AuditJournal::create(home.directory(), "k" + std::to_string(i), chain));
+      (void)journals.back()->append(record(1000));
+    }
+    (void)!::write(ready[1], "x", 1);
+    ::pause();
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  const auto chain = home.chain();
+  REQUIRE(store::sign_dead_journals(home.directory(), *chain, store::kLook));
+  CHECK(dead_in(home) == 0);  // they live
+  ::kill(child, SIGKILL);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  // What others write in the meantime: more than a short look takes in.
+  const std::string before = contents(home.root());
+  for (int i = 0; contents(home.root()).size() < before.size() + store::kLook; ++i) {
+    store::RootEntry entry;
+    entry.kind = i % 2 == 0 ? store::RootKind::kOpen : store::RootKind::kClose;
+    entry.file = "p" + std::to_string(i / 2) + ".jsonl";
+    REQUIRE(chain->append(entry));
+  }
+  REQUIRE(store::sign_dead_journals(home.directory(), *chain, store::kLook));
+  CHECK(dead_in(home) == 0);
+  REQUIRE(store::sign_dead_journals(home.directory(), *chain, store::kLookFar));
+  const std::size_t first = dead_in(home);
+  CHECK(first > 0);
+  CHECK(first < kJournals);
+  // Several at once sign the rest, and none twice.
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < 4; ++k) {
+        (void)store::sign_dead_journals(home.directory(), *chain, store::kLookFar);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  CHECK(dead_in(home) == kJournals);
+  store::RootScan root(home.directory(), {home.public_key(), std::nullopt});
+  REQUIRE(root.catch_up());
+  root.finish();
+  CHECK(AuditHome::words(root.problems()).empty());
+}
+
+TEST_CASE("audit verify: the place of a journal is found in pieces as in one", "[store][audit]") {
+  AuditHome home;
+  const auto path = home.journal_of("one", 20);
+  const store::JournalPlace begin = {0, 0, store::first_hash(path.filename().string())};
+  bool whole = false;
+  const auto all = store::place_of_journal(path, begin, 1 << 20, whole);
+  REQUIRE(all);
+  CHECK(whole);
+  CHECK(all->lines == 20);
+  CHECK(all->bytes == contents(path).size());
+  store::JournalPlace place = begin;
+  int pieces = 0;
+  for (whole = false; !whole; ++pieces) {
+    const auto next = store::place_of_journal(path, place, 1, whole);
+    REQUIRE(next);
+    REQUIRE(next->lines <= place.lines + 1);
+    place = *next;
+  }
+  CHECK(pieces == 21);
+  CHECK(place.bytes == all->bytes);
+  CHECK(place.head == all->head);
 }
