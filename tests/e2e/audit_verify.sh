@@ -63,6 +63,11 @@ doctored "the root deleted" "root.chain: is gone" rm root.chain
 doctored "the head deleted" "root.head: is gone" rm root.head
 doctored "root and head deleted" "root.chain: is gone" rm root.chain root.head
 doctored "the root emptied" "root.chain" truncate -s 0 root.chain
+empty_all() { # with the head that was there before the first line
+  rm ./*.jsonl && truncate -s 0 root.chain
+  printf '{"n":0,"hash":"%s","sig":"%0128d"}%19s\n' "$(printf root.chain | sha256sum | cut -d' ' -f1)" 0 '' >root.head
+}
+doctored "everything emptied" "root.chain: is empty" empty_all
 
 # Hashes have no key: anybody can make them right again. What is signed is not theirs.
 cat >"$OUT/rehash.py" <<'PY'
@@ -134,6 +139,26 @@ open(sys.argv[1], "wb").write(b"".join(data.splitlines(True)[:20]))
 PY
 expect_exit 1 av audit verify
 assert_contains "$OUT/stdout" "$killed:21: the end was cut off"
+rm -rf "$audit" && cp -a "$OUT/after-kill" "$audit"
+# The next process signs where it ended. Until then a record can be added, with a right hash.
+cat >"$OUT/forge.py" <<'PY'
+import hashlib, sys
+data = open(sys.argv[1], "rb").read()
+whole = data.rstrip(b"\0")
+last = whole.splitlines()[-1]
+text, digest = last[:last.rindex(b',"hash":')], bytes.fromhex(last[-66:-2].decode())
+forged = text + b',"hash":"' + hashlib.sha256(digest + text).hexdigest().encode() + b'"}\n'
+open(sys.argv[1], "wb").write(whole + forged + data[len(whole) + len(forged):])
+PY
+"$AV_PYTHON" "$OUT/forge.py" "$audit/$killed"
+av audit verify >/dev/null
+rm -rf "$audit" && cp -a "$OUT/after-kill" "$audit"
+av vault create after-kill 2>/dev/null
+assert_eq 1 "$(grep -c "\"dead\",\"file\":\"$killed\"" "$audit/root.chain")" "ends of the killed run"
+av audit verify >/dev/null
+"$AV_PYTHON" "$OUT/forge.py" "$audit/$killed"
+expect_exit 1 av audit verify
+assert_contains "$OUT/stdout" "lines were added behind the end"
 rm -rf "$audit" && cp -a "$OUT/after-kill" "$audit"
 
 # -- pruning
