@@ -16,8 +16,9 @@ namespace av::proxy {
 namespace {
 
 constexpr HeldBody::Patience kForRules{Millis{30'000}, Millis{300'000}};
-// A reviewer is not kept waiting for a body that does not come.
-constexpr HeldBody::Patience kForPreview{Millis{1'000}, Millis{3'000}};
+// What a reviewer is shown has come: nobody is asked about a body whose beginning is still to be
+// made up.
+constexpr HeldBody::Patience kForPreview{Millis{10'000}, Millis{60'000}};
 constexpr Millis kLookAtClient{500};
 
 Fault policy_fault(int status, std::string_view code, std::string message, std::string help) {
@@ -366,7 +367,7 @@ Awaitable<Outcome<void>> PolicyGate::ask(const vault::RequestIdentity& identity)
   const RequestHead& head = client_.head();
   if (client_.held_body() == nullptr && head.body != BodyKind::kNone && !head.websocket_upgrade) {
     const Outcome<void> read = co_await read_body(vault::kPreviewSize, kForPreview);
-    if (!read && read.error().status != 408) {
+    if (!read) {
       co_return read.error();
     }
   }

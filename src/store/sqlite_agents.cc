@@ -233,6 +233,11 @@ Status SqliteStore::revoke_agent(std::string_view name) {
     put(statement, 2, id);
     statement.exec();
     end_sessions_of(id, now);
+    // What a human allowed it goes with it, also when it is let in again.
+    auto grants = database_.prepare(
+        "DELETE FROM approval_grant WHERE agent_uid = (SELECT uid FROM agent WHERE id = ?)");
+    put(grants, 1, id);
+    grants.exec();
     return {};
   });
 }

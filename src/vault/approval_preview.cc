@@ -109,7 +109,10 @@ std::string masked(std::string_view text) {
     at = end;
     if (names_a_secret(word)) {
       const std::size_t value = value_after(text, at);
-      if (value != std::string_view::npos) {
+      // Lists and tables are shown, but for what in them is to be masked: more than a secret may
+      // hide there.
+      if (value != std::string_view::npos && value < text.size() && text[value] != '{' &&
+          text[value] != '[') {
         const std::size_t stop = value_end(text, value);
         const bool quoted = value < text.size() && (text[value] == '"' || text[value] == '\'');
         out += text.substr(at, value - at + (quoted ? 1 : 0));

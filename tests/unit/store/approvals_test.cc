@@ -123,6 +123,15 @@ TEST_CASE_METHOD(Fixture, "store: a grant is in the snapshot until it expires or
     REQUIRE(store->remove_rules("default", {"ask"}));
     CHECK(store->load_snapshot("default").value()->grants.empty());
   }
+  SECTION("a revoked agent") {
+    vault::Agent agent;
+    agent.name = "claude";
+    REQUIRE(store->create_agent(agent, crypto::sha256("token")));
+    tamper(home, "UPDATE approval_grant SET agent_uid = (SELECT uid FROM agent)");
+    CHECK(store->load_snapshot("default").value()->grants.size() == 1);
+    REQUIRE(store->revoke_agent("claude"));
+    CHECK(store->load_snapshot("default").value()->grants.empty());
+  }
   SECTION("a new rule of that name is another one") {
     REQUIRE(store->remove_rules("default", {"ask"}));
     CHECK(add_rule() != rule_uid);

@@ -31,6 +31,8 @@ TEST_CASE("preview: what looks like a secret is masked", "[vault][approval]") {
   const Case cases[] = {
       {R"({"password": "hunter2", "to": "bob"})", R"({"password": "********", "to": "bob"})"},
       {R"({"user_Token":"a\"b","n":1})", R"({"user_Token":"********","n":1})"},
+      {R"({"token": {"to":"evil","amount":9}})", R"({"token": {"to":"evil","amount":9}})"},
+      {R"({"secret":["pay 5"],"a":1})", R"({"secret":["pay 5"],"a":1})"},
       {"api_key=abc&q=hello", "api_key=********&q=hello"},
       {"Authorization: Bearer abc", "Authorization: ********"},
       {"key sk-abcdefghijkl123 end", "key ******** end"},
