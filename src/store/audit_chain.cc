@@ -130,9 +130,15 @@ Expected<UniqueFd> lock_root(const std::filesystem::path& directory, bool for_wr
   const auto deadline = std::chrono::steady_clock::now() + kLockWait;
   std::chrono::microseconds pause{20};
   for (;;) {
-    UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600));
+    // A pipe in its place must not be waited for.
+    UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
     if (!fd.valid()) {
       return cannot("open", errno, path);
+    }
+    struct stat kind {};
+    if (::fstat(fd.get(), &kind) != 0 || !S_ISREG(kind.st_mode)) {
+      return make_error(ErrorCode::kCorrupt, path.string() + " is not a file",
+                        "somebody has replaced the chain of the audit log: restore it");
     }
     struct flock lock {};
     if (set_lock(fd.get(), F_OFD_SETLK, for_writing ? F_WRLCK : F_RDLCK, lock) == 0) {
@@ -253,7 +259,7 @@ Expected<RootChain::Tail> RootChain::look_at_tail(int fd) const {
   if (::fstat(fd, &info) != 0) {
     return cannot("look at", errno, path);
   }
-  const UniqueFd head(::open((directory_ / kHeadFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const UniqueFd head(::open((directory_ / kHeadFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   tail.head_there = head.valid();
   if (head.valid()) {
     AV_TRY(const std::string text, read_at(head.get(), 0, 1024, directory_ / kHeadFile));
@@ -371,7 +377,7 @@ Expected<RootPosition> RootChain::append(RootEntry entry) {
 Status RootChain::sync(const RootPosition& position) {
   const auto path = directory_ / kRootFile;
   {
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!fd.valid() || ::fdatasync(fd.get()) != 0) {
       return cannot("flush", errno, path);
     }

@@ -38,7 +38,7 @@ class OpenJournals {
 };
 
 Status OpenJournals::read(std::uint64_t window) {
-  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat info {};
   if (!fd.valid() || ::fstat(fd.get(), &info) != 0) {
     return errno_error(errno, "cannot read " + path_.string());

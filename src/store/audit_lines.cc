@@ -45,7 +45,7 @@ std::int64_t time_of_line(std::string_view line) {
 }
 
 Expected<JournalLines> JournalLines::open(const std::filesystem::path& path, std::uint64_t offset) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd.valid()) {
     return errno_error(errno, "cannot read the audit log " + path.string());
   }

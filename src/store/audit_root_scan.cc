@@ -71,7 +71,7 @@ Status RootScan::catch_up() {
       read_head_file();
     }
     exists_ = true;
-    UniqueFd unlocked(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    UniqueFd unlocked(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!unlocked.valid()) {
       return errno_error(errno, "cannot open " + path.string());
     }

@@ -205,3 +205,10 @@ print(str(len(opened) == len(set(opened)) and [e["n"] for e in entries] == list(
 PY
 )" "the chain of many at once"
 canary_check "$AGENT_VAULT_HOME" verify.txt v.json
+
+# A pipe in the chain's place is not waited for.
+rm -rf "$AGENT_VAULT_HOME/audit"
+mkdir -m 700 "$AGENT_VAULT_HOME/audit"
+mkfifo "$AGENT_VAULT_HOME/audit/root.chain"
+expect_exit 1 timeout 20 "$AV_BINARY" audit verify
+assert_error 'is not a file'
