@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       view.bytes = expectation.body;
       const auto found = set.find(*expectation.request, expectation.agent, &view);
       const auto matching = set.matching(*expectation.request, expectation.agent, &view);
-      const bool any = found.block != nullptr || found.approve != nullptr ||
+      const bool any = found.block != nullptr || !found.approvals.empty() ||
                        found.allow != nullptr || !found.limits.empty();
       require(any == !matching.empty());
       require(parse_request(to_string(*expectation.request)).has_value());
