@@ -1,6 +1,6 @@
 add_library(av_proxy STATIC
   src/proxy/agent_api.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
-  src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
+  src/proxy/body_codings.cc src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
   src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
   src/proxy/h2_connection.cc src/proxy/h2_events.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
   src/proxy/h2_stream.cc src/proxy/h2_upstream.cc src/proxy/head_text.cc src/proxy/http1_downstream.cc

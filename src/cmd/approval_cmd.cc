@@ -100,14 +100,12 @@ void print_in_full(const Context& context, const Approval& approval) {
   }
 }
 
-void print_short(const Context& context, const Approval& approval) {
+void print_one(const Context& context, const Approval& approval) {
   if (context.json) {
     print(context.out, dump(to_tree(approval)));
   } else {
     print_in_full(context, approval);
-    print(context.out, "\n");
   }
-  std::fflush(context.out);
 }
 
 Run setup_list(OptionSet& app) {
@@ -124,7 +122,9 @@ Run setup_list(OptionSet& app) {
         AV_TRY(const auto waiting, context.store->list_approvals(vault, true));
         for (const Approval& approval : waiting) {
           if (seen.insert(approval.request.id).second) {
-            print_short(context, approval);
+            print_one(context, approval);
+            print(context.out, context.json ? "" : "\n");
+            std::fflush(context.out);
           }
         }
         if (std::ferror(context.out) != 0) {
@@ -167,11 +167,7 @@ Run setup_show(OptionSet& app) {
   app.add_option("ID", *id, "as in `approval list`")->required();
   return [id](Context& context) -> Expected<int> {
     AV_TRY(const Approval approval, context.store->get_approval(*id));
-    if (context.json) {
-      print(context.out, dump(to_tree(approval)));
-    } else {
-      print_in_full(context, approval);
-    }
+    print_one(context, approval);
     return 0;
   };
 }

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
 
 #include "cmd/audit_action.h"
+#include "cmd/changes.h"
 #include "cmd/cli.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
@@ -33,15 +33,6 @@ struct AddOptions {
   bool disabled = false;
   bool replace = false;
   bool force = false;
-};
-
-struct Changes {
-  std::vector<std::string> added, changed, removed, unchanged;
-  [[nodiscard]] std::vector<std::string> touched() const {
-    std::vector<std::string> out = added;
-    out.insert(out.end(), changed.begin(), changed.end());
-    return out;
-  }
 };
 
 Expected<std::uint32_t> read_count(std::string_view text) {
@@ -168,27 +159,8 @@ Expected<vault::Rule> from_options(const AddOptions& options) {
 }
 
 Changes compare(const Rules& before, const Rules& after) {
-  Changes changes;
-  std::unordered_map<std::string, std::string> old;
-  for (const vault::Rule& rule : before) {
-    old[rule.name] = vault::rule_to_json(rule);
-  }
-  for (const vault::Rule& rule : after) {
-    const auto it = old.find(rule.name);
-    if (it == old.end()) {
-      changes.added.push_back(rule.name);
-    } else {
-      const bool same = it->second == vault::rule_to_json(rule);
-      (same ? changes.unchanged : changes.changed).push_back(rule.name);
-      old.erase(it);
-    }
-  }
-  for (const vault::Rule& rule : before) {
-    if (old.contains(rule.name)) {
-      changes.removed.push_back(rule.name);
-    }
-  }
-  return changes;
+  return changes_between(before, after,
+                         [](const vault::Rule& rule) { return vault::rule_to_json(rule); });
 }
 
 // What the vault would have afterwards: those of a name that is there in its place.
@@ -205,40 +177,6 @@ Rules merged(Rules before, const Rules& added) {
     }
   }
   return before;
-}
-
-void report(const Context& context, const std::string& vault, const Changes& changes) {
-  if (context.json) {
-    const Json json = {{"vault", vault},
-                       {"added", changes.added},
-                       {"changed", changes.changed},
-                       {"removed", changes.removed},
-                       {"unchanged", changes.unchanged}};
-    print(context.out, json.dump() + "\n");
-    return;
-  }
-  const auto line = [&](const char* word, const std::vector<std::string>& names) {
-    if (!names.empty()) {
-      notice(context, std::string(word) + " " + join(names, ", "));
-    }
-  };
-  line("added", changes.added);
-  line("changed", changes.changed);
-  line("removed", changes.removed);
-  line("unchanged", changes.unchanged);
-}
-
-std::string detail_of(const Changes& changes) {
-  std::string out;
-  const auto add = [&](const char* word, const std::vector<std::string>& names) {
-    if (!names.empty()) {
-      out += (out.empty() ? "" : "; ") + std::string(word) + " " + join(names, ", ");
-    }
-  };
-  add("added", changes.added);
-  add("changed", changes.changed);
-  add("removed", changes.removed);
-  return out;
 }
 
 // Refuses a file whose own expectations would not hold with `after`.
@@ -300,7 +238,7 @@ Expected<int> run_add(Context& context, const AddOptions& options) {
   }
   const Rules after = merged(before, file.rules);
   AV_CHECK(check_file(context, vault, after, file, options.force));
-  AV_CHECK(audited(context, action("rule.add", vault, detail_of(changes)),
+  AV_CHECK(audited(context, action("rule.add", vault, changes.text()),
                    [&] { return context.store->put_rules(vault, file.rules); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_rules(context, vault, after, changes.touched()));
@@ -340,7 +278,7 @@ Expected<int> run_set(Context& context, const SetOptions& options) {
       return 1;
     }
   }
-  AV_CHECK(audited(context, action("rule.set", vault, detail_of(changes)),
+  AV_CHECK(audited(context, action("rule.set", vault, changes.text()),
                    [&] { return context.store->replace_rules(vault, file.rules); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_rules(context, vault, after, changes.touched()));

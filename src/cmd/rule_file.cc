@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "cmd/find_named.h"
 #include "cmd/output.h"
 #include "cmd/rule_expect.h"
 #include "vault/names.h"
@@ -49,16 +50,7 @@ Expected<vault::RuleFile> read_rule_file(const std::string& file) {
 
 Expected<const vault::Rule*> find_rule(const std::vector<vault::Rule>& rules,
                                        const std::string& name) {
-  std::vector<std::string> names;
-  for (const vault::Rule& rule : rules) {
-    if (rule.name == name) {
-      return &rule;
-    }
-    names.push_back(rule.name);
-  }
-  const std::string near = vault::did_you_mean(name, names);
-  return make_error(ErrorCode::kNotFound, "no rule named '" + name + "'",
-                    near.empty() ? "see: agent-vault rule list" : "did you mean '" + near + "'?");
+  return find_named(rules, "rule", name, "agent-vault rule list");
 }
 
 Status warn_about_rules(Context& context, const std::string& vault,

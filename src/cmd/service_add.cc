@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
-#include "cmd/option_set.h"
 
 #include "cmd/audit_action.h"
+#include "cmd/changes.h"
 #include "cmd/cli.h"
+#include "cmd/option_set.h"
 #include "cmd/output.h"
 #include "vault/names.h"
 #include "vault/preset.h"
@@ -155,65 +155,11 @@ Expected<Services> collect(const AddOptions& options) {
   return services;
 }
 
-struct Changes {
-  std::vector<std::string> added, changed, removed, unchanged;
-};
-
 Changes compare(const Services& before, const Services& after) {
-  Changes changes;
-  std::map<std::string, std::string> old;
-  for (const vault::Service& service : before) {
-    old[service.name] = vault::service_to_json(service);
-  }
-  for (const vault::Service& service : after) {
-    const auto it = old.find(service.name);
-    if (it == old.end()) {
-      changes.added.push_back(service.name);
-    } else {
-      const bool same = it->second == vault::service_to_json(service);
-      (same ? changes.unchanged : changes.changed).push_back(service.name);
-      old.erase(it);
-    }
-  }
-  for (const auto& [name, json] : old) {
-    changes.removed.push_back(name);
-  }
+  Changes changes = changes_between(
+      before, after, [](const vault::Service& service) { return vault::service_to_json(service); });
+  std::sort(changes.removed.begin(), changes.removed.end());
   return changes;
-}
-
-void report(const Context& context, const std::string& vault, const Changes& changes) {
-  if (context.json) {
-    const Json json = {{"vault", vault},
-                       {"added", changes.added},
-                       {"changed", changes.changed},
-                       {"removed", changes.removed},
-                       {"unchanged", changes.unchanged}};
-    print(context.out, json.dump() + "\n");
-    return;
-  }
-  const auto line = [&](const char* word, const std::vector<std::string>& names) {
-    if (!names.empty()) {
-      notice(context, std::string(word) + " " + join(names, ", "));
-    }
-  };
-  line("added", changes.added);
-  line("changed", changes.changed);
-  line("removed", changes.removed);
-  line("unchanged", changes.unchanged);
-}
-
-vault::AuditRecord change_of(std::string_view event, const std::string& vault,
-                             const Changes& changes) {
-  std::string detail;
-  const auto add = [&](const char* word, const std::vector<std::string>& names) {
-    if (!names.empty()) {
-      detail += (detail.empty() ? "" : "; ") + std::string(word) + " " + join(names, ", ");
-    }
-  };
-  add("added", changes.added);
-  add("changed", changes.changed);
-  add("removed", changes.removed);
-  return action(event, vault, std::move(detail));
 }
 
 Expected<int> run_add(Context& context, const AddOptions& options) {
@@ -223,7 +169,7 @@ Expected<int> run_add(Context& context, const AddOptions& options) {
   AV_TRY(const Services before, context.store->list_services(vault));
   Changes changes = compare(before, services);
   changes.removed.clear();
-  AV_CHECK(audited(context, change_of("service.add", vault, changes),
+  AV_CHECK(audited(context, action("service.add", vault, changes.text()),
                    [&] { return context.store->put_services(vault, services); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_missing(context, vault, services));
@@ -236,7 +182,7 @@ Expected<int> run_set(Context& context, const std::string& file) {
   AV_TRY(const std::string vault, context.vault_name());
   AV_TRY(const Services before, context.store->list_services(vault));
   const Changes changes = compare(before, services);
-  AV_CHECK(audited(context, change_of("service.set", vault, changes),
+  AV_CHECK(audited(context, action("service.set", vault, changes.text()),
                    [&] { return context.store->replace_services(vault, services); }));
   report(context, vault, changes);
   AV_CHECK(warn_about_missing(context, vault, services));

@@ -5,10 +5,10 @@
 
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
+#include "cmd/find_named.h"
 #include "cmd/output.h"
 #include "cmd/service_add.h"
 #include "cmd/term.h"
-#include "vault/names.h"
 #include "vault/preset.h"
 #include "vault/service_codec.h"
 
@@ -19,17 +19,7 @@ using Json = nlohmann::ordered_json;
 using Services = std::vector<vault::Service>;
 
 Expected<const vault::Service*> find_service(const Services& services, const std::string& name) {
-  std::vector<std::string> names;
-  for (const vault::Service& service : services) {
-    if (service.name == name) {
-      return &service;
-    }
-    names.push_back(service.name);
-  }
-  const std::string near = vault::did_you_mean(name, names);
-  return make_error(
-      ErrorCode::kNotFound, "no service named '" + name + "'",
-      near.empty() ? "see: agent-vault vault service list" : "did you mean '" + near + "'?");
+  return find_named(services, "service", name, "agent-vault vault service list");
 }
 
 Run setup_list(OptionSet& app) {

@@ -5,8 +5,7 @@
 
 #include "core/ascii.h"
 #include "core/crypto.h"
-#include "proxy/content_decoder.h"
-#include "proxy/gateway_fault.h"
+#include "proxy/body_codings.h"
 #include "proxy/refusals.h"
 #include "proxy/request_identity.h"
 #include "proxy/worker.h"
@@ -29,25 +28,6 @@ Fault policy_fault(int status, std::string_view code, std::string message, std::
   fault.help = std::move(help);
   fault.transient = status == 429 || status == 503;
   return fault;
-}
-
-// None: there is no coding that we can take off.
-std::optional<CodingList> codings_of(const RequestHead& head) {
-  std::optional<CodingList> codings = CodingList();
-  for (const Field& field : head.fields) {
-    if (codings && iequals(field.name, "content-encoding")) {
-      codings = parse_content_encoding(field.value, *codings);
-    }
-  }
-  return codings;
-}
-
-// Messages that are compressed one by one hide what they say.
-bool has_coded_messages(const RequestHead& head) {
-  const Field* const grpc = head.find("grpc-encoding");
-  const Field* const connect = head.find("connect-content-encoding");
-  return (grpc != nullptr && !iequals(grpc->value, "identity")) ||
-         (connect != nullptr && !iequals(connect->value, "identity"));
 }
 
 // Whether the bytes mean what they look like: in UTF-16, UTF-7 or EBCDIC they do not.
@@ -88,8 +68,7 @@ PolicyGate::PolicyGate(Worker& worker, Downstream& client, vault::AuditRecord& r
       client_(client),
       record_(record),
       snapshot_(worker.snapshot),
-      key_ring_(worker.key_ring),
-      answered_(worker.io.get_executor()) {}
+      key_ring_(worker.key_ring) {}
 
 PolicyGate::~PolicyGate() {
   forget_body();
@@ -99,12 +78,8 @@ PolicyGate::~PolicyGate() {
   }
 }
 
-Outcome<vault::AllowedRequest> PolicyGate::decide(const vault::RequestIdentity& identity) {
-  return judge(identity);
-}
-
 // Asks Policy with what is known by now.
-Outcome<vault::AllowedRequest> PolicyGate::judge(const vault::RequestIdentity& identity) {
+Outcome<vault::AllowedRequest> PolicyGate::decide(const vault::RequestIdentity& identity) {
   vault::PolicyInput input;
   input.snapshot = snapshot_;
   input.principal = &worker_.grant.principal;
@@ -150,7 +125,7 @@ Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::settle(
       co_return read.error();
     }
     take_newest_policy();  // a body may take its time
-    allowed = judge(identity);
+    allowed = decide(identity);
   }
   if (!held_) {
     co_return allowed;
@@ -168,7 +143,7 @@ Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::settle(
     // The vault may have changed while a human thought about it: what holds now counts, but for
     // the questions that have been answered.
     take_newest_policy();
-    allowed = judge(identity);
+    allowed = decide(identity);
     if (!held_ && !needs_body_) {
       co_return allowed;
     }
@@ -247,8 +222,9 @@ Awaitable<Outcome<void>> PolicyGate::read_body_for_rules() {
   const RequestHead& head = client_.head();
   vault::BodyView view;
   view.state = vault::BodyView::State::kUnreadable;
-  const std::optional<CodingList> codings = codings_of(head);
-  if (head.websocket_upgrade || !codings || has_coded_messages(head) || !has_plain_charset(head)) {
+  const std::optional<CodingList> codings = content_codings(head.fields);
+  if (head.websocket_upgrade || !codings || has_coded_messages(head.fields) ||
+      !has_plain_charset(head)) {
     body_ = view;
     co_return Outcome<void>();
   }
@@ -316,7 +292,7 @@ void PolicyGate::describe_body(vault::ApprovalRequest& request) {
     request.body_complete = !request.has_body;
     return;
   }
-  const std::optional<CodingList> codings = codings_of(head);
+  const std::optional<CodingList> codings = content_codings(head.fields);
   if (!codings) {
     request.preview = "(in a coding that cannot be shown)";
     request.body_size = body->view().size();
@@ -399,6 +375,7 @@ Awaitable<Outcome<void>> PolicyGate::ask(const vault::RequestIdentity& identity)
 
 Awaitable<Outcome<void>> PolicyGate::wait_for_answer(Millis timeout) {
   const auto until = worker_.clock.steady() + timeout;
+  Signal& answered = answered_.emplace(worker_.io.get_executor());
   vault::ApprovalState state = vault::ApprovalState::kPending;
   while (state == vault::ApprovalState::kPending) {
     if (answer_) {
@@ -408,7 +385,7 @@ Awaitable<Outcome<void>> PolicyGate::wait_for_answer(Millis timeout) {
     } else if (client_.gone()) {
       state = vault::ApprovalState::kCancelled;
     } else {
-      (void)co_await answered_.wait(kLookAtClient);
+      (void)co_await answered.wait(kLookAtClient);
     }
   }
   worker_.waiting.erase(asked_);
@@ -430,7 +407,9 @@ Awaitable<Outcome<void>> PolicyGate::wait_for_answer(Millis timeout) {
 
 void PolicyGate::answered(vault::ApprovalState answer) {
   answer_ = answer;
-  answered_.notify();
+  if (answered_) {
+    answered_->notify();
+  }
 }
 
 }  // namespace av::proxy

@@ -29,7 +29,8 @@ class PolicyGate {
   PolicyGate(const PolicyGate&) = delete;
   PolicyGate& operator=(const PolicyGate&) = delete;
 
-  // From the head. An error is the answer for the client, unless must_wait().
+  // With what is known by now: at first the head. An error is the answer for the client, unless
+  // must_wait().
   Outcome<vault::AllowedRequest> decide(const vault::RequestIdentity& identity);
   [[nodiscard]] bool must_wait() const { return needs_body_ || held_.has_value(); }
   // After that: what is still open.
@@ -43,7 +44,6 @@ class PolicyGate {
   [[nodiscard]] const vault::KeyRing& key_ring() const { return *key_ring_; }
 
  private:
-  Outcome<vault::AllowedRequest> judge(const vault::RequestIdentity& identity);
   Awaitable<Outcome<void>> read_body(std::size_t limit, HeldBody::Patience patience);
   Awaitable<Outcome<void>> read_body_for_rules();
   Awaitable<Outcome<void>> ask(const vault::RequestIdentity& identity);
@@ -70,7 +70,7 @@ class PolicyGate {
 
   std::string asked_;  // the id, while somebody is asked
   std::optional<vault::ApprovalState> answer_;
-  Signal answered_;
+  std::optional<Signal> answered_;  // while somebody is asked
 };
 
 }  // namespace av::proxy

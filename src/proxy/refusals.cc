@@ -71,10 +71,10 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
   const std::string& host = identity.authority.host;
   Fault fault;
   fault.status = 403;
-  fault.proposal_host = host;
   switch (deny.reason) {
     case vault::Deny::Reason::kUnmatchedHost:
       fault.code = "forbidden";
+      fault.proposal_host = host;
       fault.message =
           "no service of this vault covers " + identity.method + ' ' + host + identity.target.path;
       fault.help =
@@ -82,31 +82,28 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
       break;
     case vault::Deny::Reason::kServiceDisabled:
       fault.code = "service_disabled";
+      fault.proposal_host = host;
       fault.message = "the service " + deny.service + " is switched off";
       fault.help = "the owner of the vault can switch it on: agent-vault vault service enable " +
                    deny.service;
       break;
     case vault::Deny::Reason::kAmbiguousPath:
       fault.status = 400;
-      fault.proposal_host.clear();
       fault.code = "ambiguous_path";
       fault.message = "with \"//\" or \";\" the path could be read as one of another service";
       fault.help = "send the path without them";
       break;
     case vault::Deny::Reason::kAgentRevoked:
-      fault.proposal_host.clear();
       fault.code = "agent_revoked";
       fault.message = "this agent may not act in this vault any more";
       fault.help = "the owner of the vault sees: agent-vault agent list";
       break;
     case vault::Deny::Reason::kOutOfScope:
-      fault.proposal_host.clear();
       fault.code = "out_of_scope";
       fault.message = "this agent may not use the service " + deny.service + " or its credentials";
       fault.help = "the owner of the vault sees: agent-vault agent list";
       break;
     case vault::Deny::Reason::kBlocked:
-      fault.proposal_host.clear();
       fault.code = "blocked_by_policy";
       fault.rule = deny.rule;
       fault.message = "the rule " + deny.rule + " blocks " + identity.method + ' ' + host +
@@ -122,7 +119,6 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
     case vault::Deny::Reason::kRateLimited:
       return rate_limited(deny, now_ms);
     case vault::Deny::Reason::kLimitsUnknown:
-      fault.proposal_host.clear();
       fault.status = 503;
       fault.code = "limits_unavailable";
       fault.message = "the counters of the rate limits cannot be read: " + deny.detail;

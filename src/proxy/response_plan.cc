@@ -4,6 +4,8 @@
 #include <optional>
 #include <span>
 
+#include "proxy/body_codings.h"
+
 namespace av::proxy {
 namespace {
 
@@ -41,32 +43,12 @@ std::string scrubbed_reason(std::string_view reason, const PatternSet* patterns)
   return out;
 }
 
-// The body's codings, over all fields (RFC 9110 section 5.3); none: not all can be taken off.
-std::optional<CodingList> content_coding(const ResponseHead& response) {
-  std::optional<CodingList> codings = CodingList();
-  for (const Field& field : response.fields) {
-    if (codings && iequals(field.name, "content-encoding")) {
-      codings = parse_content_encoding(field.value, *codings);
-    }
-  }
-  return codings;
-}
-
 // Some answer so with another status than 206.
 bool is_partial(const ResponseHead& response) {
   static constexpr std::string_view kRanges = "multipart/byteranges";
   const Field* const type = response.find("content-type");
   return response.status == 206 || response.find("content-range") != nullptr ||
          (type != nullptr && iequals(type->value.substr(0, kRanges.size()), kRanges));
-}
-
-// The messages inside the body are compressed one by one (gRPC, Connect).
-bool has_coded_messages(const ResponseHead& response) {
-  return std::any_of(response.fields.begin(), response.fields.end(), [](const Field& field) {
-    return (iequals(field.name, "grpc-encoding") ||
-            iequals(field.name, "connect-content-encoding")) &&
-           !iequals(field.value, "identity");
-  });
 }
 
 // Fields that describe the bytes before they were decoded.
@@ -84,10 +66,11 @@ ResponsePlan plan_response(const ResponseHead& response, const PatternSet* patte
   const bool has_body = response.body != BodyKind::kNone;
   const bool insist = service == nullptr || !service->allow_uninspected;
   if (searches(patterns) && has_body) {
-    const std::optional<CodingList> codings = content_coding(response);
+    const std::optional<CodingList> codings = content_codings(response.fields);
     plan.decode = codings.value_or(CodingList());
     // A range was not asked for (injector): a part of a body may hold a part of a value.
-    plan.refused = insist && (!codings || is_partial(response) || has_coded_messages(response));
+    plan.refused =
+        insist && (!codings || is_partial(response) || has_coded_messages(response.fields));
     const Field* const type = response.find("content-type");
     if (type != nullptr && has_prefixed_messages(type->value)) {
       plan.messages = insist ? Messages::kPrefixedPlain : Messages::kPrefixed;

@@ -259,7 +259,8 @@ Expected<RootChain::Tail> RootChain::look_at_tail(int fd) const {
   if (::fstat(fd, &info) != 0) {
     return cannot("look at", errno, path);
   }
-  const UniqueFd head(::open((directory_ / kHeadFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  const UniqueFd head(
+      ::open((directory_ / kHeadFile).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   tail.head_there = head.valid();
   if (head.valid()) {
     AV_TRY(const std::string text, read_at(head.get(), 0, 1024, directory_ / kHeadFile));

@@ -124,6 +124,18 @@ std::string masked(std::string_view text) {
   return out;
 }
 
+// Not in the middle of a character. True: something was cut off.
+bool cut_to(std::string& text, std::size_t size) {
+  if (text.size() <= size) {
+    return false;
+  }
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0U) == 0x80U) {
+    --size;
+  }
+  text.resize(size);
+  return true;
+}
+
 }  // namespace
 
 BodyPreview preview_of_body(std::string_view bytes) {
@@ -146,25 +158,14 @@ BodyPreview preview_of_body(std::string_view bytes) {
   }
   BodyPreview preview;
   preview.complete = rest.empty() && looked_at == bytes.size() && out.size() <= kPreviewSize;
-  if (out.size() > kPreviewSize) {
-    std::size_t cut = kPreviewSize;
-    while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xc0U) == 0x80U) {
-      --cut;  // not in the middle of a character
-    }
-    out.resize(cut);
-  }
+  (void)cut_to(out, kPreviewSize);
   preview.text = std::move(out);
   return preview;
 }
 
 std::string preview_of_line(std::string_view text) {
   std::string out = encoding::printable(masked(text));
-  if (out.size() > kLineSize) {
-    std::size_t cut = kLineSize;
-    while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xc0U) == 0x80U) {
-      --cut;
-    }
-    out.resize(cut);
+  if (cut_to(out, kLineSize)) {
     out += "...";
   }
   return out;

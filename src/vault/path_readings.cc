@@ -6,6 +6,29 @@
 #include "core/ascii.h"
 
 namespace av::vault {
+
+std::string without_parameters(const std::string& text) {
+  std::string out;
+  bool in_parameter = false;
+  for (const char c : text) {
+    in_parameter = c != '/' && (in_parameter || c == ';');
+    if (!in_parameter) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string with_merged_slashes(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c != '/' || !out.ends_with('/')) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
 namespace {
 
 void append_byte(std::string& out, char byte) {
@@ -76,28 +99,6 @@ std::string with_all_layers_read(const std::string& text) {
 
 std::string with_slashes_read(const std::string& text) {
   return with(text, "%2f", '/');
-}
-
-std::string without_parameters(const std::string& text) {
-  std::string out;
-  bool in_parameter = false;
-  for (const char c : text) {
-    in_parameter = c != '/' && (in_parameter || c == ';');
-    if (!in_parameter) {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
-std::string with_merged_slashes(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c != '/' || !out.ends_with('/')) {
-      out.push_back(c);
-    }
-  }
-  return out;
 }
 
 std::string without_last_slash(const std::string& text) {

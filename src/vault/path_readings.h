@@ -18,4 +18,8 @@ namespace av::vault {
 // because "/x/*" covers more than "/x/*/".
 [[nodiscard]] std::vector<std::string> pattern_readings(std::string_view pattern);
 
+// Two of the steps: each segment without what follows its first ";"; one slash for several.
+[[nodiscard]] std::string without_parameters(const std::string& path);
+[[nodiscard]] std::string with_merged_slashes(const std::string& path);
+
 }  // namespace av::vault

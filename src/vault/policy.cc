@@ -2,21 +2,10 @@
 
 #include <algorithm>
 
+#include "vault/path_readings.h"
+
 namespace av::vault {
 namespace {
-
-// The path as a server reads it that merges slashes and ignores ";parameters" of segments.
-std::string collapsed(std::string_view path) {
-  std::string out;
-  bool in_parameter = false;
-  for (const char c : path) {
-    in_parameter = c != '/' && (in_parameter || c == ';');
-    if (!in_parameter && (c != '/' || !out.ends_with('/'))) {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
 
 bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, const Service* found) {
   const std::string& path = identity.target.path;
@@ -24,7 +13,8 @@ bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, const
     return false;
   }
   RequestIdentity other = identity;
-  other.target.path = collapsed(path);
+  // As a server reads it that merges slashes and ignores ";parameters" of segments.
+  other.target.path = with_merged_slashes(without_parameters(path));
   return matcher.find(other) != found;
 }
 

@@ -93,7 +93,8 @@ Status check_conditions(const Rule& rule) {
 Status check_action(const Rule& rule) {
   const bool limits = rule.action == RuleAction::kRateLimit;
   if (limits && (rule.limit.count == 0 || rule.limit.count > RateLimit::kMaxCount)) {
-    return invalid(rule, "the limit must be between 1 and 1000000", "--limit 100/hour, or \"limit\" and \"window\" in a file");
+    return invalid(rule, "the limit must be between 1 and 1000000",
+                   "--limit 100/hour, or \"limit\" and \"window\" in a file");
   }
   if (!limits && rule.limit.count != 0) {
     return invalid(rule, "a limit belongs to the action rate_limit only");
