@@ -61,7 +61,8 @@ class ProxyServer {
       std::shared_ptr<const vault::KeyRing> key_ring, vault::AuditLog& audit, const Clock& clock);
   ~ProxyServer();  // stops
 
-  // Takes effect for exchanges that begin after it. Where the grant's agent is not in it any more,
+  // Takes effect for exchanges that begin a moment later: the worker takes it between two steps of
+  // what it is doing. Where the grant's agent is not in it any more,
   // or has got a new token, every connection is cut and new ones are refused.
   void publish(vault::SnapshotPtr snapshot, std::shared_ptr<const vault::KeyRing> key_ring);
   // Refuses new work, gives running exchanges `grace`, closes everything, joins the worker.

@@ -205,6 +205,14 @@ TEST_CASE("grant: a scope that is given back lets new connections in again", "[p
   run.server->publish(without, run.ring);
   CHECK(answer(run, run.get()).starts_with("HTTP/1.1 407 "));
   run.server->publish(snapshot_with(builder()), run.ring);
+  // The worker may be in the middle of accepting when a snapshot is handed to it.
+  const std::string discover =
+      "GET /discover HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+      "Authorization: Bearer token\r\n\r\n";
+  const auto give_up = SteadyClock::now() + Millis{8'000};
+  while (!answer(run, discover).starts_with("HTTP/1.1 200 ")) {
+    REQUIRE(SteadyClock::now() < give_up);
+  }
   Peer client = run.client();
   client.send(run.get());
   Peer upstream = run.accept();
