@@ -14,6 +14,7 @@
 
 #include "store/database.h"
 #include "store/key_store.h"
+#include "store/sqlite_people.h"
 #include "store/store.h"
 
 namespace av::store {
@@ -76,6 +77,8 @@ class SqliteStore final : public Store {
   Status add_approval(const vault::ApprovalRequest& request) override;
   Status decide_approval(std::string_view id, vault::ApprovalState state,
                          const std::vector<vault::ApprovalGrant>& grants) override;
+
+  [[nodiscard]] People& people() override { return people_; }
 
   Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
   Expected<std::uint64_t> change_counter() override;
@@ -155,6 +158,7 @@ class SqliteStore final : public Store {
   Database database_;
   KeyStore keys_;
   const Clock& clock_;
+  SqlitePeople people_{database_, clock_};
   std::unique_ptr<SQLite::Statement> data_version_;
 };
 

@@ -17,6 +17,7 @@
 #include "core/expected.h"
 #include "core/fs.h"
 #include "core/secret.h"
+#include "store/people.h"
 #include "vault/key_ring.h"
 #include "vault/policy.h"
 #include "vault/service.h"
@@ -78,6 +79,8 @@ struct SessionInfo {
   std::string vault;
   std::int64_t created_ms = 0;  // 0 when made: now
   std::int64_t expires_ms = 0;  // 0: when it is ended
+  // uid of the user who made it, and with whom it ends; empty: nobody in particular.
+  std::string minted_by;
 };
 
 // How many versions of a credential are kept.
@@ -183,6 +186,9 @@ class Store {
   // for further uses, one for each rule that asks; or none.
   virtual Status decide_approval(std::string_view id, vault::ApprovalState state,
                                  const std::vector<vault::ApprovalGrant>& grants) = 0;
+
+  // -- users, members, their sessions and invites; belongs to the store
+  [[nodiscard]] virtual People& people() = 0;
 
   // -- what the proxy needs
   virtual Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) = 0;
