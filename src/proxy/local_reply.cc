@@ -19,6 +19,14 @@ std::string_view reason_phrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 201:
+      return "Created";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -33,6 +41,10 @@ std::string_view reason_phrase(int status) {
       return "Proxy Authentication Required";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
     case 413:
       return "Content Too Large";
     case 415:
@@ -41,6 +53,8 @@ std::string_view reason_phrase(int status) {
       return "Expectation Failed";
     case 421:
       return "Misdirected Request";
+    case 422:
+      return "Unprocessable Content";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -100,19 +114,26 @@ LocalReply fault_reply(const Fault& fault) {
   return reply;
 }
 
-std::string to_http1(const LocalReply& reply, bool close, bool head_only) {
-  std::string out = "HTTP/1.1 " + std::to_string(reply.status) + ' ';
-  out += reason_phrase(reply.status);
-  out += "\r\n";
-  out += reply.fields.text();
+void append_http1(SecretBuffer& out, const LocalReply& reply, bool close, bool head_only) {
+  out.append("HTTP/1.1 ");
+  out.append(std::to_string(reply.status));
+  out.push_back(' ');
+  out.append(reason_phrase(reply.status));
+  out.append("\r\n");
+  out.append(reply.fields.text());
   if (close) {
-    out += "Connection: close\r\n";
+    out.append("Connection: close\r\n");
   }
-  out += "\r\n";
+  out.append("\r\n");
   if (!head_only) {
-    out += reply.body;
+    out.append(reply.body);
   }
-  return out;
+}
+
+std::string to_http1(const LocalReply& reply, bool close, bool head_only) {
+  SecretBuffer out;
+  append_http1(out, reply, close, head_only);
+  return std::string(out.view());
 }
 
 }  // namespace av::proxy

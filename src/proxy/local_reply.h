@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/secret.h"
 #include "proxy/fault.h"
 #include "proxy/head_text.h"
 
@@ -17,8 +18,10 @@ struct LocalReply {
 
 // JSON `{"error", "message", "help"}` and the fields that SDKs look at (agent-vault-errors(7)).
 [[nodiscard]] LocalReply fault_reply(const Fault& fault);
-// The whole message in HTTP/1.1. `close` adds `Connection: close`.
+// The whole message in HTTP/1.1; into wiped memory where the body may carry a value. `close` adds
+// `Connection: close`.
 [[nodiscard]] std::string to_http1(const LocalReply& reply, bool close, bool head_only);
+void append_http1(SecretBuffer& out, const LocalReply& reply, bool close, bool head_only);
 [[nodiscard]] std::string_view reason_phrase(int status);
 
 }  // namespace av::proxy
