@@ -1,6 +1,4 @@
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -20,6 +18,7 @@
 #include "cmd/env_secrets.h"
 #include "cmd/hidden_paths.h"
 #include "cmd/journal_closer.h"
+#include "cmd/listener.h"
 #include "cmd/output.h"
 #include "cmd/run_directory.h"
 #include "cmd/run_options.h"
@@ -39,25 +38,6 @@ struct RunCommand {
   RunWords words;
   std::vector<std::string> argv;
 };
-
-struct Listener {
-  UniqueFd fd;
-  std::uint16_t port = 0;
-};
-
-Expected<Listener> listen_on_loopback() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  if (!fd.valid() || ::bind(fd.get(), generic, size) != 0 || ::listen(fd.get(), SOMAXCONN) != 0 ||
-      ::getsockname(fd.get(), generic, &size) != 0) {
-    return errno_error(errno, "cannot listen on 127.0.0.1");
-  }
-  return Listener{std::move(fd), ntohs(address.sin_port)};
-}
 
 // The level that was asked for, or the best that can be had when none was. `meanwhile` is done
 // while the namespaces are made; it may make neither a thread nor anything secret: another launcher
@@ -227,7 +207,7 @@ Status Session::start_proxy() {
                                              *context_.clock));
   bundle_ += authority.certificate_pem();
   AV_TRY(token_, vault::make_token(vault::kSessionToken));
-  AV_TRY(Listener listener, listen_on_loopback());
+  AV_TRY(Listener listener, listen_on("127.0.0.1", 0));
   port_ = listener.port;
   proxy::ProxyOptions options;
   options.listeners.push_back(std::move(listener.fd));

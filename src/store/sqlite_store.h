@@ -68,6 +68,7 @@ class SqliteStore final : public Store {
   Status create_session(const SessionInfo& session, const crypto::Digest& token_hash) override;
   Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) override;
   Status end_session(std::string_view id) override;
+  Expected<std::vector<TokenGrant>> token_grants() override;
   Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) override;
 
   Expected<std::vector<Approval>> list_approvals(std::string_view vault,

@@ -163,6 +163,16 @@ class Store {
   // revoked, rotated or deleted. Whether the agent may still use the vault is policy's to say.
   virtual Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) = 0;
   virtual Status end_session(std::string_view id) = 0;  // also when there is none
+  // All that hold now: the tokens of agents, and of sessions but those of runs, which have a proxy
+  // of their own.
+  struct TokenGrant {
+    crypto::Digest token_hash{};
+    vault::Agent agent;
+    std::string session;  // id; empty: the agent's own token
+    std::string vault;    // of a session
+    std::int64_t expires_ms = 0;
+  };
+  virtual Expected<std::vector<TokenGrant>> token_grants() = 0;
   // Those that have neither ended nor expired, oldest first; of all agents when the name is empty.
   virtual Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) = 0;
 
