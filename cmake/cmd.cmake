@@ -1,6 +1,6 @@
 add_library(av_cmd STATIC
   src/cmd/agent_cmd.cc src/cmd/agent_session.cc src/cmd/agent_setup.cc src/cmd/agent_show.cc
-  src/cmd/approval_cmd.cc src/cmd/approval_desk.cc src/cmd/audit_action.cc
+  src/cmd/approval_cmd.cc src/cmd/approval_desk.cc
   src/cmd/audit_cmd.cc src/cmd/audit_export.cc src/cmd/audit_filter.cc src/cmd/audit_settings.cc
   src/cmd/ca_bundle.cc src/cmd/changes.cc src/cmd/child_env.cc src/cmd/cli.cc src/cmd/collector_url.cc
   src/cmd/command_table.cc src/cmd/completion_cmd.cc src/cmd/context.cc src/cmd/credential_cmd.cc

@@ -9,7 +9,7 @@ add_custom_command(
   VERBATIM)
 
 add_library(av_vault STATIC
-  src/vault/agent.cc src/vault/approval.cc src/vault/approval_preview.cc
+  src/vault/agent.cc src/vault/approval.cc src/vault/approval_preview.cc src/vault/audit_action.cc
   src/vault/body_conditions.cc src/vault/body_text.cc src/vault/canonical.cc
   src/vault/canonical_host.cc src/vault/field_reader.cc src/vault/flat_table.cc
   src/vault/key_ring.cc src/vault/limits.cc src/vault/matcher.cc src/vault/names.cc

@@ -23,6 +23,8 @@ class SqliteStore final : public Store {
   static Expected<std::unique_ptr<SqliteStore>> open(const fs::Paths& paths, KeySources sources,
                                                      const Clock& clock);
 
+  Expected<std::unique_ptr<Store>> another() override;
+
   Expected<std::vector<VaultInfo>> list_vaults() override;
   Expected<VaultInfo> get_vault(std::string_view name) override;
   Status create_vault(std::string_view name) override;

@@ -92,6 +92,11 @@ class Store {
                                                const Clock& clock);
   virtual ~Store() = default;
 
+  // Another connection to the same store, already unlocked, for another thread. Nobody is asked for
+  // anything, now or later: when the key is changed by another process so that only a person could
+  // tell the new one, it is kLocked from then on, as this one is.
+  virtual Expected<std::unique_ptr<Store>> another() = 0;
+
   // -- vaults
   virtual Expected<std::vector<VaultInfo>> list_vaults() = 0;
   virtual Expected<VaultInfo> get_vault(std::string_view name) = 0;  // kNotFound with did-you-mean
