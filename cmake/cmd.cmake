@@ -1,6 +1,6 @@
 add_library(av_cmd STATIC
   src/cmd/agent_cmd.cc src/cmd/agent_session.cc src/cmd/agent_setup.cc src/cmd/agent_show.cc
-  src/cmd/approval_cmd.cc src/cmd/approval_desk.cc
+  src/cmd/api_setup.cc src/cmd/approval_cmd.cc src/cmd/approval_desk.cc
   src/cmd/audit_cmd.cc src/cmd/audit_export.cc src/cmd/audit_filter.cc src/cmd/audit_settings.cc
   src/cmd/ca_bundle.cc src/cmd/changes.cc src/cmd/child_env.cc src/cmd/cli.cc src/cmd/collector_url.cc
   src/cmd/command_table.cc src/cmd/completion_cmd.cc src/cmd/context.cc src/cmd/credential_cmd.cc
@@ -14,7 +14,7 @@ add_library(av_cmd STATIC
   src/cmd/shared_file.cc src/cmd/store_ca.cc src/cmd/tenant_plan.cc src/cmd/term.cc
   src/cmd/vault_cmd.cc)
 target_link_libraries(av_cmd
-  PUBLIC av_proxy av_store av_isolation av_vault av_core
+  PUBLIC av_api av_proxy av_store av_isolation av_vault av_core
   PRIVATE CLI11::CLI11 nlohmann_json::nlohmann_json av_toml)
 
 add_executable(agent-vault src/cmd/main.cc)

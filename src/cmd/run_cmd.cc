@@ -10,6 +10,7 @@
 
 #include "cmd/agent_session.h"
 #include "cmd/agent_setup.h"
+#include "cmd/api_setup.h"
 #include "cmd/approval_desk.h"
 #include "cmd/ca_bundle.h"
 #include "cmd/child_env.h"
@@ -97,6 +98,7 @@ class Session {
   void end(const Expected<Outcome>& outcome);
   Status audit(std::string_view event, std::string detail);
   void tick();
+  Expected<std::unique_ptr<OwnedApi>> make_api();
   void follow_store();
   bool follow_policy();
   bool follow_rename();
@@ -122,6 +124,8 @@ class Session {
   Secret token_;
   std::optional<AgentSetup> agent_;
   std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
+  std::shared_ptr<LazyApi> api_ = std::make_shared<LazyApi>();
+  std::string authority_pem_;
   std::unique_ptr<proxy::ProxyServer> proxy_;
 };
 
@@ -148,6 +152,7 @@ Expected<Outcome> Session::run() {
 // The proxy's end and the record of it need not wait for the last process of the run: none can use
 // a credential any more.
 void Session::end(const Expected<Outcome>& outcome) {
+  api_->stop();
   proxy_.reset();
   desk_->pump(*context_.store);  // nobody need decide any more
   if (agent_session_) {
@@ -205,7 +210,8 @@ Status Session::start_proxy() {
   AV_TRY(proxy::CertificateAuthority authority,
          proxy::CertificateAuthority::create("agent-vault " + run_id_, kAuthorityLifetime,
                                              *context_.clock));
-  bundle_ += authority.certificate_pem();
+  authority_pem_ = authority.certificate_pem();
+  bundle_ += authority_pem_;
   AV_TRY(token_, vault::make_token(vault::kSessionToken));
   AV_TRY(Listener listener, listen_on("127.0.0.1", 0));
   port_ = listener.port;
@@ -217,9 +223,9 @@ Status Session::start_proxy() {
   options.egress = options_.egress;
   options.connect_timeout = options_.connect_timeout.value_or(options.connect_timeout);
   options.header_timeout = options_.header_timeout.value_or(options.header_timeout);
-  options.skill_text = skill_text();
   options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
   options.approvals = desk_;
+  options.api = api_;
   options.lanes = std::make_shared<store::AgentLanes>(context_.paths);
   AV_TRY(proxy_,
          proxy::ProxyServer::start(
@@ -296,9 +302,23 @@ Status Session::audit(std::string_view event, std::string detail) {
   return journal_->append(record);
 }
 
+Expected<std::unique_ptr<OwnedApi>> Session::make_api() {
+  api::ApiOptions options;
+  options.mode = api::Mode::kRun;
+  options.base_url = "http://127.0.0.1:" + std::to_string(port_);
+  options.api_port = port_;
+  options.proxy_port = port_;
+  options.run_vault = vault_;
+  options.ca_pem = [pem = authority_pem_] { return pem; };
+  options.skill_text = skill_text();
+  options.limits = context_.limits();
+  return OwnedApi::create(context_, run_id_, std::move(options));
+}
+
 // A run that is over before the first tick leaves no row, and none has to wait for one.
 void Session::tick() {
   follow_store();
+  api_->tick([this] { return make_api(); });
   if (agent_session_) {
     agent_session_->record(*context_.store);
   }

@@ -1,14 +1,19 @@
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
+#include "cmd/agent_setup.h"
+#include "cmd/api_setup.h"
 #include "cmd/approval_desk.h"
 #include "cmd/cli.h"
 #include "cmd/journal_closer.h"
@@ -29,6 +34,60 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
 
+// What the proxy counts, for the API.
+class ProxyMetrics final : public api::MetricsSource {
+ public:
+  explicit ProxyMetrics(std::shared_ptr<const proxy::Metrics> metrics)
+      : metrics_(std::move(metrics)) {}
+  std::string metrics() override { return metrics_->text(); }
+
+ private:
+  std::shared_ptr<const proxy::Metrics> metrics_;
+};
+
+// A token that the API has just made is good as soon as its client has it: the API's thread waits
+// here until the proxy goes by what is in the store.
+class FollowBarrier {
+ public:
+  static constexpr std::chrono::milliseconds kPatience{2'000};
+
+  Status open() {
+    wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return wake_.valid() ? Status() : Status(errno_error(errno, "cannot make an event"));
+  }
+  // Becomes readable when somebody waits.
+  [[nodiscard]] int fd() const { return wake_.get(); }
+  // By the API's thread.
+  void wait() {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t mine = ++wanted_;
+    const std::uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
+    followed_.wait_for(lock, kPatience, [&] { return done_ >= mine; });
+  }
+  // By the owner: take() before the store is read, done() when what was read holds.
+  std::uint64_t take() {
+    std::uint64_t count = 0;
+    (void)!::read(wake_.get(), &count, sizeof count);
+    const std::lock_guard lock(mutex_);
+    return wanted_;
+  }
+  void done(std::uint64_t until) {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = until;
+    }
+    followed_.notify_all();
+  }
+
+ private:
+  UniqueFd wake_;
+  std::mutex mutex_;
+  std::condition_variable followed_;
+  std::uint64_t wanted_ = 0;  // guarded by mutex_
+  std::uint64_t done_ = 0;    // guarded by mutex_
+};
+
 // One `serve`, from the open store to the signal that ends it.
 class Server {
  public:
@@ -43,6 +102,7 @@ class Server {
  private:
   Status open_listeners();
   Status start();
+  Expected<std::unique_ptr<OwnedApi>> make_api(const proxy::CertificateAuthority& authority);
   Status audit(std::string_view event, std::string detail);
   void announce() const;
   Status wait_for_end(const SignalGate& signals);
@@ -63,6 +123,9 @@ class Server {
   bool store_was_lost_ = false;
   std::unique_ptr<store::AuditJournal> journal_;
   std::shared_ptr<proxy::Metrics> metrics_ = std::make_shared<proxy::Metrics>();
+  ProxyMetrics metrics_source_{metrics_};
+  FollowBarrier barrier_;
+  std::shared_ptr<OwnedApi> api_;
   std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
   std::unique_ptr<proxy::ProxyServer> proxy_;
 };
@@ -159,6 +222,8 @@ Status Server::start() {
   options.api_listeners.push_back(std::move(api_listener_.fd));
   AV_TRY(options.api_tls, make_tls(authority));
   options.metrics = metrics_;
+  AV_TRY(api_, make_api(authority));
+  options.api = api_;
   options.net = options_.traffic.net;
   options.upstream_ca_files = options_.traffic.upstream_ca;
   options.unmatched_override = options_.traffic.unmatched;
@@ -175,6 +240,21 @@ Status Server::start() {
   return {};
 }
 
+Expected<std::unique_ptr<OwnedApi>> Server::make_api(const proxy::CertificateAuthority& authority) {
+  AV_CHECK(barrier_.open());
+  api::ApiOptions options;
+  options.mode = api::Mode::kServe;
+  options.base_url = api_url();
+  options.api_port = api_listener_.port;
+  options.proxy_port = proxy_listener_.port;
+  options.ca_pem = [pem = authority.certificate_pem()] { return pem; };
+  options.skill_text = skill_text();
+  options.grants_changed = [this] { barrier_.wait(); };
+  options.metrics = &metrics_source_;
+  options.limits = context_.limits();
+  return OwnedApi::create(context_, id_, std::move(options));
+}
+
 void Server::announce() const {
   const std::string proxy = options_.proxy_host + ":" + std::to_string(proxy_listener_.port);
   if (context_.json) {
@@ -187,8 +267,8 @@ void Server::announce() const {
 
 Status Server::wait_for_end(const SignalGate& signals) {
   for (;;) {
-    pollfd waiting{signals.fd(), POLLIN, 0};
-    const int ready = ::poll(&waiting, 1, static_cast<int>(kTick.count()));
+    std::array<pollfd, 2> waiting{{{signals.fd(), POLLIN, 0}, {barrier_.fd(), POLLIN, 0}}};
+    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(kTick.count()));
     if (ready < 0 && errno != EINTR) {
       return errno_error(errno, "cannot wait for signals");
     }
@@ -207,9 +287,11 @@ Status Server::wait_for_end(const SignalGate& signals) {
 }
 
 void Server::tick() {
+  const std::uint64_t waiting = barrier_.take();
   desk_->pump(*context_.store);
   if (follow_store()) {
     desk_->deliver();
+    barrier_.done(waiting);
   }
 }
 
@@ -249,8 +331,10 @@ void Server::end() {
     notice(context_, "ending; requests under way have " +
                          std::to_string(options_.grace.count() / 1000) + " s");
   }
+  api_->stop();  // long polls end, so that nothing waits for them
   proxy_->stop(options_.grace);
   proxy_.reset();
+  api_.reset();
   desk_->pump(*context_.store);  // nobody need decide any more
   if (const Status ended = audit("serve.end", "signal"); !ended) {
     warn(context_, "the end is not in the audit log: " + ended.error().message);
