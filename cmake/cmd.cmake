@@ -12,7 +12,7 @@ add_library(av_cmd STATIC
   src/cmd/rule_judge.cc src/cmd/rule_test.cc
   src/cmd/run_options.cc src/cmd/run_supervisor.cc src/cmd/serve_cmd.cc src/cmd/serve_options.cc src/cmd/service_add.cc src/cmd/service_cmd.cc
   src/cmd/shared_file.cc src/cmd/store_ca.cc src/cmd/tenant_plan.cc src/cmd/term.cc
-  src/cmd/vault_cmd.cc)
+  src/cmd/member_cmd.cc src/cmd/user_cmd.cc src/cmd/vault_cmd.cc)
 target_link_libraries(av_cmd
   PUBLIC av_api av_proxy av_store av_isolation av_vault av_core
   PRIVATE CLI11::CLI11 nlohmann_json::nlohmann_json av_toml)

@@ -162,7 +162,7 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
 
 bool takes_vault(std::string_view path) {
   for (const std::string_view prefix :
-       {"vault credential ", "vault service ", "vault settings", "rule ", "run"}) {
+       {"vault credential ", "vault service ", "vault settings", "vault member ", "rule ", "run"}) {
     if (path.starts_with(prefix)) {
       return true;
     }

@@ -10,8 +10,9 @@ std::span<const Command> command_table() {
     std::vector<Command> all;
     for (const auto group :
          {run_commands(), serve_commands(), vault_commands(), credential_commands(),
-          service_commands(), rule_commands(), agent_commands(), approval_commands(),
-          log_commands(), audit_commands(), key_commands(), completion_commands()}) {
+          service_commands(), member_commands(), rule_commands(), agent_commands(),
+          user_commands(), approval_commands(), log_commands(), audit_commands(), key_commands(),
+          completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;
@@ -20,12 +21,14 @@ std::span<const Command> command_table() {
 }
 
 std::span<const Group> command_groups() {
-  static constexpr std::array<Group, 9> kGroups = {{
+  static constexpr std::array<Group, 11> kGroups = {{
       {"vault", "vaults, and the credentials and services in them"},
       {"vault credential", "store, list and change credentials"},
       {"vault service", "which requests get which credential, and how"},
+      {"vault member", "which people may use a vault, and how"},
       {"rule", "which requests are blocked, limited, held for a human or allowed"},
       {"agent", "who uses the vaults: names, tokens, scopes and limits"},
+      {"user", "people: accounts, passwords, roles, invites"},
       {"approval", "requests that wait for a human"},
       {"audit", "check, export and prune the audit log"},
       {"key", "the key that the store is encrypted with"},

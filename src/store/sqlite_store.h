@@ -14,6 +14,7 @@
 
 #include "store/database.h"
 #include "store/key_store.h"
+#include "store/sqlite_people.h"
 #include "store/store.h"
 
 namespace av::store {
@@ -95,6 +96,7 @@ class SqliteStore final : public Store {
                           const ProposalApproval& approval) override;
   Status reject_proposal(std::string_view vault, std::uint64_t number, std::string_view reviewer,
                          std::string_view note) override;
+  [[nodiscard]] People& people() override { return people_; }
 
   Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
   Expected<std::uint64_t> change_counter() override;
@@ -198,6 +200,7 @@ class SqliteStore final : public Store {
   Database database_;
   KeyStore keys_;
   const Clock& clock_;
+  SqlitePeople people_{database_, clock_};
   std::unique_ptr<SQLite::Statement> data_version_;
 };
 

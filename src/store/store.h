@@ -17,6 +17,7 @@
 #include "core/expected.h"
 #include "core/fs.h"
 #include "core/secret.h"
+#include "store/people.h"
 #include "vault/key_ring.h"
 #include "vault/policy.h"
 #include "vault/proposal_codec.h"
@@ -80,6 +81,8 @@ struct SessionInfo {
   std::string vault;
   std::int64_t created_ms = 0;  // 0 when made: now
   std::int64_t expires_ms = 0;  // 0: when it is ended
+  // uid of the user who made it, and with whom it ends; empty: nobody in particular.
+  std::string minted_by;
 };
 
 // How many versions of a credential are kept.
@@ -238,6 +241,9 @@ class Store {
                                   const ProposalApproval& approval) = 0;
   virtual Status reject_proposal(std::string_view vault, std::uint64_t number,
                                  std::string_view reviewer, std::string_view note) = 0;
+
+  // -- users, members, their sessions and invites; belongs to the store
+  [[nodiscard]] virtual People& people() = 0;
 
   // -- what the proxy needs
   virtual Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) = 0;
