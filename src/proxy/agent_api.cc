@@ -5,9 +5,9 @@
 namespace av::proxy {
 namespace {
 
-LocalReply respond(std::string_view type, std::string body) {
+LocalReply respond(std::string_view type, std::string_view body) {
   LocalReply reply;
-  reply.body = std::move(body);
+  reply.body.append(body);
   reply.fields.add("Content-Type", type);
   reply.fields.add("Content-Length", std::to_string(reply.body.size()));
   reply.fields.add("Cache-Control", "no-store");
@@ -85,8 +85,8 @@ LocalReply agent_api_reply(const Worker& worker, const RequestHead& head, bool a
   }
   if (path == "/v1/mitm/ca.pem" || path == "/v1/gateway/ca") {
     LocalReply reply =
-        respond("application/x-pem-file", worker.leaves.authority().certificate_pem());
-    reply.fields.add("X-MITM-Port", std::to_string(worker.port));
+        respond("application/x-pem-file", worker.state.leaves.authority().certificate_pem());
+    reply.fields.add("X-MITM-Port", std::to_string(worker.state.port));
     return reply;
   }
   if (path == "/discover" || path == "/v1/discover") {
