@@ -4,4 +4,4 @@ add_library(av_api STATIC
   src/api/router.cc src/api/vault_routes.cc
   src/api/accounts.cc src/api/auth_routes.cc src/api/password_pool.cc src/api/setup_code.cc
   src/api/sign_in_limiter.cc src/api/user_routes.cc)
-target_link_libraries(av_api PUBLIC av_proxy av_store av_vault av_core nlohmann_json::nlohmann_json)
+target_link_libraries(av_api PUBLIC av_reply av_store av_vault av_core nlohmann_json::nlohmann_json)

@@ -9,6 +9,7 @@ set(AV_TESTS_VAULT
   tests/unit/vault/placeholder_test.cc
   tests/unit/vault/policy_test.cc
   tests/unit/vault/preset_test.cc
+  tests/unit/vault/proposal_plan_test.cc tests/unit/vault/proposal_test.cc
   tests/unit/vault/rule_body_test.cc tests/unit/vault/rule_codec_test.cc
   tests/unit/vault/rule_match_test.cc tests/unit/vault/rule_set_test.cc
   tests/unit/vault/service_codec_test.cc

@@ -27,6 +27,10 @@ struct Api::Job {
   Job(proxy::ApiRequest from, Answer to, Gone left)
       : request(std::move(from)), answer(std::move(to)), gone(std::move(left)) {}
 
+  void reply(Reply with) {
+    answer(std::move(with).take(request.secure), call->actor.kind != Actor::Kind::kNobody);
+  }
+
   proxy::ApiRequest request;
   Answer answer;
   Gone gone;
@@ -63,7 +67,7 @@ void Api::handle(proxy::ApiRequest request, Answer answer, Gone gone) {
       return;
     }
   }
-  answer(unavailable("busy", "too many requests are waiting"));
+  answer(unavailable("busy", "too many requests are waiting"), /*known=*/false);
 }
 
 void Api::work() {
@@ -86,7 +90,7 @@ void Api::work() {
     }
     if (stop) {
       if (job != nullptr) {
-        job->answer(unavailable("stopping", "the broker is being stopped"));
+        job->answer(unavailable("stopping", "the broker is being stopped"), /*known=*/false);
         continue;
       }
       break;
@@ -102,7 +106,7 @@ void Api::work() {
     }
   }
   for (const auto& job : parked_) {
-    job->answer(unavailable("stopping", "the broker is being stopped"));
+    job->answer(unavailable("stopping", "the broker is being stopped"), /*known=*/false);
   }
   parked_.clear();
 }
@@ -114,7 +118,7 @@ void Api::serve(std::unique_ptr<Job> job) {
   job->call = std::make_unique<Call>(*shared_, job->request);
   Reply reply = router_->answer(*job->call);
   if (!reply.is_parked()) {
-    job->answer(std::move(reply).take(job->request.secure));
+    job->reply(std::move(reply));
     return;
   }
   job->parked = std::move(reply.parked());
@@ -157,14 +161,14 @@ void Api::poll(bool all) {
       return false;
     }
     if (auto allowed = router_->check_again(*job->call); !allowed) {
-      job->answer(Reply(std::move(allowed.error())).take(job->request.secure));
+      job->reply(std::move(allowed.error()));
       return true;
     }
     std::optional<Reply> reply = job->parked.poll(*job->call, last);
     if (!reply) {
       return last;  // never: a poll must answer the last time
     }
-    job->answer(std::move(*reply).take(job->request.secure));
+    job->reply(std::move(*reply));
     return true;
   });
 }

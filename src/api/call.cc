@@ -65,14 +65,10 @@ Expected<Role> Call::role_in(std::string_view vault) {
 Expected<JsonView> Call::body() {
   if (!read_) {
     read_ = true;
-    if (!request.body.empty()) {
-      AV_TRY(JsonDocument document, JsonDocument::parse(request.body));
-      document_.emplace(std::move(document));
-    } else {
-      static const Secret kNothing = std::move(*Secret::copy_of(std::string_view("{}")));
-      AV_TRY(JsonDocument document, JsonDocument::parse(kNothing));
-      document_.emplace(std::move(document));
-    }
+    // Nothing is an empty object.
+    const std::string_view text = request.body.empty() ? "{}" : request.body.view();
+    AV_TRY(JsonDocument document, JsonDocument::parse(text));
+    document_.emplace(std::move(document));
   }
   if (!document_ || !document_->root().is(Kind::kObject)) {
     return make_error(ErrorCode::kInvalid, "the body must be a JSON object");

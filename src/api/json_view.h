@@ -56,8 +56,8 @@ class JsonDocument {
   static constexpr std::size_t kMaxDepth = 32;
   static constexpr std::size_t kMaxNodes = 200'000;
 
-  // `body` must outlive what is returned. kInvalid says where, never what.
-  static Expected<JsonDocument> parse(const Secret& body);
+  // `body`, wiped memory, must outlive what is returned. kInvalid says where, never what.
+  static Expected<JsonDocument> parse(std::string_view body);
   [[nodiscard]] JsonView root() const { return {*this, 0}; }
 
  private:

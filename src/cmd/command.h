@@ -90,6 +90,7 @@ std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> audit_commands();       // audit_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run
 std::span<const Command> agent_commands();       // agent_cmd.cc
+std::span<const Command> serve_commands();       // serve_cmd.cc: serve
 std::span<const Command> user_commands();        // user_cmd.cc
 std::span<const Command> member_commands();      // member_cmd.cc: vault member
 std::span<const Command> completion_commands();  // completion_cmd.cc

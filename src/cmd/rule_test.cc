@@ -88,7 +88,7 @@ void explain(Context& context, const Question& question, Explanation& out) {
   out.unmatched = snapshot.unmatched;
   const auto agent = snapshot.agents.find(out.agent_name);
   out.agent = agent == snapshot.agents.end() ? nullptr : &agent->second;
-  out.service = snapshot.matcher.find(question.request);
+  out.service = snapshot.matcher.find(question.request, question.now_ms);
   for (const vault::Rule& rule : out.all_rules) {
     const vault::Mismatch mismatch =
         vault::mismatch(rule, question.request, out.agent_name, question.body);

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace av {
 
@@ -25,5 +27,7 @@ class SystemClock final : public Clock {
 
 // RFC 3339 in UTC with milliseconds: 2026-01-31T08:09:10.123Z.
 [[nodiscard]] std::string format_utc(std::int64_t wall_ms);
+// RFC 3339 with any offset and any fraction (cut to milliseconds), from 1970 to 9999.
+[[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 }  // namespace av

@@ -5,9 +5,9 @@
 namespace av::proxy {
 namespace {
 
-LocalReply respond(std::string_view type, std::string body) {
+LocalReply respond(std::string_view type, std::string_view body) {
   LocalReply reply;
-  reply.body = std::move(body);
+  reply.body.append(body);
   reply.fields.add("Content-Type", type);
   reply.fields.add("Content-Length", std::to_string(reply.body.size()));
   reply.fields.add("Cache-Control", "no-store");

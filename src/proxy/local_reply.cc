@@ -21,6 +21,8 @@ std::string_view reason_phrase(int status) {
       return "OK";
     case 201:
       return "Created";
+    case 202:
+      return "Accepted";
     case 302:
       return "Found";
     case 303:
@@ -67,6 +69,8 @@ std::string_view reason_phrase(int status) {
       return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 507:
+      return "Insufficient Storage";
     case 504:
       return "Gateway Timeout";
     case 505:
@@ -76,11 +80,10 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-LocalReply fault_reply(const Fault& fault) {
+LocalReply fault_reply(const Fault& fault, FaultOf whose) {
   LocalReply reply;
   reply.status = fault.status;
-  std::string& body = reply.body;
-  body = "{";
+  std::string body = "{";
   add_member(body, "error", fault.code);
   add_member(body, "message", fault.message);
   if (!fault.help.empty()) {
@@ -100,7 +103,9 @@ LocalReply fault_reply(const Fault& fault) {
   body += "}\n";
   reply.fields.add("Content-Type", "application/json");
   reply.fields.add("Content-Length", std::to_string(body.size()));
-  reply.fields.add("X-Agent-Vault-Proxy-Error", "true");
+  if (whose == FaultOf::kProxy) {
+    reply.fields.add("X-Agent-Vault-Proxy-Error", "true");
+  }
   reply.fields.add("Cache-Control", "no-store");
   if (fault.status == 407) {
     reply.fields.add("Proxy-Authenticate", "Basic realm=\"agent-vault\"");
@@ -111,6 +116,7 @@ LocalReply fault_reply(const Fault& fault) {
   if (!fault.transient) {
     reply.fields.add("x-should-retry", "false");
   }
+  reply.body.append(body);
   return reply;
 }
 
@@ -126,7 +132,7 @@ void append_http1(SecretBuffer& out, const LocalReply& reply, bool close, bool h
   }
   out.append("\r\n");
   if (!head_only) {
-    out.append(reply.body);
+    out.append(reply.body.view());
   }
 }
 

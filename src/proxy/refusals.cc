@@ -87,6 +87,19 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
       fault.help = "the owner of the vault can switch it on: agent-vault vault service enable " +
                    deny.service;
       break;
+    case vault::Deny::Reason::kServiceExpired:
+      fault.code = "service_expired";
+      fault.proposal_host = host;
+      fault.message = "the time for which the service " + deny.service + " was granted is over";
+      fault.help = "ask for it again, if it is still needed";
+      break;
+    case vault::Deny::Reason::kServiceUsedUp:
+      fault.code = "service_used_up";
+      fault.proposal_host = host;
+      fault.message = "the service " + deny.service + " was granted for a number of requests; " +
+                      "all of them have been made";
+      fault.help = "ask for it again, if it is still needed";
+      break;
     case vault::Deny::Reason::kAmbiguousPath:
       fault.status = 400;
       fault.code = "ambiguous_path";

@@ -126,6 +126,40 @@ CREATE TABLE approval_grant (
 ) STRICT;
 )sql";
 
+// What agents ask for is plain but for the values that they supply, which are there only as long as
+// it waits. The vault counts its proposals, so that no number is given twice.
+constexpr const char* kProposals = R"sql(
+ALTER TABLE vault ADD COLUMN last_proposal INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE proposal (
+  id               INTEGER PRIMARY KEY,
+  vault_id         INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  number           INTEGER NOT NULL,
+  uid              TEXT NOT NULL UNIQUE,
+  state            TEXT NOT NULL,
+  agent            TEXT NOT NULL,
+  agent_uid        TEXT NOT NULL,
+  run              TEXT NOT NULL,
+  body             TEXT NOT NULL,
+  link_hash        BLOB NOT NULL UNIQUE,
+  link_expires_ms  INTEGER NOT NULL,
+  created_ms       INTEGER NOT NULL,
+  expires_ms       INTEGER NOT NULL,
+  decided_ms       INTEGER NOT NULL DEFAULT 0,
+  reviewer         TEXT NOT NULL DEFAULT '',
+  review_note      TEXT NOT NULL DEFAULT '',
+  narrowed         TEXT NOT NULL DEFAULT '',
+  UNIQUE (vault_id, number)
+) STRICT;
+CREATE INDEX proposal_state ON proposal (vault_id, state, expires_ms);
+CREATE TABLE proposal_value (
+  id           INTEGER PRIMARY KEY,
+  proposal_id  INTEGER NOT NULL REFERENCES proposal(id) ON DELETE CASCADE,
+  key          TEXT NOT NULL,
+  sealed       BLOB NOT NULL,
+  UNIQUE (proposal_id, key)
+) STRICT;
+)sql";
+
 // People. Of a password, a session's token and an invite's link only hashes are kept. What a user
 // minted names the uid, so that it can end with the user.
 constexpr const char* kUsers = R"sql(
@@ -182,7 +216,7 @@ ALTER TABLE session ADD COLUMN minted_by TEXT NOT NULL DEFAULT '';
 CREATE INDEX session_minter ON session (minted_by) WHERE minted_by != '';
 )sql";
 
-constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kUsers};
+constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals, kUsers};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

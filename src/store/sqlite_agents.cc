@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "store/sqlite_store.h"
@@ -94,6 +95,13 @@ SessionInfo session_of(SQLite::Statement& statement) {
   session.expires_ms = statement.getColumn(5).getInt64();
   session.minted_by = statement.getColumn(7).getString();
   return session;
+}
+
+crypto::Digest digest_of(const SQLite::Column& column) {
+  crypto::Digest out{};
+  const crypto::Bytes bytes = blob(column);
+  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
+  return out;
 }
 
 Error unknown_token() {
@@ -320,6 +328,43 @@ Expected<std::vector<SessionInfo>> SqliteStore::list_sessions(std::string_view a
       sessions.push_back(session_of(statement));
     }
     return sessions;
+  });
+}
+
+Expected<std::vector<Store::TokenGrant>> SqliteStore::token_grants() {
+  return database_.read(kRead, [&]() -> Expected<std::vector<TokenGrant>> {
+    std::vector<TokenGrant> grants;
+    std::map<std::string, vault::Agent, std::less<>> agents;
+    auto of_agents = database_.prepare(
+        "SELECT name, uid, body, created_ms, rotated_ms, revoked_ms, token_hash FROM agent"
+        " WHERE revoked_ms = 0");
+    while (of_agents.executeStep()) {
+      Expected<vault::Agent> agent = agent_of(of_agents);
+      if (!agent) {
+        continue;  // one that cannot be read may do nothing
+      }
+      agents.emplace(agent->uid, *agent);
+      TokenGrant& grant = grants.emplace_back();
+      grant.token_hash = digest_of(of_agents.getColumn(6));
+      grant.agent = std::move(*agent);
+    }
+    auto of_sessions = database_.prepare(
+        (std::string(kSelectSessions) + " AND s.id NOT LIKE 'run\\_%' ESCAPE '\\'").c_str());
+    put(of_sessions, 1, clock_.wall_ms());
+    while (of_sessions.executeStep()) {
+      const SessionInfo session = session_of(of_sessions);
+      const auto agent = agents.find(session.agent_uid);
+      if (agent == agents.end()) {
+        continue;
+      }
+      TokenGrant& grant = grants.emplace_back();
+      grant.token_hash = digest_of(of_sessions.getColumn(6));
+      grant.agent = agent->second;
+      grant.session = session.id;
+      grant.vault = session.vault;
+      grant.expires_ms = session.expires_ms;
+    }
+    return grants;
   });
 }
 

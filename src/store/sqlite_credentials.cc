@@ -93,40 +93,50 @@ Status SqliteStore::add_version(const VaultRow& vault, std::int64_t credential_i
   return {};
 }
 
+Expected<bool> SqliteStore::save_value(const VaultRow& vault, std::string_view key,
+                                       const Secret& value, std::string_view origin) {
+  const auto existing = look_for_credential(vault, key);
+  std::int64_t id = existing ? existing->id : 0;
+  if (!existing) {
+    auto insert = database_.prepare(
+        "INSERT INTO credential (vault_id, key, type, current_version, created_ms, updated_ms)"
+        " VALUES (?1, ?2, 'static', 0, ?3, ?3)");
+    put(insert, 1, vault.id);
+    put(insert, 2, key);
+    put(insert, 3, clock_.wall_ms());
+    insert.exec();
+    id = database_.last_id();
+  }
+  const std::uint64_t version = (existing ? existing->version : 0) + 1;
+  AV_CHECK(value.reveal(
+      [&](std::string_view bytes) { return add_version(vault, id, key, version, bytes, origin); }));
+  return !existing;
+}
+
+Status check_new_value(const Store::NewValue& value) {
+  AV_CHECK(vault::check_credential_key(value.key));
+  if (value.value.empty()) {
+    return make_error(ErrorCode::kInvalid, "the value of " + value.key + " is empty",
+                      "to remove it: agent-vault vault credential delete " + value.key);
+  }
+  if (value.value.size() > vault::kMaxValueSize) {
+    return make_error(ErrorCode::kInvalid, "the value of " + value.key + " is larger than 1 MiB");
+  }
+  return {};
+}
+
 Expected<std::vector<bool>> SqliteStore::set_credentials(std::string_view vault,
                                                          const std::vector<NewValue>& values,
                                                          std::string_view origin) {
   for (const NewValue& value : values) {
-    AV_CHECK(vault::check_credential_key(value.key));
-    if (value.value.empty()) {
-      return make_error(ErrorCode::kInvalid, "the value of " + value.key + " is empty",
-                        "to remove it: agent-vault vault credential delete " + value.key);
-    }
-    if (value.value.size() > vault::kMaxValueSize) {
-      return make_error(ErrorCode::kInvalid, "the value of " + value.key + " is larger than 1 MiB");
-    }
+    AV_CHECK(check_new_value(value));
   }
   return write_sealed("cannot save the credential", [&]() -> Expected<std::vector<bool>> {
     AV_TRY(const VaultRow row, find_vault(vault));
     std::vector<bool> fresh;
     for (const NewValue& value : values) {
-      const auto existing = look_for_credential(row, value.key);
-      std::int64_t id = existing ? existing->id : 0;
-      if (!existing) {
-        auto insert = database_.prepare(
-            "INSERT INTO credential (vault_id, key, type, current_version, created_ms, updated_ms)"
-            " VALUES (?1, ?2, 'static', 0, ?3, ?3)");
-        put(insert, 1, row.id);
-        put(insert, 2, value.key);
-        put(insert, 3, clock_.wall_ms());
-        insert.exec();
-        id = database_.last_id();
-      }
-      const std::uint64_t version = (existing ? existing->version : 0) + 1;
-      AV_CHECK(value.value.reveal([&](std::string_view bytes) {
-        return add_version(row, id, value.key, version, bytes, origin);
-      }));
-      fresh.push_back(!existing);
+      AV_TRY(const bool is_new, save_value(row, value.key, value.value, origin));
+      fresh.push_back(is_new);
     }
     return fresh;
   });

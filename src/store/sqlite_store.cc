@@ -208,6 +208,7 @@ Status SqliteStore::rotate_key(const std::function<void(std::uint64_t, std::uint
   return keys_.rotate(database_, clock_,
                       [&](const vault::KeyRing& from, const vault::KeyRing& to) -> Status {
                         AV_CHECK(reseal_credentials(from, to, progress));
+                        AV_CHECK(reseal_proposals(from, to));
                         return reseal_items(from, to);
                       });
 }

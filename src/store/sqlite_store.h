@@ -1,7 +1,7 @@
 #pragma once
 // SqliteStore: Store over one SQLite file. The methods are in sqlite_store.cc (opening, snapshots,
 // items, keys) and in sqlite_vaults.cc, sqlite_credentials.cc, sqlite_services.cc, sqlite_rules.cc,
-// sqlite_agents.cc and sqlite_approvals.cc.
+// sqlite_agents.cc, sqlite_approvals.cc and sqlite_proposals.cc.
 
 #include <map>
 #include <memory>
@@ -71,6 +71,7 @@ class SqliteStore final : public Store {
   Status create_session(const SessionInfo& session, const crypto::Digest& token_hash) override;
   Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) override;
   Status end_session(std::string_view id) override;
+  Expected<std::vector<TokenGrant>> token_grants() override;
   Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) override;
 
   Expected<std::vector<Approval>> list_approvals(std::string_view vault,
@@ -80,6 +81,21 @@ class SqliteStore final : public Store {
   Status decide_approval(std::string_view id, vault::ApprovalState state,
                          const std::vector<vault::ApprovalGrant>& grants) override;
 
+  Expected<std::uint64_t> create_proposal(std::string_view vault, const vault::Proposer& by,
+                                          const vault::ReadProposal& proposal,
+                                          const crypto::Digest& link_hash) override;
+  Expected<std::vector<vault::Proposal>> list_proposals(
+      std::string_view vault, std::optional<vault::ProposalState> state) override;
+  Expected<vault::Proposal> get_proposal(std::string_view vault, std::uint64_t number) override;
+  Expected<vault::Proposal> proposal_of_link(const crypto::Digest& link_hash) override;
+  Expected<ProposalReview> review_proposal(std::string_view vault, std::uint64_t number,
+                                           const vault::Narrowing& narrowing) override;
+  Expected<Secret> proposed_value(std::string_view vault, std::uint64_t number,
+                                  std::string_view key) override;
+  Status approve_proposal(std::string_view vault, std::uint64_t number,
+                          const ProposalApproval& approval) override;
+  Status reject_proposal(std::string_view vault, std::uint64_t number, std::string_view reviewer,
+                         std::string_view note) override;
   [[nodiscard]] People& people() override { return people_; }
 
   Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
@@ -125,6 +141,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Status add_version(const VaultRow& vault, std::int64_t credential_id,
                                    std::string_view key, std::uint64_t version,
                                    std::string_view value, std::string_view origin);
+  // Whether it is new.
+  [[nodiscard]] Expected<bool> save_value(const VaultRow& vault, std::string_view key,
+                                          const Secret& value, std::string_view origin);
   [[nodiscard]] Expected<std::vector<vault::Service>> load_services(std::int64_t vault_id);
   [[nodiscard]] Expected<std::vector<vault::Rule>> load_rules(std::int64_t vault_id);
   // By name; all that are not revoked and may act in the vault.
@@ -135,6 +154,27 @@ class SqliteStore final : public Store {
   void end_sessions_of(std::int64_t agent_id, std::int64_t now_ms);
   [[nodiscard]] Status rename_vault_in_agents(std::string_view from, std::string_view to);
   [[nodiscard]] std::vector<vault::ApprovalGrant> load_grants(std::int64_t vault_id);
+  struct ProposalRow {
+    std::int64_t id = 0;
+    vault::Proposal proposal;
+  };
+  [[nodiscard]] Expected<ProposalRow> find_proposal(const VaultRow& vault, std::uint64_t number);
+  // kConflict unless it waits.
+  [[nodiscard]] Expected<ProposalRow> find_waiting(const VaultRow& vault, std::uint64_t number);
+  [[nodiscard]] Expected<vault::VaultState> load_state(const VaultRow& vault,
+                                                       const vault::Proposer& by);
+  [[nodiscard]] Expected<vault::ProposalPlan> plan_now(const vault::Proposal& proposal,
+                                                       const vault::VaultState& state);
+  void tidy_proposals(const VaultRow& vault);
+  // The value that the agent supplied; none when it did not.
+  [[nodiscard]] Expected<std::optional<Secret>> open_proposed(const VaultRow& vault,
+                                                              const ProposalRow& row,
+                                                              std::string_view key);
+  [[nodiscard]] Status apply(const VaultRow& vault, const ProposalRow& row,
+                             const vault::ProposalPlan& plan, const ProposalApproval& approval);
+  void close_proposal(std::int64_t id, vault::ProposalState state, std::string_view reviewer,
+                      std::string_view note, const std::string& narrowed);
+  [[nodiscard]] Status reseal_proposals(const vault::KeyRing& from, const vault::KeyRing& to);
   [[nodiscard]] Status put_service(std::int64_t vault_id, const vault::Service& service);
   [[nodiscard]] Status reseal_credentials(
       const vault::KeyRing& from, const vault::KeyRing& to,
@@ -166,6 +206,9 @@ class SqliteStore final : public Store {
 
 // Inside a write transaction; whether the name is free and well-formed is the caller's to know.
 Status insert_vault(Database& database, std::string_view name, std::int64_t now_ms);
+
+// Its name and its size.
+[[nodiscard]] Status check_new_value(const Store::NewValue& value);
 
 // kNotFound, with the nearest of `candidates` in the hint.
 [[nodiscard]] Error not_found(std::string_view what, std::string_view name,

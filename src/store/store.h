@@ -20,6 +20,8 @@
 #include "store/people.h"
 #include "vault/key_ring.h"
 #include "vault/policy.h"
+#include "vault/proposal_codec.h"
+#include "vault/proposal_plan.h"
 #include "vault/service.h"
 
 namespace av::store {
@@ -171,6 +173,16 @@ class Store {
   // revoked, rotated or deleted. Whether the agent may still use the vault is policy's to say.
   virtual Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) = 0;
   virtual Status end_session(std::string_view id) = 0;  // also when there is none
+  // All that hold now: the tokens of agents, and of sessions but those of runs, which have a proxy
+  // of their own.
+  struct TokenGrant {
+    crypto::Digest token_hash{};
+    vault::Agent agent;
+    std::string session;  // id; empty: the agent's own token
+    std::string vault;    // of a session
+    std::int64_t expires_ms = 0;
+  };
+  virtual Expected<std::vector<TokenGrant>> token_grants() = 0;
   // Those that have neither ended nor expired, oldest first; of all agents when the name is empty.
   virtual Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) = 0;
 
@@ -191,6 +203,44 @@ class Store {
   // for further uses, one for each rule that asks; or none.
   virtual Status decide_approval(std::string_view id, vault::ApprovalState state,
                                  const std::vector<vault::ApprovalGrant>& grants) = 0;
+
+  // -- proposals: what agents ask for. A number is of its vault. Those that nobody decided in seven
+  // days have expired, whoever looks; what was decided is kept for ninety.
+  // Returns the number. kConflict: twenty wait in this vault already. kInvalid, kNotFound: it does
+  // not fit the vault. `link_hash`: SHA-256 of the token in the link to it (vault::kApprovalToken).
+  virtual Expected<std::uint64_t> create_proposal(std::string_view vault, const vault::Proposer& by,
+                                                  const vault::ReadProposal& proposal,
+                                                  const crypto::Digest& link_hash) = 0;
+  // Newest first. An empty name: of every vault. No state: all.
+  virtual Expected<std::vector<vault::Proposal>> list_proposals(
+      std::string_view vault, std::optional<vault::ProposalState> state) = 0;
+  virtual Expected<vault::Proposal> get_proposal(std::string_view vault, std::uint64_t number) = 0;
+  // kNotPermitted when no proposal has this link, or it is older than a day. To look at, no more.
+  virtual Expected<vault::Proposal> proposal_of_link(const crypto::Digest& link_hash) = 0;
+  struct ProposalReview {
+    vault::Proposal proposal;
+    vault::ProposalDiff diff;
+  };
+  // What it would do now. kConflict when it does not fit the vault any more; for a `narrowing` the
+  // errors of vault::narrow().
+  virtual Expected<ProposalReview> review_proposal(std::string_view vault, std::uint64_t number,
+                                                   const vault::Narrowing& narrowing) = 0;
+  // What the agent has supplied for `key`, for the one who decides.
+  virtual Expected<Secret> proposed_value(std::string_view vault, std::uint64_t number,
+                                          std::string_view key) = 0;
+  struct ProposalApproval {
+    std::vector<NewValue> values;  // take precedence over the agent's
+    vault::Narrowing narrowing;
+    std::string reviewer;
+    std::string fingerprint;  // of the review that was looked at
+  };
+  // Services, credentials and the decision in one transaction. kConflict: it does not wait any
+  // more, or what would happen is not what was looked at. kInvalid: values are missing (named), or
+  // more than were asked for.
+  virtual Status approve_proposal(std::string_view vault, std::uint64_t number,
+                                  const ProposalApproval& approval) = 0;
+  virtual Status reject_proposal(std::string_view vault, std::uint64_t number,
+                                 std::string_view reviewer, std::string_view note) = 0;
 
   // -- users, members, their sessions and invites; belongs to the store
   [[nodiscard]] virtual People& people() = 0;

@@ -122,6 +122,8 @@ void Matcher::add_rules(bool wildcard, std::string_view host,
     rule.wildcard = wildcard;
     rule.allow_http = service.allow_http;
     rule.any_method = service.methods.empty();
+    rule.timed = service.expires_ms != 0;
+    has_timed_ = has_timed_ || rule.timed;
     text_ += service.path;
     rules_.push_back(rule);
   }
@@ -169,8 +171,11 @@ std::string_view Matcher::start_of(const Rule& rule) const {
   return std::string_view(text_).substr(rule.path, start_size_of(rule.prefix_size));
 }
 
-bool Matcher::fits(const Rule& rule, const RequestIdentity& request) const {
+bool Matcher::fits(const Rule& rule, const RequestIdentity& request, std::int64_t now_ms) const {
   if (request.scheme == Scheme::kHttp && !rule.allow_http) {
+    return false;
+  }
+  if (rule.timed && services_[rule.service].expires_ms <= now_ms) {
     return false;
   }
   const std::uint16_t port = rule.port != 0 ? rule.port : default_port(request.scheme);
@@ -180,9 +185,10 @@ bool Matcher::fits(const Rule& rule, const RequestIdentity& request) const {
                       request.target.path);
 }
 
-const Service* Matcher::first_fit(std::uint32_t rule, const RequestIdentity& request) const {
+const Service* Matcher::first_fit(std::uint32_t rule, const RequestIdentity& request,
+                                  std::int64_t now_ms) const {
   for (std::size_t at = rule;; ++at) {
-    if (fits(rules_[at], request)) {
+    if (fits(rules_[at], request, now_ms)) {
       return &services_[rules_[at].service];
     }
     if (rules_[at].last) {
@@ -200,13 +206,13 @@ std::uint32_t Matcher::find_host(bool wildcard, std::string_view host) const {
 }
 
 const Service* Matcher::best_of(bool wildcard, std::string_view host,
-                                const RequestIdentity& request) const {
+                                const RequestIdentity& request, std::int64_t now_ms) const {
   const std::uint32_t value = find_host(wildcard, host);
   if (value == 0) {
     return nullptr;
   }
   if ((value & kIsCrowd) == 0) {
-    return first_fit(value - 1, request);
+    return first_fit(value - 1, request, now_ms);
   }
   const std::string_view path = request.target.path;
   for (std::size_t at = crowds_[(value & ~kIsCrowd) - 1].group;; ++at) {
@@ -216,7 +222,7 @@ const Service* Matcher::best_of(bool wildcard, std::string_view host,
       const std::uint32_t found = starts_.find(flat_hash(start, at + 1), [&](std::uint32_t rule) {
         return rule > group.begin && rule <= group.end && start_of(rules_[rule - 1]) == start;
       });
-      const Service* const service = found == 0 ? nullptr : first_fit(found - 1, request);
+      const Service* const service = found == 0 ? nullptr : first_fit(found - 1, request, now_ms);
       if (service != nullptr) {
         return service;
       }
@@ -227,13 +233,14 @@ const Service* Matcher::best_of(bool wildcard, std::string_view host,
   }
 }
 
-const Service* Matcher::find(const RequestIdentity& request) const {
+const Service* Matcher::find(const RequestIdentity& request, std::int64_t now_ms) const {
   const std::string_view host = request.authority.host;
-  if (const Service* service = best_of(false, host, request)) {
+  if (const Service* service = best_of(false, host, request, now_ms)) {
     return service;
   }
   const std::size_t dot = host.find('.');
-  return dot == std::string_view::npos ? nullptr : best_of(true, host.substr(dot + 1), request);
+  return dot == std::string_view::npos ? nullptr
+                                       : best_of(true, host.substr(dot + 1), request, now_ms);
 }
 
 }  // namespace av::vault

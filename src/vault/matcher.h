@@ -26,8 +26,11 @@ class Matcher {
   explicit Matcher(std::vector<Service> services);
 
   // Exact host before wildcard, explicit port before none, longest literal path prefix, then order.
-  // Disabled services match too: the caller refuses them. Null when none matches.
-  [[nodiscard]] const Service* find(const RequestIdentity& request) const;
+  // Disabled services match too: the caller refuses them. Those whose time is over at `now_ms`
+  // (wall clock) do not; 0: they do. Null when none matches.
+  [[nodiscard]] const Service* find(const RequestIdentity& request, std::int64_t now_ms = 0) const;
+  // Whether the time of some service can be over.
+  [[nodiscard]] bool has_timed() const { return has_timed_; }
 
   [[nodiscard]] const std::vector<Service>& services() const { return services_; }
 
@@ -45,6 +48,7 @@ class Matcher {
     bool wildcard = false;
     bool allow_http = false;
     bool any_method = false;
+    bool timed = false;
     bool last = false;  // of those that are looked at in a row
   };
   // A host with many services. They are in groups of equally specific patterns, most specific
@@ -64,9 +68,11 @@ class Matcher {
   void add_crowd(std::uint64_t hash, std::uint32_t begin);
   [[nodiscard]] std::uint32_t find_host(bool wildcard, std::string_view host) const;
   [[nodiscard]] const Service* best_of(bool wildcard, std::string_view host,
-                                       const RequestIdentity& request) const;
-  [[nodiscard]] const Service* first_fit(std::uint32_t rule, const RequestIdentity& request) const;
-  [[nodiscard]] bool fits(const Rule& rule, const RequestIdentity& request) const;
+                                       const RequestIdentity& request, std::int64_t now_ms) const;
+  [[nodiscard]] const Service* first_fit(std::uint32_t rule, const RequestIdentity& request,
+                                         std::int64_t now_ms) const;
+  [[nodiscard]] bool fits(const Rule& rule, const RequestIdentity& request,
+                          std::int64_t now_ms) const;
   [[nodiscard]] std::string_view host_of(const Rule& rule) const;
   [[nodiscard]] std::string_view start_of(const Rule& rule) const;
 
@@ -77,6 +83,7 @@ class Matcher {
   FlatTable starts_;  // index + 1 of the first rule of a group with this beginning
   std::vector<Group> groups_;
   std::vector<Crowd> crowds_;
+  bool has_timed_ = false;
 };
 
 }  // namespace av::vault

@@ -7,7 +7,8 @@
 namespace av::vault {
 namespace {
 
-bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, const Service* found) {
+bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, std::int64_t now_ms,
+                  const Service* found) {
   const std::string& path = identity.target.path;
   if (path.find("//") == std::string::npos && path.find(';') == std::string::npos) {
     return false;
@@ -15,7 +16,7 @@ bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, const
   RequestIdentity other = identity;
   // As a server reads it that merges slashes and ignores ";parameters" of segments.
   other.target.path = with_merged_slashes(without_parameters(path));
-  return matcher.find(other) != found;
+  return matcher.find(other, now_ms) != found;
 }
 
 }  // namespace
@@ -86,42 +87,51 @@ std::optional<const Agent*> agent_of(const PolicySnapshot& snapshot, const Princ
   return &it->second;
 }
 
-// Takes one from each limit, or from none.
+// A service of the same name that was granted anew counts anew.
+LimitKey uses_key(const PolicySnapshot& snapshot, const Service& service) {
+  return LimitKey::of(snapshot.vault_uid, "service " + service.name, service.grant, 0);
+}
+
+// Takes one from each limit, or from none. `service`: the one that matched, or null.
 std::optional<Deny> take_limits(const PolicyInput& input, const Agent* agent,
-                                const std::vector<const Rule*>& rules) {
+                                const Service* service, const std::vector<const Rule*>& rules) {
   struct Take {
     LimitKey key;
-    const RateLimit* limit;
-    const Rule* rule;  // null: the agent's own
+    std::uint32_t most;
+    std::int64_t window;         // 0: the one that never ends
+    const Rule* rule = nullptr;  // null: the agent's own, or the service's
     LimitLedger::Count count{};
   };
   std::vector<Take> takes;
   const std::string_view who = input.principal->agent_uid;
   if (agent != nullptr && agent->limit.count != 0) {
-    takes.push_back({LimitKey::of({}, agent->uid, who, milliseconds(agent->limit.window)),
-                     &agent->limit, nullptr});
+    const std::int64_t window = milliseconds(agent->limit.window);
+    takes.push_back({LimitKey::of({}, agent->uid, who, window), agent->limit.count, window});
   }
   for (const Rule* rule : rules) {
-    takes.push_back(
-        {LimitKey::of(input.snapshot->vault_uid, rule->uid, who, milliseconds(rule->limit.window)),
-         &rule->limit, rule});
+    const std::int64_t window = milliseconds(rule->limit.window);
+    takes.push_back({LimitKey::of(input.snapshot->vault_uid, rule->uid, who, window),
+                     rule->limit.count, window, rule});
+  }
+  if (service != nullptr && service->max_uses != 0) {
+    takes.push_back({uses_key(*input.snapshot, *service), service->max_uses, 0});
   }
   for (std::size_t at = 0; at < takes.size(); ++at) {
     Take& take = takes[at];
-    const std::int64_t window = milliseconds(take.limit->window);
     Expected<LimitLedger::Count> count =
         input.limits == nullptr
             ? Expected<LimitLedger::Count>(make_error(ErrorCode::kInternal, "no counters"))
-            : input.limits->take(take.key, take.limit->count, window, input.now_ms);
+            : input.limits->take(take.key, take.most, take.window, input.now_ms);
     if (count && count->granted) {
       take.count = *count;
       continue;
     }
     for (std::size_t taken = 0; taken < at; ++taken) {
-      input.limits->give_back(takes[taken].key, milliseconds(takes[taken].limit->window),
-                              takes[taken].count);
+      input.limits->give_back(takes[taken].key, takes[taken].window, takes[taken].count);
     }
-    Deny out = deny(count ? Deny::Reason::kRateLimited : Deny::Reason::kLimitsUnknown);
+    Deny out = deny(!count             ? Deny::Reason::kLimitsUnknown
+                    : take.window == 0 ? Deny::Reason::kServiceUsedUp
+                                       : Deny::Reason::kRateLimited);
     if (take.rule != nullptr) {
       out.rule = take.rule->name;
       out.words = take.rule->reason;
@@ -152,8 +162,8 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
   if (!agent) {
     return deny(Deny::Reason::kAgentRevoked);
   }
-  const Service* service = snapshot.matcher.find(identity);
-  if (is_ambiguous(snapshot.matcher, identity, service)) {
+  const Service* service = snapshot.matcher.find(identity, input.now_ms);
+  if (is_ambiguous(snapshot.matcher, identity, input.now_ms, service)) {
     return deny(Deny::Reason::kAmbiguousPath);
   }
   const RuleSet::Found found = snapshot.rules.find(identity, principal.agent, body);
@@ -161,6 +171,11 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
     return blocked(*found.block, service, found.body_unreadable);
   }
   if (service == nullptr) {
+    // What was granted for a time does not go on without its credential.
+    if (const Service* over =
+            snapshot.matcher.has_timed() ? snapshot.matcher.find(identity) : nullptr) {
+      return deny(Deny::Reason::kServiceExpired, over->name);
+    }
     const bool named = found.allow != nullptr || found.needs_body;
     if (!named && input.unmatched.value_or(snapshot.unmatched) == UnmatchedPolicy::kDeny) {
       return deny(Deny::Reason::kUnmatchedHost);
@@ -174,7 +189,7 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
     return NeedsBody();
   }
   if (!input.counted) {
-    if (auto limited = take_limits(input, *agent, found.limits)) {
+    if (auto limited = take_limits(input, *agent, service, found.limits)) {
       limited->service = service == nullptr ? std::string() : service->name;
       return std::move(*limited);
     }

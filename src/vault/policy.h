@@ -72,6 +72,8 @@ struct Deny {
   enum class Reason : std::uint8_t {
     kUnmatchedHost,
     kServiceDisabled,
+    kServiceExpired,  // only a service whose time is over covers it
+    kServiceUsedUp,   // all that it was allowed to serve has been served
     // Servers that merge "//" or drop ";parameters" would read a path of another service.
     kAmbiguousPath,
     kAgentRevoked,   // or deleted, or not of this vault any more

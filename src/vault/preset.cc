@@ -99,4 +99,21 @@ const Preset* preset_for_credential(std::string_view key) {
   return only;
 }
 
+PresetMatch preset_for_host(std::string_view host) {
+  PresetMatch wildcard;
+  const std::size_t dot = std::min(host.find('.'), host.size());
+  for (const Preset& preset : presets()) {
+    for (const Service& service : preset.services) {
+      if (service.host == host) {
+        return {&preset, &service};
+      }
+      if (wildcard.preset == nullptr && service.host.starts_with("*.") &&
+          std::string_view(service.host).substr(1) == host.substr(dot)) {
+        wildcard = {&preset, &service};
+      }
+    }
+  }
+  return wildcard;
+}
+
 }  // namespace av::vault

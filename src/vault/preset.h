@@ -24,4 +24,12 @@ struct Preset {
 // The preset whose services use this credential key; null when none or several do.
 [[nodiscard]] const Preset* preset_for_credential(std::string_view key);
 
+// The preset and its service for this host (canonical): the catalogue's suggestion for whoever has
+// to ask for access.
+struct PresetMatch {
+  const Preset* preset = nullptr;  // null: none is known
+  const Service* service = nullptr;
+};
+[[nodiscard]] PresetMatch preset_for_host(std::string_view host);
+
 }  // namespace av::vault

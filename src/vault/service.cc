@@ -207,6 +207,21 @@ Status check_env(const Service& service) {
   return {};
 }
 
+Status check_grant(const Service& service) {
+  constexpr std::size_t kMaxGrant = 64;
+  if (service.max_uses != 0 && service.expires_ms == 0) {
+    // Counters that nobody touches are forgotten some day (limit_table.h).
+    return invalid("a number of \"uses\" needs \"expires\" beside it",
+                   "like \"expires\": \"2030-01-31T12:00:00Z\"");
+  }
+  if (service.grant.size() > kMaxGrant ||
+      !std::all_of(service.grant.begin(), service.grant.end(), is_unreserved)) {
+    return invalid(
+        "\"grant\" has more than 64 characters, or others than letters, digits and -._~");
+  }
+  return {};
+}
+
 Status check_tls(const UpstreamTls& tls) {
   if (!tls.certificate_key.empty()) {
     AV_CHECK(check_credential_key(tls.certificate_key));
@@ -354,6 +369,7 @@ Status check_service(const Service& service) {
   AV_CHECK(std::visit([](const auto& auth) { return check_auth(auth); }, service.auth));
   AV_CHECK(check_substitutions(service.substitutions));
   AV_CHECK(check_env(service));
+  AV_CHECK(check_grant(service));
   AV_CHECK(check_tls(service.tls));
   return check_placeholder_shape(service.placeholder_shape);
 }

@@ -89,6 +89,11 @@ struct Service {
   std::string path;        // "" everything; "/x/*" = "/x" and below; "*" elsewhere spans slashes
   std::vector<std::string> methods;  // upper case; empty: all
   bool enabled = true;
+  // Wall clock; from then on policy treats it as not there. 0: never.
+  std::int64_t expires_ms = 0;
+  // How many requests it serves in all, of whatever run; 0: any number. Needs an end.
+  std::uint32_t max_uses = 0;
+  std::string grant;  // what the uses are counted under, with the vault and the name; may be empty
   bool allow_http = false;  // may be sent over cleartext http://
   // Responses in a form that cannot be searched for the credential pass instead of being refused.
   bool allow_uninspected = false;

@@ -3,6 +3,7 @@
 #include <array>
 #include <set>
 
+#include "core/clock.h"
 #include "core/overloaded.h"
 #include "vault/field_reader.h"
 #include "vault/service_reader.h"
@@ -89,6 +90,15 @@ Json service_to_tree(const Service& service) {
   }
   if (!service.env.empty()) {
     out["env"] = service.env;
+  }
+  if (service.expires_ms != 0) {
+    out["expires"] = format_utc(service.expires_ms);
+  }
+  if (service.max_uses != 0) {
+    out["uses"] = service.max_uses;
+  }
+  if (!service.grant.empty()) {
+    out["grant"] = service.grant;
   }
   const auto put_flag = [&out](const char* name, bool value) {
     if (value) {

@@ -13,7 +13,7 @@
 namespace av::vault {
 
 // One object. Fields: name, host ("host[:port][/path]"), enabled, auth, substitutions, methods,
-// env, allow_http, placeholder.
+// env, expires, uses, grant, allow_http, placeholder...
 [[nodiscard]] Expected<Service> service_from_json(std::string_view text);
 // `pretty` with two spaces; otherwise one line. Key order is fixed.
 [[nodiscard]] std::string service_to_json(const Service& service, bool pretty = false);

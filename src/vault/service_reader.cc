@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/clock.h"
 #include "vault/field_reader.h"
 
 namespace av::vault {
@@ -174,6 +175,21 @@ Status read_env(const Fields& service, Service& out) {
   return {};
 }
 
+Status read_end(const Fields& service, Service& out) {
+  constexpr std::uint32_t kMostUses = 1'000'000;
+  std::string expires;
+  AV_CHECK(service.text("expires", expires));
+  if (service.find("expires") != nullptr) {
+    const auto time = parse_rfc3339(expires);
+    if (!time || *time == 0) {
+      return service.wrong("expires", "must be a time by RFC 3339, like 2030-01-31T12:00:00Z");
+    }
+    out.expires_ms = *time;
+  }
+  AV_CHECK(service.number("uses", 1, kMostUses, out.max_uses));
+  return service.text("grant", out.grant);
+}
+
 Status read_tls(const TextTree& tree, const Fields& service, Service& out) {
   static constexpr std::array<std::string_view, 3> kKnown = {"certificate", "key", "ca"};
   const Json* tls = service.find("tls");
@@ -190,12 +206,15 @@ Status read_tls(const TextTree& tree, const Fields& service, Service& out) {
 }  // namespace
 
 Expected<Service> read_service(const TextTree& tree, const Json& node, const std::string& path) {
-  static constexpr std::array<std::string_view, 13> kKnown = {"name",
+  static constexpr std::array<std::string_view, 16> kKnown = {"name",
                                                               "host",
                                                               "enabled",
                                                               "auth",
                                                               "substitutions",
                                                               "env",
+                                                              "expires",
+                                                              "uses",
+                                                              "grant",
                                                               "methods",
                                                               "allow_http",
                                                               "placeholder",
@@ -229,6 +248,7 @@ Expected<Service> read_service(const TextTree& tree, const Json& node, const std
   AV_TRY(service.auth, read_auth(tree, *auth, fields.path_of("auth")));
   AV_CHECK(read_substitutions(tree, fields, service));
   AV_CHECK(read_env(fields, service));
+  AV_CHECK(read_end(fields, service));
   AV_CHECK(read_tls(tree, fields, service));
   if (const Status checked = check_service(service); !checked) {
     return tree.error_at(path, checked.error().message, checked.error().hint);

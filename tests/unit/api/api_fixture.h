@@ -188,14 +188,14 @@ class ApiFixture {
     }
     request.bearer = secret(sent.bearer);
     request.cookie = secret(sent.cookie);
-    request.body = secret(body);
+    request.body.append(body);
     request.run = sent.run;
     request.peer = sent.peer;
     auto promise = std::make_shared<std::promise<Got>>();
     auto future = promise->get_future();
     api().handle(
         std::move(request),
-        [promise](proxy::LocalReply reply) {
+        [promise](proxy::LocalReply reply, bool /*known*/) {
           promise->set_value(
               {reply.status, std::string(reply.fields.text()), std::string(reply.body.view())});
         },
