@@ -128,11 +128,11 @@ void Api::serve(std::unique_ptr<Job> job) {
 
 void Api::park(std::unique_ptr<Job> job) {
   const auto same = [&](const std::unique_ptr<Job>& other) {
-    return other->call->actor.words() == job->call->actor.words();
+    return !other->parked.eager && other->call->actor.words() == job->call->actor.words();
   };
   if (parked_.size() >= kMaxParked ||
-      static_cast<std::size_t>(std::count_if(parked_.begin(), parked_.end(), same)) >=
-          kMaxParkedEach) {
+      (!job->parked.eager && static_cast<std::size_t>(std::count_if(parked_.begin(), parked_.end(),
+                                                                    same)) >= kMaxParkedEach)) {
     job->due = clock_.steady();  // what there is now
   }
   parked_.push_back(std::move(job));
@@ -157,7 +157,7 @@ void Api::poll(bool all) {
       return true;
     }
     const bool last = now >= job->due;
-    if (!all && !last) {
+    if (!all && !last && !job->parked.eager) {
       return false;
     }
     if (auto allowed = router_->check_again(*job->call); !allowed) {

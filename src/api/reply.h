@@ -28,6 +28,8 @@ struct Parked {
   using Poll = std::function<std::optional<Reply>(Call&, bool last)>;
   Poll poll;
   int seconds = 30;
+  // Something other than the store is waited for: `poll` is called at every tick.
+  bool eager = false;
 };
 
 // A reply, why there is none, or Parked. Made of any of them, and of what AV_TRY leaves with.

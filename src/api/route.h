@@ -74,6 +74,8 @@ struct Route {
 // Every route. Each subject has its rows in a file of its own.
 std::span<const Route> route_table();
 std::span<const Route> general_routes();  // general_routes.cc
+std::span<const Route> auth_routes();     // auth_routes.cc
+std::span<const Route> user_routes();     // user_routes.cc
 std::span<const Route> vault_routes();    // vault_routes.cc
 
 }  // namespace av::api

@@ -165,6 +165,7 @@ Status identify(Call& call) {
     return {};
   }
   const crypto::Digest hash = vault::hash_of(by_bearer ? request.bearer : request.cookie);
+  call.users().note_peer(request.peer, request.field("user-agent"));
   AV_TRY(const auto user, call.users().user_of_session(hash));
   if (user) {
     actor.kind = Actor::Kind::kUser;

@@ -11,6 +11,8 @@
 
 namespace av::api {
 
+class Accounts;
+
 struct SignedInUser {
   std::string uid;
   std::string email;
@@ -32,6 +34,15 @@ class UserDirectory {
   [[nodiscard]] virtual Status set_role(std::string_view user_uid, std::string_view vault,
                                         Role role) = 0;
   [[nodiscard]] virtual Expected<bool> has_owner() = 0;
+  // Where the next user_of_session() comes from: for the list that users have of their sessions.
+  virtual void note_peer(std::string_view /*address*/, std::string_view /*user_agent*/) {}
+  // Whether the user has given the password in this session within the last minutes.
+  [[nodiscard]] virtual Expected<bool> reauthenticated(std::string_view /*user_uid*/,
+                                                       std::string_view /*session*/) {
+    return true;
+  }
+  // What routes about accounts work with; null where there are none.
+  [[nodiscard]] virtual Accounts* accounts() { return nullptr; }
 };
 
 // Where there are no people yet.

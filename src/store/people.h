@@ -89,6 +89,7 @@ class People {
   // -- users; addresses are taken in any case. kNotFound with did-you-mean
   virtual Expected<std::vector<vault::User>> list_users() = 0;
   virtual Expected<vault::User> get_user(std::string_view email) = 0;
+  virtual Expected<vault::User> get_user_by_uid(std::string_view uid) = 0;
   virtual Expected<bool> has_owner() = 0;
   // None when nobody has the address: for signing in, where that is no error.
   virtual Expected<std::optional<Account>> find_account(std::string_view email) = 0;

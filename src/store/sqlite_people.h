@@ -15,6 +15,7 @@ class SqlitePeople final : public People {
 
   Expected<std::vector<vault::User>> list_users() override;
   Expected<vault::User> get_user(std::string_view email) override;
+  Expected<vault::User> get_user_by_uid(std::string_view uid) override;
   Expected<bool> has_owner() override;
   Expected<std::optional<Account>> find_account(std::string_view email) override;
   Expected<vault::User> create_user(const NewUser& user) override;

@@ -93,6 +93,13 @@ Expected<vault::User> SqlitePeople::get_user(std::string_view email) {
   });
 }
 
+Expected<vault::User> SqlitePeople::get_user_by_uid(std::string_view uid) {
+  return database_.read(kRead, [&]() -> Expected<vault::User> {
+    AV_TRY(UserRow row, find_user_by_uid(uid));
+    return std::move(row.user);
+  });
+}
+
 Expected<bool> SqlitePeople::has_owner() {
   return database_.read(kRead, [&]() -> Expected<bool> {
     return count("SELECT count(*) FROM user WHERE role = 'owner'") != 0;
