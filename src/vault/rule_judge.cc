@@ -1,22 +1,22 @@
-#include "cmd/rule_judge.h"
+#include "vault/rule_judge.h"
 
 #include <utility>
 
 #include "core/overloaded.h"
 
-namespace av::cmd {
+namespace av::vault {
 namespace {
 
-using Decision = vault::Expectation::Decision;
+using Word = Expectation::Decision;
 
 // Looks where policy takes.
-class LookingLedger final : public vault::LimitLedger {
+class LookingLedger final : public LimitLedger {
  public:
   // With `all_granted` each limit lets the request pass, whatever is counted.
-  LookingLedger(vault::LimitLedger* real, bool all_granted)
+  LookingLedger(LimitLedger* real, bool all_granted)
       : real_(real), all_granted_(all_granted) {}
 
-  Expected<Count> take(vault::LimitKey key, std::uint32_t limit, std::int64_t window_ms,
+  Expected<Count> take(LimitKey key, std::uint32_t limit, std::int64_t window_ms,
                        std::int64_t now_ms) override {
     Expected<Count> count = look(key, limit, window_ms, now_ms);
     seen_.push_back(count);
@@ -27,9 +27,9 @@ class LookingLedger final : public vault::LimitLedger {
     }
     return count;
   }
-  void give_back(vault::LimitKey /*key*/, std::int64_t /*window_ms*/,
+  void give_back(LimitKey /*key*/, std::int64_t /*window_ms*/,
                  const Count& /*taken*/) override {}
-  Expected<Count> look(vault::LimitKey key, std::uint32_t limit, std::int64_t window_ms,
+  Expected<Count> look(LimitKey key, std::uint32_t limit, std::int64_t window_ms,
                        std::int64_t now_ms) override {
     if (real_ != nullptr) {
       return real_->look(key, limit, window_ms, now_ms);
@@ -41,38 +41,38 @@ class LookingLedger final : public vault::LimitLedger {
   [[nodiscard]] Counts take_seen() { return std::move(seen_); }
 
  private:
-  vault::LimitLedger* real_;
+  LimitLedger* real_;
   bool all_granted_;
   Counts seen_;
 };
 
-vault::Decision decide(const Question& question, vault::LimitLedger& ledger, bool with_body) {
-  vault::PolicyInput input;
+Decision decide(const Question& question, LimitLedger& ledger, bool with_body) {
+  PolicyInput input;
   input.snapshot = question.snapshot;
   input.principal = &question.principal;
   input.limits = &ledger;
   input.now_ms = question.now_ms;
-  return vault::Policy::decide(input, question.request, with_body ? &question.body : nullptr);
+  return Policy::decide(input, question.request, with_body ? &question.body : nullptr);
 }
 
-Verdict refused(const vault::Deny& deny) {
+Verdict refused(const Deny& deny) {
   Verdict out;
-  out.decision = deny.reason == vault::Deny::Reason::kBlocked       ? Decision::kBlock
-                 : deny.reason == vault::Deny::Reason::kRateLimited ? Decision::kRateLimit
-                                                                    : Decision::kDeny;
+  out.decision = deny.reason == Deny::Reason::kBlocked       ? Word::kBlock
+                 : deny.reason == Deny::Reason::kRateLimited ? Word::kRateLimit
+                                                                    : Word::kDeny;
   out.rule = deny.rule;
   out.service = deny.service;
   out.deny = deny;
   return out;
 }
 
-Verdict passed(const vault::AllowedRequest& request) {
+Verdict passed(const AllowedRequest& request) {
   Verdict out;
-  const vault::Rule* const rule = request.rule();
+  const Rule* const rule = request.rule();
   if (rule != nullptr) {
     out.rule = rule->name;
     out.decision =
-        rule->action == vault::RuleAction::kRateLimit ? Decision::kRateLimit : Decision::kAllow;
+        rule->action == RuleAction::kRateLimit ? Word::kRateLimit : Word::kAllow;
   }
   out.service = request.service() == nullptr ? "" : request.service()->name;
   return out;
@@ -80,22 +80,22 @@ Verdict passed(const vault::AllowedRequest& request) {
 
 }  // namespace
 
-Verdict judge(const Question& question, vault::LimitLedger* ledger) {
+Verdict judge(const Question& question, LimitLedger* ledger) {
   LookingLedger looking(ledger, /*all_granted=*/false);
-  return std::visit(Overloaded{[](const vault::AllowedRequest& allowed) { return passed(allowed); },
-                               [](const vault::Deny& deny) { return refused(deny); },
+  return std::visit(Overloaded{[](const AllowedRequest& allowed) { return passed(allowed); },
+                               [](const Deny& deny) { return refused(deny); },
                                // Only without a body.
-                               [](const vault::NeedsBody&) { return Verdict{}; },
-                               [](const vault::HeldRequest& held) {
+                               [](const NeedsBody&) { return Verdict{}; },
+                               [](const HeldRequest& held) {
                                  Verdict out = passed(held.request());
-                                 out.decision = Decision::kApprove;
+                                 out.decision = Word::kApprove;
                                  out.timeout_seconds = held.rules().front()->timeout_seconds;
                                  return out;
                                }},
                     decide(question, looking, /*with_body=*/true));
 }
 
-Counts look_at_limits(const Question& question, vault::LimitLedger& ledger) {
+Counts look_at_limits(const Question& question, LimitLedger& ledger) {
   LookingLedger looking(&ledger, /*all_granted=*/true);
   (void)decide(question, looking, /*with_body=*/true);
   return looking.take_seen();
@@ -103,17 +103,17 @@ Counts look_at_limits(const Question& question, vault::LimitLedger& ledger) {
 
 bool depends_on_body(const Question& question) {
   LookingLedger looking(nullptr, /*all_granted=*/true);
-  return std::holds_alternative<vault::NeedsBody>(decide(question, looking, /*with_body=*/false));
+  return std::holds_alternative<NeedsBody>(decide(question, looking, /*with_body=*/false));
 }
 
-vault::BodyView view_of_body(std::string_view bytes) {
-  vault::BodyView out;
-  if (bytes.size() > vault::BodyView::kMaxSize) {
-    out.state = vault::BodyView::State::kUnreadable;
+BodyView view_of_body(std::string_view bytes) {
+  BodyView out;
+  if (bytes.size() > BodyView::kMaxSize) {
+    out.state = BodyView::State::kUnreadable;
   } else {
     out.bytes = bytes;
   }
   return out;
 }
 
-}  // namespace av::cmd
+}  // namespace av::vault
