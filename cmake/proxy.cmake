@@ -3,7 +3,7 @@ add_library(av_reply STATIC src/proxy/head.cc src/proxy/head_text.cc src/proxy/l
 target_link_libraries(av_reply PUBLIC av_vault)
 
 add_library(av_proxy STATIC
-  src/proxy/agent_api.cc src/proxy/api_door.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
+  src/proxy/api_door.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_codings.cc src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
   src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
   src/proxy/h2_connection.cc src/proxy/h2_events.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc

@@ -49,12 +49,18 @@ Api::Api(std::unique_ptr<store::Store> store, ApiOptions options)
 }
 
 Api::~Api() {
+  stop();
+}
+
+void Api::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
 }
 
 void Api::handle(proxy::ApiRequest request, Answer answer, Gone gone) {

@@ -32,6 +32,10 @@ class Api final : public proxy::ApiHandler {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
+  // Answers what waits and lets go of it; what comes later is refused. Before the server ends that
+  // the answers go to. May be called twice.
+  void stop();
+
   // From any thread. A full queue is 503 "busy".
   void handle(proxy::ApiRequest request, Answer answer, Gone gone) override;
 

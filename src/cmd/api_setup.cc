@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "api/accounts.h"
+#include "cmd/output.h"
+
 namespace av::cmd {
 namespace {
 
@@ -16,6 +19,15 @@ void refuse(const proxy::ApiHandler::Answer& answer, std::string message) {
   answer(proxy::fault_reply(fault), false);
 }
 
+// On the terminal of whoever started the server, and nowhere else. Also called on the API's thread.
+void show_setup_code(const Context& context, const Secret& code) {
+  SecretBuffer line;
+  line.append("agent-vault: nobody owns this instance yet; in a browser, the setup code is ");
+  line.append(code);
+  line.push_back('\n');
+  static_cast<void>(print_secret(context.err, line.view()).has_value());
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<OwnedApi>> OwnedApi::create(Context& context, const std::string& id,
@@ -28,6 +40,15 @@ Expected<std::unique_ptr<OwnedApi>> OwnedApi::create(Context& context, const std
   options.audit = owned->journal_.get();
   options.clock = context.clock;
   options.paths = context.paths;
+  const bool serves = options.mode == api::Mode::kServe;
+  options.users = [&context, serves](store::Store& opened) -> std::unique_ptr<api::UserDirectory> {
+    api::AccountsOptions accounts;
+    accounts.clock = context.clock;
+    if (serves) {
+      accounts.announce = [&context](const Secret& code) { show_setup_code(context, code); };
+    }
+    return std::make_unique<api::Accounts>(opened, std::move(accounts));
+  };
   owned->api_ = std::make_unique<api::Api>(std::move(store), std::move(options));
   return owned;
 }

@@ -10,8 +10,8 @@ std::span<const Command> command_table() {
     std::vector<Command> all;
     for (const auto group :
          {run_commands(), serve_commands(), vault_commands(), credential_commands(),
-          service_commands(), member_commands(), rule_commands(), agent_commands(),
-          user_commands(), approval_commands(), log_commands(), audit_commands(), key_commands(),
+          service_commands(), member_commands(), rule_commands(), agent_commands(), user_commands(),
+          approval_commands(), log_commands(), audit_commands(), key_commands(),
           completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
