@@ -63,7 +63,7 @@ export const login = (email, password) =>
 export const register = (email, password, setup_code) =>
   post('/auth/register', { email, password, setup_code, device_label: 'browser' }, { quiet: true });
 export const logout = () => post('/auth/logout');
-export const confirmPassword = (password) => post('/auth/confirm', { password }, { quiet: true });
+export const confirmPassword = (password) => post('/auth/reauthenticate', { password }, { quiet: true });
 export const changePassword = (current_password, new_password) =>
   post('/auth/change-password', { current_password, new_password }, { quiet: true });
 export const mySessions = async () => rows(await get('/auth/sessions'), 'sessions');
@@ -126,12 +126,12 @@ export const decide = (v, id, decision, grant = {}) =>
 export const proposals = async (v, state) =>
   rows(await get('/admin/proposals', { query: { vault: v, status: state } }), 'proposals', 'items');
 export const proposal = (v, id) => get(`/admin/proposals/${at(id)}`, { query: { vault: v } });
-export const proposalDiff = async (v, id) =>
-  rows(await get(`/admin/proposals/${at(id)}/diff`, { query: { vault: v } }), 'lines');
+export const proposalDiff = (v, id) => get(`/admin/proposals/${at(id)}/diff`, { query: { vault: v } });
 export const approveDetails = (id, token) =>
   get('/proposals/approve-details', { query: { id, token }, quiet: true });
-export const approveProposal = (v, id, credentials, narrow) =>
-  post(`/admin/proposals/${at(id)}/approve`, { vault: v, credentials, ...(narrow ? { narrow } : {}) });
+// `fingerprint`: of the diff that the person has seen, so that nothing else can be allowed by it.
+export const approveProposal = (v, id, credentials, narrow, fingerprint) =>
+  post(`/admin/proposals/${at(id)}/approve`, { vault: v, credentials, ...(narrow ? { narrow } : {}), ...(fingerprint ? { fingerprint } : {}) });
 export const rejectProposal = (v, id, reason) => post(`/admin/proposals/${at(id)}/reject`, { vault: v, reason });
 
 // ---- agents and tokens
@@ -155,9 +155,11 @@ export const activity = async (v, minutes, signal) =>
 // ---- the instance
 export const users = async () => rows(await get('/users'), 'users');
 export const setUserRole = (email, role) => post(`/admin/users/${at(email)}/role`, { role });
+export const enableUser = (email, on) => post(`/admin/users/${at(email)}/${on ? 'enable' : 'disable'}`);
 export const deleteUser = (email) => del(`/admin/users/${at(email)}`);
 export const invites = async () => rows(await get('/users/invites'), 'invites');
 export const invite = (email, role, vaults) => post('/users/invites', { email, role, vaults });
+export const reinvite = (id) => post(`/users/invites/${at(id)}/reinvite`);
 export const revokeInvite = (id) => del(`/users/invites/${at(id)}`);
 export const instanceSettings = () => get('/admin/settings');
 export const setInstanceSettings = (s) => call('PUT', '/admin/settings', { body: s });

@@ -8,13 +8,13 @@ const kHeight = 96, kWidth = 720;
 export function chart() {
   const svg = h('svg', { viewBox: `0 0 ${kWidth} ${kHeight}`, preserveAspectRatio: 'none', role: 'img', class: 'bars' });
   const words = h('p', { class: 'chart-words' }, '\u00a0');
-  const readout = h('p', { class: 'chart-readout', 'aria-hidden': 'true' }, '\u00a0');
+  const readout = h('span', { class: 'chart-readout' });
   const axis = h('div', { class: 'axis', 'aria-hidden': 'true' });
   const top = h('span', { class: 'axis-top', 'aria-hidden': 'true' });
   const node = h('figure', { class: 'chart' },
     h('div', { class: 'chart-head' }, words, h('ul', { class: 'legend', 'aria-hidden': 'true' },
       h('li', { class: 'ok' }, 'allowed'), h('li', { class: 'danger' }, 'refused'), h('li', { class: 'warn' }, 'failed'))),
-    h('div', { class: 'plot' }, top, svg), axis, readout);
+    h('div', { class: 'plot' }, top, svg), axis);
 
   function draw(buckets, minutes) {
     const sum = (k) => buckets.reduce((n, b) => n + (b[k] || 0), 0);
@@ -35,12 +35,12 @@ export function chart() {
         g.addEventListener('pointerenter', () => fill(readout, `${clockTime(b.at).slice(0, 5)}: ${count(b.requests || 0, 'request')}, ${b.denied || 0} refused, ${b.errors || 0} failed`));
         return g;
       }));
-    svg.onpointerleave = () => fill(readout, '\u00a0');
+    svg.onpointerleave = () => fill(readout);
     const sentence = `${count(sum('requests'), 'request')} in ${minutes === 60 ? 'an hour' : minutes === 1440 ? 'a day' : minutes + ' min'}, ${sum('denied')} refused, ${sum('errors')} failed`;
     fill(words, sentence);
     svg.setAttribute('aria-label', `${sentence}; at most ${most} per bar`);
     fill(top, String(most));
-    fill(axis, h('span', null, buckets.length ? clockTime(buckets[0].at).slice(0, 5) : ''), h('span', null, 'now'));
+    fill(axis, h('span', null, buckets.length ? clockTime(buckets[0].at).slice(0, 5) : ''), readout, h('span', null, 'now'));
   }
   return { node, draw };
 }

@@ -47,7 +47,7 @@ export function confirm(title, words, { submit, onsubmit, typed = null, kind = '
 export function showOnce(title, words, value, more = null) {
   return new Promise((done) => {
     const box = open(title, [h('p', { class: 'lead' }, words),
-      h('div', { class: 'once' }, code(value), copyButton(value, 'Copy token')), more,
+      h('div', { class: 'once' }, code(value), copyButton(value, 'Copy')), more,
       h('div', { class: 'form-actions' }, button('Done', () => box.close(), { kind: 'primary' }))], { wide: true, onclose: done });
   });
 }

@@ -63,7 +63,7 @@ export const code = (text, kind = '') => h('code', { dir: 'ltr', class: kind || 
 // A link to elsewhere, shown in full. Anything that is no web address stays text.
 export function outLink(text) {
   const url = webUrl(text);
-  if (!url) return h('span', { class: 'no-link' }, code(text), ' (not a web address)');
+  if (!url) return h('span', { class: 'no-link' }, code(text), ' (not a link that can be trusted)');
   return h('a', { href: url.href, rel: 'noopener noreferrer', target: '_blank', dir: 'ltr', class: 'out' },
     url.href, h('span', { class: 'sr' }, ' (opens in a new tab)'));
 }

@@ -36,7 +36,7 @@ export function headline(p) {
 export function headlineText(p) {
   const hosts = hostsOf(p);
   const what = hosts.length ? 'access to ' + list(hosts.slice(0, 3)) : list(p.credentials.slice(0, 3).map((c) => c.key));
-  return plain(`${p.agent || 'An agent'}: ${what}`);
+  return plain(`${p.agent || 'An agent'}: ${what || p.message.split('\n')[0].slice(0, 80) || 'proposal ' + p.id}`);
 }
 
 export function theWords(p) {
@@ -85,7 +85,7 @@ function slot(c, p, vault) {
   if (c.action === 'delete') return { node: h('div', { class: 'slot' }, h('p', null, 'Delete the credential ', code(c.key), '. Its value is gone for good.')), get: () => null };
   const gave = c.has_value || c.value_supplied || (typeof c.value === 'string' && c.value !== '');
   const oauth = c.type === 'oauth';
-  const field = oauth ? null : secret({ name: c.key, label: c.key, required: !gave,
+  const field = oauth ? null : secret({ name: c.key, label: `Value of ${c.key}`, required: !gave,
     hint: gave ? 'The agent supplied a value of its own. Leave this empty to store that one.' : 'Goes from here into the vault. The agent never gets to see it.' });
   const how = [c.obtain ? h('p', null, 'Where to get it: ', outLink(c.obtain)) : null,
     c.obtain_instructions ? h('figure', { class: 'quote low' }, h('figcaption', null, 'How, in the agent\u2019s words'), h('blockquote', { dir: 'auto' }, c.obtain_instructions)) : null];
@@ -116,7 +116,7 @@ function oauthSlot(c, vault) {
 
 export function diffBlock(lines) {
   if (!lines.length) return h('p', { class: 'dim' }, 'It would change nothing.');
-  const kinds = { add: ['+', 'new: '], remove: ['\u2212', 'no longer: '], same: [' ', ''] };
+  const kinds = { add: ['+', 'new: '], remove: ['\u2212', 'no longer: '], warn: ['!', 'warning: '], same: [' ', ''] };
   return h('div', { class: 'diff', role: 'list', 'aria-label': 'What the agent can do, before and after' }, lines.map((l) => {
     const [sign, words] = kinds[l.kind] || kinds.same;
     return h('div', { role: 'listitem', class: `line ${l.kind}` }, h('span', { class: 'sign', 'aria-hidden': 'true' }, sign), h('span', { class: 'sr' }, words), h('span', { class: 'line-text', dir: 'ltr' }, l.text));
@@ -133,16 +133,17 @@ export function decided(p) {
     p.reviewed || p.reviewer ? h('p', null, p.reviewer ? ['By ', said(p.reviewer), ' '] : null, p.reviewed ? time(p.reviewed) : null, '.') : null, p.note ? h('p', null, 'Reason: ', said(p.note)) : null);
 }
 
-// options: {lines (diff, null while it is not known), may: bool, instead: a node in place of the decision, done(outcome)}
-export function review(p, { lines = null, may = false, instead = null, done = () => {} } = {}) {
+// options: {diff: {lines, fingerprint} or null, may: bool, instead: a node in place of the decision,
+// again(): show it anew, done(outcome)}
+export function review(p, { diff = null, may = false, instead = null, again = null, done = () => {} } = {}) {
   const open = p.status === 'pending';
   const asked = p.services.map((s) => [s, may && open && s.action !== 'delete' && s.host ? narrowing(s) : null]);
   const slots = open && may ? p.credentials.map((c) => slot(c, p, p.vault)) : [];
   const span = radios({ name: 'span', label: 'For how long', value: '0', options: kSpans });
-  const uses = text({ name: 'uses', label: 'At most this many requests', optional: true, type: 'number', min: 1, max: 1000000, placeholder: 'no limit', inputmode: 'numeric' });
+  const uses = text({ name: 'uses', label: 'At most this many requests', optional: true, type: 'number', min: 1, max: 10000, placeholder: 'no limit', inputmode: 'numeric' });
   const parts = [theWords(p),
     p.services.length ? h('section', { class: 'part' }, h('h2', null, open ? 'What it could then do' : 'What it asked for'), h('ul', { class: 'asks' }, asked.map(([s, n]) => serviceItem(s, n)))) : null,
-    lines ? h('section', { class: 'part' }, h('h2', null, 'Before and after'), diffBlock(lines)) : null];
+    diff ? h('section', { class: 'part' }, h('h2', null, 'Before and after'), diffBlock(diff.lines)) : null];
   if (!may && open && p.credentials.length) {
     parts.push(h('section', { class: 'part' }, h('h2', null, 'What it needs'), h('ul', { class: 'plain-list' }, p.credentials.map((c) =>
       h('li', null, code(c.key), c.action === 'delete' ? ' is deleted' : null, c.description ? [': ', said(c.description)] : null)))));
@@ -163,7 +164,13 @@ export function review(p, { lines = null, may = false, instead = null, done = ()
     const out = { ...(services.length ? { services } : {}), ...(seconds ? { expires_in_seconds: seconds } : {}), ...(n ? { uses: n } : {}) };
     return Object.keys(out).length ? out : null;
   };
-  const fail = (e) => { const b = errorBox(e); b.tabIndex = -1; fill(trouble, b); b.focus(); };
+  const fail = (e) => {
+    const b = errorBox(e);
+    if (e.status === 409 && again) b.append(h('p', null, button('Look again', again, { small: true })));
+    b.tabIndex = -1;
+    fill(trouble, b);
+    b.focus();
+  };
   const node = h('form', { class: 'review', novalidate: true }, parts,
     slots.length ? h('section', { class: 'part' }, h('h2', null, p.credentials.some((c) => c.action !== 'delete') ? 'Values it needs' : 'Values'), slots.map((s) => s.node)) : null,
     h('section', { class: 'part' }, h('h2', null, 'Limits'), h('div', { class: 'limits' }, span.node, uses.node)), trouble,
@@ -178,7 +185,7 @@ export function review(p, { lines = null, may = false, instead = null, done = ()
     fill(trouble);
     try {
       const values = Object.fromEntries(slots.map((s) => [s.key, s.get()]).filter(([k, v]) => k && v !== null));
-      await api.approveProposal(p.vault, p.id, values, narrow());
+      await api.approveProposal(p.vault, p.id, values, narrow(), diff?.fingerprint);
       slots.forEach((s) => s.field?.clear());
       await done('applied');
     } catch (error) { fail(error); } finally { allow.removeAttribute('aria-busy'); }

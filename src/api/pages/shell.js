@@ -27,7 +27,7 @@ export function themeSwitch() {
   const b = h('button', { type: 'button', class: 'btn quiet small' });
   const paint = () => {
     const [next, label] = order[globalThis.avTheme.get()];
-    fill(b, label);
+    fill(b, h('span', { 'aria-hidden': 'true' }, '\u25d0 '), label);
     b.setAttribute('aria-label', `Colours: ${label}. Change to ${next}`);
     b.onclick = () => { globalThis.avTheme.set(next); paint(); };
   };

@@ -83,10 +83,10 @@ export function table(caption, columns, rows, { row = null } = {}) {
     h('caption', { class: 'sr' }, caption),
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map((c) =>
       h('th', { role: 'columnheader', scope: 'col', class: c.kind || null },
-        c.kind === 'actions' ? h('span', { class: 'sr' }, c.name) : c.name)))),
+        c.kind === 'acts' ? h('span', { class: 'sr' }, c.name) : c.name)))),
     h('tbody', { role: 'rowgroup' }, rows.map((r) => {
       const tr = h('tr', { role: 'row' }, columns.map((c) =>
-        h('td', { role: 'cell', class: c.kind || null, 'data-label': c.kind === 'actions' || c.kind === 'main' ? null : c.name }, c.cell(r))));
+        h('td', { role: 'cell', class: c.kind || null, 'data-label': c.kind === 'acts' || c.kind === 'main' ? null : c.name }, h('div', null, c.cell(r)))));
       row?.(tr, r);
       return tr;
     })));

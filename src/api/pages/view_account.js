@@ -20,7 +20,7 @@ export async function show({ place, signal }) {
     fill(body, table('Sessions', [
       { name: 'Device', kind: 'main', cell: (s) => [said(s.device_label || 'unknown'), s.current ? [' ', badge('this one', 'ok')] : null, s.last_user_agent ? h('div', { class: 'dim small clamp' }, said(s.last_user_agent)) : null] },
       { name: 'Address', cell: (s) => s.last_ip || '\u2014' }, { name: 'Last used', cell: (s) => time(s.last_used_at) }, { name: 'Ends', cell: (s) => time(s.expires_at) },
-      { name: 'Actions', kind: 'actions', cell: (s) => button(s.current ? 'Sign out' : 'End', () => confirm(s.current ? 'Sign out here?' : 'End this session?', h('p', null, said(s.device_label || 'This device'), ' has to sign in again.'), { submit: s.current ? 'Sign out' : 'End', onsubmit: async () => {
+      { name: 'Actions', kind: 'acts', cell: (s) => button(s.current ? 'Sign out' : 'End', () => confirm(s.current ? 'Sign out here?' : 'End this session?', h('p', null, said(s.device_label || 'This device'), ' has to sign in again.'), { submit: s.current ? 'Sign out' : 'End', onsubmit: async () => {
         await api.endMySession(s.id);
         if (s.current) { session.user = null; unframe(); await go('/login'); } else await fetch();
       } }), { small: true, kind: 'quiet danger', name: `End session ${s.device_label || s.id}` }) },

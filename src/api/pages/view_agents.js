@@ -47,14 +47,14 @@ export async function show({ place, vault, role, signal }) {
           { name: 'Role', cell: (a) => a.vault_role || a.role || 'proxy' },
           { name: 'Made', cell: (a) => (a.created_at ? time(a.created_at) : '\u2014') },
           { name: 'Token rotated', cell: (a) => (a.rotated_at ? time(a.rotated_at) : h('span', { class: 'dim' }, 'never')) },
-          { name: 'Actions', kind: 'actions', cell: act },
+          { name: 'Actions', kind: 'acts', cell: act },
         ], rows) : empty('No agent here', 'Runs without an agent still work. Make one here, or:', `agent-vault agent create builder --vault ${vault}`)),
       member ? section('Tokens', { lead: 'For a job or a container; each ends by itself.', actions: button('New token', mint, { small: true }) },
         sessions.length ? table('Tokens', [
           { name: 'For', kind: 'main', cell: (s) => (s.label ? said(s.label) : h('span', { class: 'dim' }, 'no label')) },
           { name: 'Made by', cell: (s) => said(s.created_by?.display_name || '\u2014') },
           { name: 'Made', cell: (s) => time(s.created_at) }, { name: 'Ends', cell: (s) => time(s.expires_at) },
-          { name: 'Actions', kind: 'actions', cell: (s) => button('Revoke', () => confirm('Revoke this token?', h('p', null, s.label ? said(s.label) : 'The token without a label', ' stops working at once.'), { submit: 'Revoke', onsubmit: async () => { await api.endSession(vault, s.id); await fetch(); } }), { small: true, kind: 'quiet danger', name: `Revoke token ${s.label || s.id}` }) },
+          { name: 'Actions', kind: 'acts', cell: (s) => button('Revoke', () => confirm('Revoke this token?', h('p', null, s.label ? said(s.label) : 'The token without a label', ' stops working at once.'), { submit: 'Revoke', onsubmit: async () => { await api.endSession(vault, s.id); await fetch(); } }), { small: true, kind: 'quiet danger', name: `Revoke token ${s.label || s.id}` }) },
         ], sessions) : empty('No token is alive', null, `agent-vault vault token --vault ${vault} --ttl 24h`)) : null);
   });
   await fetch();

@@ -3,7 +3,7 @@
 
 import { h, fill, said } from './dom.js';
 import * as api from './api.js';
-import { load, box, time } from './ui.js';
+import { load, box, time, command } from './ui.js';
 import { signInForm } from './view_login.js';
 import { normal, headline, headlineText, review, decided } from './review.js';
 import { session } from './shell.js';
@@ -47,8 +47,8 @@ async function paint(body, id, token, signal, focus = false) {
   const signedIn = d.authenticated === true;
   if (signedIn && !session.user) session.user = await api.me().catch(() => null);
   const may = signedIn && d.can_approve !== false;
-  let lines = Array.isArray(d.diff) ? d.diff : d.diff?.lines ?? null;
-  if (!lines && may && p.status === 'pending') lines = await api.proposalDiff(p.vault, p.id).catch(() => null);
+  let diff = d.diff?.lines ? d.diff : null;
+  if (may && p.status === 'pending') diff = await api.proposalDiff(p.vault, p.id).catch((e) => ({ lines: [{ kind: 'warn', text: e.message }] }));
   if (signal.aborted) return;
 
   document.title = plain(`${headlineText(p)} \u00b7 agent-vault`);
@@ -56,7 +56,8 @@ async function paint(body, id, token, signal, focus = false) {
   let instead = null;
   if (p.status === 'pending' && !signedIn) {
     instead = h('section', { class: 'part signin' }, h('h2', null, 'Sign in to decide'),
-      h('p', { class: 'dim' }, 'The link alone allows nothing: an agent could open it too.'), signInForm(`/approve/${encodeURIComponent(id)}`, again, { submit: 'Sign in' }));
+      h('p', { class: 'dim' }, 'The link alone allows nothing: an agent could open it too.'), signInForm(`/approve/${encodeURIComponent(id)}`, again),
+      h('div', { class: 'aside' }, h('p', null, 'Or decide in your own terminal:'), command(`agent-vault proposal review --vault ${p.vault}`)));
   } else if (p.status === 'pending' && !may) {
     instead = box('warn', h('p', { class: 'strong' }, 'You may not decide this.'),
       h('p', null, 'You are signed in as ', said(session.user?.email || 'somebody'), '; deciding needs the role member or admin in the vault ', said(p.vault), '.'));
@@ -64,7 +65,7 @@ async function paint(body, id, token, signal, focus = false) {
   fill(body, h('header', { class: 'ask-title' },
     h('p', { class: 'eyebrow' }, 'Vault ', said(p.vault), p.created ? [' \u00b7 asked ', time(p.created)] : null, ` \u00b7 no. ${p.id}`),
     h('h1', { tabindex: '-1' }, headline(p))),
-  review(p, { lines, may, instead, done: async (outcome) => {
+  review(p, { diff, may, instead, again, done: async (outcome) => {
     try { sessionStorage.removeItem('av-approve-' + id); } catch { /* it was never there */ }
     finished(body, p, outcome);
   } }));

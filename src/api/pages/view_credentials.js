@@ -36,7 +36,7 @@ export async function show({ place, vault, role, signal }) {
       { name: 'Used by', cell: (c) => { const u = users(c.key); return u.length ? u.map((n, i) => [i ? ', ' : null, code(n)]) : h('span', { class: 'dim' }, 'no service'); } },
       { name: 'Changed', cell: (c) => (c.updated_at || c.created_at ? time(c.updated_at || c.created_at) : h('span', { class: 'dim' }, '\u2014')) },
       { name: 'Value', cell: (c) => (mayWrite ? value(c, vault, signal) : h('span', { class: 'dots' }, '\u2022'.repeat(8))) },
-      { name: 'Actions', kind: 'actions', cell: (c) => (mayWrite ? [c.type === 'oauth' ? null : button('Replace', () => set(c.key), { small: true, kind: 'quiet', name: `Replace ${c.key}` }),
+      { name: 'Actions', kind: 'acts', cell: (c) => (mayWrite ? [c.type === 'oauth' ? null : button('Replace', () => set(c.key), { small: true, kind: 'quiet', name: `Replace ${c.key}` }),
         button('Delete', () => confirm(`Delete ${c.key}?`, users(c.key).length ? [h('p', null, 'These services use it and will stop working: ', list(users(c.key)), '.')] : h('p', null, 'No service uses it. Its value is gone for good.'),
           { submit: 'Delete', typed: users(c.key).length ? c.key : null, onsubmit: async () => { await api.deleteCredential(vault, c.key); notice([code(c.key), ' is deleted.']); await fetch(); } }), { small: true, kind: 'quiet danger', name: `Delete ${c.key}` })] : null) },
     ], creds));

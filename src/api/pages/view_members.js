@@ -23,7 +23,7 @@ export async function show({ place, vault, role, signal }) {
     fill(body, list.length ? table('Members', [
       { name: 'E-mail', kind: 'main', cell: (m) => [said(m.email), m.email === session.user?.email ? h('span', { class: 'dim' }, ' (you)') : null] },
       { name: 'Role', cell: (m) => m.role || m.vault_role },
-      { name: 'Actions', kind: 'actions', cell: (m) => (admin ? [button('Change role', () => put(m.email, m.role || m.vault_role), { small: true, kind: 'quiet', name: `Change the role of ${m.email}` }),
+      { name: 'Actions', kind: 'acts', cell: (m) => (admin ? [button('Change role', () => put(m.email, m.role || m.vault_role), { small: true, kind: 'quiet', name: `Change the role of ${m.email}` }),
         button('Remove', () => confirm('Remove this member?', h('p', null, said(m.email), ' can no longer see this vault.'), { submit: 'Remove', onsubmit: async () => { await api.removeMember(vault, m.email); await fetch(); } }), { small: true, kind: 'quiet danger', name: `Remove ${m.email}` })] : null) },
     ], list) : empty('Nobody is a member', null, `agent-vault vault member add EMAIL --vault ${vault}`));
   });

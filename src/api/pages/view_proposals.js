@@ -5,7 +5,7 @@ import * as api from './api.js';
 import { page, load, empty, time, table, notice } from './ui.js';
 import { radios } from './form.js';
 import { normal, headline, headlineText, review, stateBadge } from './review.js';
-import { go } from './router.js';
+import { go, render } from './router.js';
 import { refreshVaults } from './shell.js';
 
 export async function show(context) {
@@ -38,11 +38,11 @@ async function one({ place, vault, params, signal }) {
   place.append(body);
   await load(body, async () => {
     const p = normal(await api.proposal(vault, params.id), vault);
-    const lines = p.status === 'pending' ? await api.proposalDiff(vault, p.id).catch(() => null) : null;
+    const diff = p.status === 'pending' ? await api.proposalDiff(vault, p.id).catch((e) => ({ lines: [{ kind: 'warn', text: e.message }] })) : null;
     if (signal.aborted) return;
     page(place, headline(p), { vault, lead: [`No. ${p.id}, asked `, time(p.created), '.'] });
     document.title = `${headlineText(p)} \u00b7 agent-vault`;
-    place.append(h('div', { class: 'approve left' }, review(p, { lines, may: true, done: async (outcome) => {
+    place.append(h('div', { class: 'approve left' }, review(p, { diff, may: true, again: render, done: async (outcome) => {
       notice(outcome === 'applied' ? 'Allowed; the agent has been told.' : 'Denied; the agent has been told.');
       await refreshVaults();
       await go(`/vaults/${encodeURIComponent(vault)}/proposals`);

@@ -21,7 +21,7 @@ export async function show({ place, vault, role, signal }) {
       { name: 'Rule', kind: 'main', cell: (r) => [h('span', { class: 'strong' }, code(r.name)), ' ', badge(...(kActions[r.action] || [r.action]))] },
       { name: 'What it does', cell: (r) => h('div', null, ruleWords(r), '.', r.reason ? h('div', { class: 'dim' }, '\u201c', said(r.reason), '\u201d') : null) },
       { name: 'On', cell: (r) => (admin ? toggle(`${r.name} enabled`, r.enabled !== false, async (on) => { await api.enableRule(vault, r.name, on); tester.again(); }) : r.enabled !== false ? 'yes' : 'no') },
-      { name: 'Actions', kind: 'actions', cell: (r) => (admin ? [button('Change', () => ruleDialog(vault, r, { fresh: false, done }), { small: true, kind: 'quiet', name: `Change ${r.name}` }),
+      { name: 'Actions', kind: 'acts', cell: (r) => (admin ? [button('Change', () => ruleDialog(vault, r, { fresh: false, done }), { small: true, kind: 'quiet', name: `Change ${r.name}` }),
         button('Remove', () => confirm(`Remove ${r.name}?`, h('p', null, 'It no longer applies: ', ruleWords(r), '.'), { submit: 'Remove', onsubmit: async () => { await api.deleteRule(vault, r.name); notice([code(r.name), ' is removed.']); await fetch(); tester.again(); } }), { small: true, kind: 'quiet danger', name: `Remove ${r.name}` })] : null) },
     ], rules) : empty('No rule yet', 'Services decide alone. Add a rule here, or:', `agent-vault rule add block 'api.github.com/*' --method DELETE --vault ${vault}`));
   });

@@ -52,7 +52,7 @@ export async function show({ place, vault, role, signal }) {
       { name: 'Authenticates', cell: (s) => [h('span', null, authWords(s.auth)), s.substitutions?.length ? h('div', { class: 'dim small' }, count(s.substitutions.length, 'substitution')) : null,
         missing(s).map((k) => h('div', null, badge([code(k), ' is not set'], 'warn')))] },
       { name: 'On', cell: (s) => (admin ? toggle(`${s.name} enabled`, s.enabled !== false, (on) => api.enableService(vault, s.name, on)) : s.enabled !== false ? 'yes' : 'no') },
-      { name: 'Actions', kind: 'actions', cell: (s) => (admin ? [button('Change', () => serviceDialog(vault, s, { fresh: false, done }), { small: true, kind: 'quiet', name: `Change ${s.name}` }),
+      { name: 'Actions', kind: 'acts', cell: (s) => (admin ? [button('Change', () => serviceDialog(vault, s, { fresh: false, done }), { small: true, kind: 'quiet', name: `Change ${s.name}` }),
         button('Remove', () => confirm(`Remove ${s.name}?`, h('p', null, 'Requests to ', code(s.host), ' then get no credential.'), { submit: 'Remove', onsubmit: async () => { await api.deleteService(vault, s.name); notice([code(s.name), ' is removed.']); await fetch(); } }), { small: true, kind: 'quiet danger', name: `Remove ${s.name}` })] : null) },
     ], services) : empty('No service yet', 'Without one, requests pass without a credential. Add one here, or:', `agent-vault vault service add --vault ${vault} --preset github`),
     hosts.length ? section('Recently seen hosts', { lead: 'Agents called these, and no service covers them.' }, table('Recently seen hosts', [
@@ -60,7 +60,7 @@ export async function show({ place, vault, role, signal }) {
       { name: 'Requests', cell: (x) => String(x.request_count ?? '') },
       { name: 'Sent', cell: (x) => (x.auth_scheme || x.auth_header ? [code(x.auth_header || 'Authorization'), x.auth_scheme ? [' ', code(x.auth_scheme)] : null] : h('span', { class: 'dim' }, 'no credential')) },
       { name: 'Last', cell: (x) => time(x.last_seen) },
-      { name: 'Actions', kind: 'actions', cell: (x) => (admin ? button('Add as service', () => serviceDialog(vault, { host: x.host, enabled: true, auth: guess(x) }, { fresh: true, done }), { small: true, name: `Add ${x.host} as a service` }) : null) },
+      { name: 'Actions', kind: 'acts', cell: (x) => (admin ? button('Add as service', () => serviceDialog(vault, { host: x.host, enabled: true, auth: guess(x) }, { fresh: true, done }), { small: true, name: `Add ${x.host} as a service` }) : null) },
     ], hosts)) : null);
   });
   await fetch();

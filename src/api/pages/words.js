@@ -1,7 +1,7 @@
 // Services and rules in plain words.
 
 import { code, said } from './dom.js';
-import { list } from './text.js';
+import { count, list, longTime } from './text.js';
 
 // "api.x.com:8443/v1/*" -> {host, port, path}
 export function splitMatcher(text) {
@@ -60,15 +60,16 @@ export const methodWords = (methods) =>
 export function serviceWords(s) {
   return [`send ${methodWords(s.methods)} to `, where(s.host), ', ', authWords(s.auth),
     (s.substitutions || []).map((x) => ['; ', code(x.placeholder), ' in its ', list(x.in || ['path', 'query']), ' is replaced by ', code(x.key)]),
-    s.allow_http ? '; also over unencrypted http' : null];
+    s.allow_http ? '; also over unencrypted http' : null,
+    s.expires_at ? ['; until ', longTime(s.expires_at)] : null, s.max_uses ? `; ${count(s.max_uses, 'request')} in all` : null];
 }
 
 export function ruleWords(r) {
-  const what = { block: 'Refuse ', approve: 'Ask a person before ', rate_limit: `Let pass at most ${r.limit} per ${r.window || 'minute'} of `, allow: 'Let pass ' }[r.action] || r.action + ' ';
+  const what = { block: 'Refuse ', approve: 'Ask a person before ', rate_limit: `Let pass at most ${r.limit} `, allow: 'Let pass ' }[r.action] || r.action + ' ';
   const agents = r.agents || (r.agent ? [r.agent] : []);
   const methods = r.methods || (r.method ? [r.method] : []);
-  return [what, methodWords(methods), ' to ', where(r.host || '*'),
-    agents.length ? [', of ', agents.map((a, i) => [i ? ', ' : null, said(a)])] : null,
+  return [what, methodWords(methods), r.action === 'rate_limit' ? ` per ${r.window || 'minute'}` : null, ' to ', where(r.host || '*'),
+    agents.length ? [', by ', agents.map((a, i) => [i ? ', ' : null, said(a)])] : null,
     (r.body || []).map((b) => [', whose body ', b.pointer !== undefined ? ['has ', code(JSON.stringify(b.equals)), ' at ', code(b.pointer)] : ['contains ', code(JSON.stringify(b.contains))]])];
 }
 
