@@ -167,6 +167,11 @@ class Browser:
     def all(self, css):
         return [e[ELEMENT] for e in self._in("POST", "/elements", {"using": "css selector", "value": css})]
 
+    @staticmethod
+    def ref(element):
+        """As an argument of js()."""
+        return {ELEMENT: element}
+
     def name_of(self, element):
         return self._in("GET", f"/element/{element}/computedlabel")
 

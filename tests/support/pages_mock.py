@@ -632,6 +632,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         mock.requests.append(self.path)
+        if mock.gone and url.path.startswith("/v1/"):
+            self.close_connection = True
+            return None
         if url.path.startswith("/assets/"):
             return self.file(url.path[len("/assets/"):])
         if not url.path.startswith("/v1/"):
@@ -670,7 +673,7 @@ class Server(http.server.ThreadingHTTPServer):
 class Mock:
     def __init__(self, initialized=True):
         self.state, self.calls, self.requests = State(initialized), [], []
-        self.state.closing = False
+        self.state.closing = self.gone = False
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.mock = self
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"

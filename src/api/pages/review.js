@@ -140,7 +140,7 @@ export function review(p, { diff = null, may = false, instead = null, again = nu
   const asked = p.services.map((s) => [s, may && open && s.action !== 'delete' && s.host ? narrowing(s) : null]);
   const slots = open && may ? p.credentials.map((c) => slot(c, p, p.vault)) : [];
   const span = radios({ name: 'span', label: 'For how long', value: '0', options: kSpans });
-  const uses = text({ name: 'uses', label: 'At most this many requests', optional: true, type: 'number', min: 1, max: 10000, placeholder: 'no limit', inputmode: 'numeric' });
+  const uses = text({ name: 'uses', label: 'At most so many uses', optional: true, type: 'number', min: 1, max: 10000, placeholder: 'no limit', inputmode: 'numeric' });
   const parts = [theWords(p),
     p.services.length ? h('section', { class: 'part' }, h('h2', null, open ? 'What it could then do' : 'What it asked for'), h('ul', { class: 'asks' }, asked.map(([s, n]) => serviceItem(s, n)))) : null,
     diff ? h('section', { class: 'part' }, h('h2', null, 'Before and after'), diffBlock(diff.lines)) : null];
@@ -157,7 +157,8 @@ export function review(p, { diff = null, may = false, instead = null, again = nu
   // A page that comes up under a hand that is typing must not take that for a decision.
   const arm = () => { allow.setAttribute('aria-disabled', 'true'); setTimeout(() => allow.removeAttribute('aria-disabled'), 600); };
   arm();
-  addEventListener('focus', arm, { signal: AbortSignal.timeout(3600e3) });
+  const back = () => { if (node.isConnected) arm(); else removeEventListener('focus', back); };
+  addEventListener('focus', back);
   const narrow = () => {
     const services = asked.map(([, n]) => n?.get()).filter(Boolean);
     const seconds = Number(span.get()), n = Number(uses.get());

@@ -84,8 +84,8 @@ export function serviceDialog(vault, known, { fresh, done }) {
       set('substitutions', subs.get(), subs.get().length);
       set('allow_http', true, f.allow_http.get());
       if (!s.name) delete s.name;
-      await api.putServices(vault, [s]);
+      const reply = await api.putServices(vault, [s]);
       box.close();
-      await done(s);
+      await done(s.name || reply.upserted?.[0] || s.host);
     } }), { wide: true });
 }

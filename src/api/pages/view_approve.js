@@ -3,7 +3,7 @@
 
 import { h, fill, said } from './dom.js';
 import * as api from './api.js';
-import { load, box, time, command } from './ui.js';
+import { load, box, time, command, errorBox } from './ui.js';
 import { signInForm } from './view_login.js';
 import { normal, headline, headlineText, review, decided } from './review.js';
 import { session } from './shell.js';
@@ -41,7 +41,8 @@ export async function show({ place, params, signal }) {
 async function paint(body, id, token, signal, focus = false) {
   const d = await api.approveDetails(id, token);
   if (d.error) {
-    throw Object.assign(new Error(d.error_message || d.error_title || 'this link does not work'), { help: 'ask the agent for a new link, or sign in and look under Proposals' });
+    const error = Object.assign(new Error(d.error_message || 'this link does not work'), { help: 'ask the agent for a new link, or sign in and look under Proposals' });
+    return void fill(body, h('h1', { tabindex: '-1' }, d.error_title || 'This link does not work'), errorBox(error), h('p', null, h('a', { class: 'btn', href: '/' }, 'All vaults')));
   }
   const p = normal(d);
   const signedIn = d.authenticated === true;

@@ -38,7 +38,7 @@ async function pick(vault, done) {
 
 export async function show({ place, vault, role, signal }) {
   const admin = role === 'admin';
-  const done = async (s) => { notice([code(s.name || s.host), ' is saved. Running proxies use it within a second.']); await fetch(); };
+  const done = async (name) => { notice([code(name), ' is saved. Running proxies use it within a second.']); await fetch(); };
   page(place, 'Services', { vault, lead: 'Which requests get which credential, and how.', actions: admin ? button('Add a service', () => pick(vault, done), { kind: 'primary' }) : null });
   const body = h('div', { class: 'steady' });
   place.append(body);
