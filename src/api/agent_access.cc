@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/encoding.h"
+#include "vault/names.h"
 #include "vault/token.h"
 
 namespace av::api {
@@ -59,9 +60,9 @@ proxy::Outcome<vault::Agent> find_agent(Call& call, const std::string& name, boo
 Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
                                      std::int64_t ttl_seconds, std::string_view label) {
   if (!agent.may_use_vault(call.vault()) || agent.revoked_ms != 0) {
-    return make_error(ErrorCode::kNotPermitted, "the agent '" + agent.name +
-                                                    "' may not act in the vault '" + call.vault() +
-                                                    "'");
+    return make_error(
+        ErrorCode::kNotPermitted,
+        "the agent '" + agent.name + "' may not act in the vault '" + call.vault() + "'");
   }
   MintedSession minted;
   minted.id = "ses_" + crypto::random_hex(10);
@@ -94,9 +95,8 @@ Expected<vault::Agent> agent_for_sessions(Call& call) {
   vault::Agent agent;
   agent.name = name;
   AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
-  AV_CHECK(call.audited(call.action("agent.create", name), [&] {
-    return call.store().create_agent(agent, vault::hash_of(token));
-  }));
+  AV_CHECK(call.audited(call.action("agent.create", name),
+                        [&] { return call.store().create_agent(agent, vault::hash_of(token)); }));
   return call.store().get_agent(name);
 }
 

@@ -9,6 +9,7 @@
 #include "api/route.h"
 #include "core/encoding.h"
 #include "store/agent_lanes.h"
+#include "vault/names.h"
 #include "vault/token.h"
 
 namespace av::api {
@@ -28,24 +29,24 @@ Json vaults_json(const vault::Agent& agent) {
 
 // The fields of both published APIs.
 Json agent_json(const vault::Agent& agent) {
-  return {{"id", agent.uid},
-          {"name", agent.name},
-          {"identifier", agent.name},
-          {"role", "no-access"},
-          {"status", agent.revoked_ms == 0 ? "active" : "revoked"},
-          {"vaults", vaults_json(agent)},
-          {"all_vaults", agent.vaults.empty()},
-          {"services", agent.services},
-          {"credentials", agent.credentials},
-          {"max_concurrent", agent.max_concurrent},
-          {"limit", agent.limit.count == 0
-                        ? Json(nullptr)
-                        : Json{{"count", agent.limit.count},
-                               {"window", vault::to_string(agent.limit.window)}}},
-          {"created_at", format_utc(agent.created_ms)},
-          {"createdAt", format_utc(agent.created_ms)},
-          {"rotated_at", time_json(agent.rotated_ms)},
-          {"revoked_at", time_json(agent.revoked_ms)}};
+  return {
+      {"id", agent.uid},
+      {"name", agent.name},
+      {"identifier", agent.name},
+      {"role", "no-access"},
+      {"status", agent.revoked_ms == 0 ? "active" : "revoked"},
+      {"vaults", vaults_json(agent)},
+      {"all_vaults", agent.vaults.empty()},
+      {"services", agent.services},
+      {"credentials", agent.credentials},
+      {"max_concurrent", agent.max_concurrent},
+      {"limit", agent.limit.count == 0 ? Json(nullptr)
+                                       : Json{{"count", agent.limit.count},
+                                              {"window", vault::to_string(agent.limit.window)}}},
+      {"created_at", format_utc(agent.created_ms)},
+      {"createdAt", format_utc(agent.created_ms)},
+      {"rotated_at", time_json(agent.rotated_ms)},
+      {"revoked_at", time_json(agent.revoked_ms)}};
 }
 
 // The only reply that has the token.
@@ -117,8 +118,8 @@ Reply create(Call& call) {
         return unknown_vault(name);
       }
       if (role < Role::kAdmin && !call.actor.owner) {
-        return fault(403, "forbidden", "only an admin of the vault '" + name +
-                                           "' may let an agent into it");
+        return fault(403, "forbidden",
+                     "only an admin of the vault '" + name + "' may let an agent into it");
       }
       AV_CHECK(call.store().get_vault(name));
     }
@@ -129,9 +130,8 @@ Reply create(Call& call) {
   agent.max_concurrent = static_cast<std::uint32_t>(most);
   AV_CHECK(vault::check_agent(agent));
   AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
-  AV_CHECK(call.audited(about(call, "agent.create", agent.name), [&] {
-    return call.store().create_agent(agent, vault::hash_of(token));
-  }));
+  AV_CHECK(call.audited(about(call, "agent.create", agent.name),
+                        [&] { return call.store().create_agent(agent, vault::hash_of(token)); }));
   call.grants_changed();
   AV_TRY(const vault::Agent made, call.store().get_agent(agent.name));
   return with_token(agent_json(made), token, 201);
@@ -203,10 +203,9 @@ Reply take_from_vault(Call& call) {
   AV_TRY(vault::Agent agent, call.store().get_agent(call.parts[1]));
   const auto it = std::find(agent.vaults.begin(), agent.vaults.end(), call.vault());
   if (it == agent.vaults.end()) {
-    return agent.vaults.empty()
-               ? fault(409, "conflict", "this agent may use all vaults",
-                       "the owner can change it: agent-vault agent set")
-               : fault(404, "not_found", "this agent is not in the vault");
+    return agent.vaults.empty() ? fault(409, "conflict", "this agent may use all vaults",
+                                        "the owner can change it: agent-vault agent set")
+                                : fault(404, "not_found", "this agent is not in the vault");
   }
   if (agent.vaults.size() == 1) {
     // None named would mean all.
@@ -239,8 +238,7 @@ std::span<const Route> agent_routes() {
       Route{"POST", "/v1/agents/{name}/delete", "delete an agent", Who::user(), Where::kServe,
             remove, "", "{name:string, status:string}"},
       Route{"POST", "/v1/agents/{name}/rotate", "give an agent a new token", Who::user(),
-            Where::kServe, rotate, "",
-            "{name:string, rotated_at:time, av_agent_token:string}"},
+            Where::kServe, rotate, "", "{name:string, rotated_at:time, av_agent_token:string}"},
       Route{"GET", "/v1/vaults/{v}/agents", "the agents that may use a vault",
             Who::vault(Role::kMember), Where::kServe, list_in_vault, "",
             "{agents:[{name:string, agent_id:string, vault_role:string, status:string}]}"},

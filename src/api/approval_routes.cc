@@ -32,8 +32,7 @@ Json approval_json(const Approval& approval) {
 }
 
 Reply list(Call& call) {
-  AV_TRY(const auto approvals,
-         call.store().list_approvals(call.vault(), !call.query.flag("all")));
+  AV_TRY(const auto approvals, call.store().list_approvals(call.vault(), !call.query.flag("all")));
   Json items = Json::array();
   for (const Approval& approval : approvals) {
     items.push_back(approval_json(approval));
@@ -119,15 +118,14 @@ Reply decide(Call& call) {
          call.number_or("uses", 0, static_cast<std::int64_t>(vault::kMaxApprovalUses), 0));
   AV_TRY(const std::int64_t seconds,
          call.number_or("for_seconds", 0, vault::kMaxApprovalMs / 1000, 0));
-  if (approval->state != vault::ApprovalState::kPending ||
-      request.expires_ms <= call.now_ms()) {
-    return fault(410, "approval_expired", "this request does not wait any more: it is " +
-                                              std::string(vault::to_string(approval->state)));
+  if (approval->state != vault::ApprovalState::kPending || request.expires_ms <= call.now_ms()) {
+    return fault(410, "approval_expired",
+                 "this request does not wait any more: it is " +
+                     std::string(vault::to_string(approval->state)));
   }
-  const auto grants =
-      allow ? vault::grants_for(request, static_cast<std::uint64_t>(uses), seconds * 1000,
-                                call.now_ms())
-            : std::vector<vault::ApprovalGrant>();
+  const auto grants = allow ? vault::grants_for(request, static_cast<std::uint64_t>(uses),
+                                                seconds * 1000, call.now_ms())
+                            : std::vector<vault::ApprovalGrant>();
   const auto state = allow ? vault::ApprovalState::kAllowed : vault::ApprovalState::kDenied;
   vault::AuditRecord record =
       call.action(allow ? "approval.allow" : "approval.deny",

@@ -9,6 +9,7 @@
 #include "api/call.h"
 #include "api/route.h"
 #include "core/encoding.h"
+#include "vault/names.h"
 
 namespace av::api {
 namespace {
@@ -120,9 +121,8 @@ Reply set(Call& call) {
     keys.push_back(value.key);
     values.push_back(std::move(value));
   }
-  AV_CHECK(call.audited(call.action("credential.set", "", keys), [&] {
-    return call.store().set_credentials(call.vault(), values, "set");
-  }));
+  AV_CHECK(call.audited(call.action("credential.set", "", keys),
+                        [&] { return call.store().set_credentials(call.vault(), values, "set"); }));
   return json_reply({{"set", keys}});
 }
 
@@ -131,9 +131,8 @@ Reply remove(Call& call) {
   if (keys.empty()) {
     return bad_request("\"keys\" must name at least one credential");
   }
-  AV_CHECK(call.audited(call.action("credential.delete", "", keys), [&] {
-    return call.store().delete_credentials(call.vault(), keys);
-  }));
+  AV_CHECK(call.audited(call.action("credential.delete", "", keys),
+                        [&] { return call.store().delete_credentials(call.vault(), keys); }));
   return json_reply({{"deleted", keys}});
 }
 
@@ -149,8 +148,7 @@ std::span<const Route> credential_routes() {
       Route{"POST", "/v1/credentials", "store values", Who::vault(Role::kMember), Where::kServe,
             set, "{vault?:string, credentials:{*:string}}", "{set:[string]}", "vault"},
       Route{"DELETE", "/v1/credentials", "delete credentials", Who::vault(Role::kMember),
-            Where::kServe, remove, "{vault?:string, keys:[string]}", "{deleted:[string]}",
-            "vault"},
+            Where::kServe, remove, "{vault?:string, keys:[string]}", "{deleted:[string]}", "vault"},
   };
   return kRoutes;
 }

@@ -99,8 +99,7 @@ Reply logs(Call& call) {
   const auto keep = [&](const vault::AuditRecord& record) {
     return in_bucket(bucket, record) && fits(query.get("service"), record.service) &&
            fits(query.get("agent"), record.agent) && fits(query.get("host"), record.host) &&
-           fits(query.get("decision"), record.decision) &&
-           fits(query.get("rule"), record.rule) &&
+           fits(query.get("decision"), record.decision) && fits(query.get("rule"), record.rule) &&
            (before == 0 || record.time_ms <= before / kIdsPerMs);
   };
   const auto most = static_cast<std::size_t>(limit);
@@ -153,15 +152,15 @@ Reply activity(Call& call) {
   std::vector<Bucket> buckets(static_cast<std::size_t>(count));
   // Counted as they are read: nothing is kept.
   AV_TRY(const Entries none, read(call, 1, begin, [&](const vault::AuditRecord& record) {
-    if (record.time_ms < end) {
-      Bucket& bucket = buckets[static_cast<std::size_t>((record.time_ms - begin) / step)];
-      ++bucket.requests;
-      bucket.allowed += record.decision == "allow" ? 1 : 0;
-      bucket.denied += record.decision == "deny" ? 1 : 0;
-      bucket.errors += record.decision == "error" || record.status >= 500 ? 1 : 0;
-    }
-    return false;
-  }));
+           if (record.time_ms < end) {
+             Bucket& bucket = buckets[static_cast<std::size_t>((record.time_ms - begin) / step)];
+             ++bucket.requests;
+             bucket.allowed += record.decision == "allow" ? 1 : 0;
+             bucket.denied += record.decision == "deny" ? 1 : 0;
+             bucket.errors += record.decision == "error" || record.status >= 500 ? 1 : 0;
+           }
+           return false;
+         }));
   (void)none;
   Json list = Json::array();
   for (std::size_t i = 0; i < buckets.size(); ++i) {
@@ -184,14 +183,14 @@ Reply discovered_hosts(Call& call) {
   std::map<std::string, Seen> hosts;
   const std::int64_t since = call.now_ms() - 7 * 24 * kHourMs;
   AV_TRY(const Entries none, read(call, 1, since, [&](const vault::AuditRecord& record) {
-    if (record.service.empty() && !record.host.empty() &&
-        (hosts.size() < kMaxHosts || hosts.contains(record.host))) {
-      Seen& seen = hosts[record.host];
-      ++seen.requests;
-      seen.last_ms = std::max(seen.last_ms, record.time_ms);
-    }
-    return false;
-  }));
+           if (record.service.empty() && !record.host.empty() &&
+               (hosts.size() < kMaxHosts || hosts.contains(record.host))) {
+             Seen& seen = hosts[record.host];
+             ++seen.requests;
+             seen.last_ms = std::max(seen.last_ms, record.time_ms);
+           }
+           return false;
+         }));
   (void)none;
   // Services may have been added since.
   AV_TRY(const auto services, call.store().list_services(call.vault()));

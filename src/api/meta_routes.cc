@@ -117,8 +117,7 @@ Reply metrics(Call& call) {
   if (call.options().metrics == nullptr) {
     return fault(404, "not_found", "there are no metrics here");
   }
-  return text_reply("text/plain; version=0.0.4; charset=utf-8",
-                    call.options().metrics->metrics());
+  return text_reply("text/plain; version=0.0.4; charset=utf-8", call.options().metrics->metrics());
 }
 
 }  // namespace

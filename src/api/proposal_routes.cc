@@ -6,6 +6,7 @@
 
 #include "api/call.h"
 #include "api/route.h"
+#include "vault/names.h"
 #include "vault/token.h"
 
 namespace av::api {
@@ -206,9 +207,9 @@ Reply approve(Call& call) {
     AV_TRY(const auto review, call.store().review_proposal(call.vault(), number, {}));
     approval.fingerprint = review.diff.fingerprint;
   }
-  AV_CHECK(call.audited(
-      call.action("proposal.approve", "proposal " + std::to_string(number), keys),
-      [&] { return call.store().approve_proposal(call.vault(), number, approval); }));
+  AV_CHECK(
+      call.audited(call.action("proposal.approve", "proposal " + std::to_string(number), keys),
+                   [&] { return call.store().approve_proposal(call.vault(), number, approval); }));
   return json_reply({{"id", number}, {"status", "applied"}});
 }
 

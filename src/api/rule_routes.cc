@@ -71,9 +71,8 @@ Reply replace(Call& call) {
 
 Reply remove(Call& call) {
   const std::string& name = call.parts[1];
-  AV_CHECK(call.audited(call.action("rule.remove", name), [&] {
-    return call.store().remove_rules(call.vault(), {name});
-  }));
+  AV_CHECK(call.audited(call.action("rule.remove", name),
+                        [&] { return call.store().remove_rules(call.vault(), {name}); }));
   return json_reply({{"vault", call.vault()}, {"removed", name}});
 }
 
@@ -84,9 +83,8 @@ Reply enable(Call& call) {
     return bad_request("\"enabled\" is missing");
   }
   AV_TRY(const bool enabled, call.flag_or("enabled", true));
-  AV_CHECK(call.audited(call.action(enabled ? "rule.enable" : "rule.disable", name), [&] {
-    return call.store().enable_rule(call.vault(), name, enabled);
-  }));
+  AV_CHECK(call.audited(call.action(enabled ? "rule.enable" : "rule.disable", name),
+                        [&] { return call.store().enable_rule(call.vault(), name, enabled); }));
   return json_reply({{"vault", call.vault()}, {"name", name}, {"enabled", enabled}});
 }
 

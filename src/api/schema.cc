@@ -19,8 +19,8 @@ class Reader {
 
  private:
   [[nodiscard]] Error bad() const {
-    return make_error(ErrorCode::kInvalid, "no schema: \"" + std::string(text_) + "\" at " +
-                                               std::to_string(at_));
+    return make_error(ErrorCode::kInvalid,
+                      "no schema: \"" + std::string(text_) + "\" at " + std::to_string(at_));
   }
   void skip() {
     while (at_ < text_.size() && text_[at_] == ' ') {
@@ -57,7 +57,8 @@ class Reader {
     if (all.size() == 1) {
       return all.front();
     }
-    if (std::all_of(all.begin(), all.end(), [](const Json& item) { return item.contains("const"); })) {
+    if (std::all_of(all.begin(), all.end(),
+                    [](const Json& item) { return item.contains("const"); })) {
       Json words = Json::array();
       for (const Json& item : all) {
         words.push_back(item["const"]);
@@ -145,12 +146,12 @@ bool has_type(const std::string& type, const Json& value) {
 
 std::string object_mismatch(const Json& schema, const Json& value, const std::string& where);
 
-std::string mismatch(const Json& schema, const Json& value, const std::string& where) {
+std::string what_differs(const Json& schema, const Json& value, const std::string& where) {
   if (schema.contains("$ref")) {
     const auto path = schema["$ref"].get<std::string>();
     const std::string name = path.substr(path.rfind('/') + 1);
     return schema_components().contains(name)
-               ? mismatch(schema_components()[name], value, where)
+               ? what_differs(schema_components()[name], value, where)
                : where + ": no component " + name;
   }
   if (schema.contains("const")) {
@@ -163,7 +164,7 @@ std::string mismatch(const Json& schema, const Json& value, const std::string& w
   }
   if (schema.contains("anyOf")) {
     for (const Json& one : schema["anyOf"]) {
-      if (mismatch(one, value, where).empty()) {
+      if (what_differs(one, value, where).empty()) {
         return {};
       }
     }
@@ -178,7 +179,7 @@ std::string mismatch(const Json& schema, const Json& value, const std::string& w
   if (value.is_array()) {
     for (std::size_t i = 0; i < value.size(); ++i) {
       std::string inside =
-          mismatch(schema["items"], value[i], where + "[" + std::to_string(i) + "]");
+          what_differs(schema["items"], value[i], where + "[" + std::to_string(i) + "]");
       if (!inside.empty()) {
         return inside;
       }
@@ -199,9 +200,9 @@ std::string object_mismatch(const Json& schema, const Json& value, const std::st
   for (const auto& [name, item] : value.items()) {
     std::string inside;
     if (schema["properties"].contains(name)) {
-      inside = mismatch(schema["properties"][name], item, where + "." + name);
+      inside = what_differs(schema["properties"][name], item, where + "." + name);
     } else if (const Json& others = schema["additionalProperties"]; others.is_object()) {
-      inside = mismatch(others, item, where + "." + name);
+      inside = what_differs(others, item, where + "." + name);
     } else if (others == Json(false)) {
       inside = where + ": unexpected " + name;
     }
@@ -226,7 +227,8 @@ const Json& schema_components() {
       out[name] = schema ? std::move(*schema) : Json(nullptr);
     };
     add("Service", "{name:string, host:string, enabled:boolean, auth:{type:string, ...}, ...}");
-    add("Rule", "{name:string, action:'block'|'approve'|'rate_limit'|'allow', enabled:boolean, ...}");
+    add("Rule",
+        "{name:string, action:'block'|'approve'|'rate_limit'|'allow', enabled:boolean, ...}");
     add("Agent",
         "{id:string, name:string, identifier:string, role:string, status:'active'|'revoked', "
         "vaults:[{vault_name:string, vault_role:string}], all_vaults:boolean, created_at:time, "
@@ -241,7 +243,7 @@ const Json& schema_components() {
 }
 
 std::string mismatch_with(const Json& schema, const Json& value) {
-  return mismatch(schema, value, "body");
+  return what_differs(schema, value, "body");
 }
 
 ResponseShape response_shape(std::string_view text) {

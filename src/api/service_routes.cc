@@ -28,8 +28,8 @@ Expected<Services> read_services(Call& call, const Services& known) {
   if (!list || !list->is(JsonView::Kind::kArray)) {
     return make_error(ErrorCode::kInvalid, "\"services\" must be a list of services");
   }
-  AV_TRY(Services services, vault::services_from_file_text(
-                                "{\"services\":" + std::string(list->source()) + "}"));
+  AV_TRY(Services services,
+         vault::services_from_file_text("{\"services\":" + std::string(list->source()) + "}"));
   const auto items = list->children();
   for (std::size_t i = 0; i < services.size() && i < items.size(); ++i) {
     if (items[i].find("name")) {
@@ -95,8 +95,7 @@ Reply upsert(Call& call) {
   for (const vault::Service& service : services) {
     names.push_back(service.name);
   }
-  return json_reply(
-      {{"vault", call.vault()}, {"upserted", names}, {"services_count", now.size()}});
+  return json_reply({{"vault", call.vault()}, {"upserted", names}, {"services_count", now.size()}});
 }
 
 Reply replace(Call& call) {
@@ -134,9 +133,8 @@ Reply enable(Call& call) {
     return bad_request("\"enabled\" is missing");
   }
   AV_TRY(const bool enabled, call.flag_or("enabled", true));
-  AV_CHECK(
-      call.audited(call.action(enabled ? "service.enable" : "service.disable", name),
-                   [&] { return call.store().enable_service(call.vault(), name, enabled); }));
+  AV_CHECK(call.audited(call.action(enabled ? "service.enable" : "service.disable", name),
+                        [&] { return call.store().enable_service(call.vault(), name, enabled); }));
   return json_reply({{"vault", call.vault()}, {"name", name}, {"enabled", enabled}});
 }
 

@@ -67,16 +67,16 @@ Reply list(Call& call) {
   Json items = Json::array();
   for (const store::SessionInfo& session : sessions) {
     if (session.vault == call.vault()) {
-      items.push_back({{"id", session.id},
-                       {"label", session.agent},
-                       {"vault_role", "proxy"},
-                       {"created_by", {{"id", session.agent_uid}, {"type", "agent"},
-                                       {"display_name", session.agent}}},
-                       {"agent", session.agent},
-                       {"created_at", format_utc(session.created_ms)},
-                       {"expires_at", session.expires_ms == 0
-                                          ? Json(nullptr)
-                                          : Json(format_utc(session.expires_ms))}});
+      items.push_back(
+          {{"id", session.id},
+           {"label", session.agent},
+           {"vault_role", "proxy"},
+           {"created_by",
+            {{"id", session.agent_uid}, {"type", "agent"}, {"display_name", session.agent}}},
+           {"agent", session.agent},
+           {"created_at", format_utc(session.created_ms)},
+           {"expires_at",
+            session.expires_ms == 0 ? Json(nullptr) : Json(format_utc(session.expires_ms))}});
     }
   }
   return json_reply({{"sessions", items}});
@@ -91,8 +91,8 @@ Reply end(Call& call) {
   if (!there) {
     return fault(404, "not_found", "no such session in this vault");
   }
-  AV_CHECK(call.audited(call.action("session.end", id),
-                        [&] { return call.store().end_session(id); }));
+  AV_CHECK(
+      call.audited(call.action("session.end", id), [&] { return call.store().end_session(id); }));
   call.grants_changed();
   return json_reply({{"id", id}, {"status", "revoked"}});
 }
@@ -151,19 +151,16 @@ Reply container_config(Call& call) {
   SecretBuffer out;
   out.append("{\"env\":{");
   bool first = true;
-  for (const char* const name :
-       {"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"}) {
+  for (const char* const name : {"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"}) {
     out.append(std::string(first ? "\"" : ",\"") + name + "\":\"http://");
     out.append(minted.token);
     out.append(":" + call.vault() + "@" + encoding::json_escaped(where) + "\"");
     first = false;
   }
-  Json plain = {{"NO_PROXY", "localhost,127.0.0.1," + host},
-                {"no_proxy", "localhost,127.0.0.1," + host},
-                {"NODE_EXTRA_CA_CERTS", kContainerCa},
-                {"NODE_USE_ENV_PROXY", "1"},
-                {"AGENT_VAULT_ADDR", call.base_url()},
-                {"AGENT_VAULT_VAULT", call.vault()}};
+  Json plain = {
+      {"NO_PROXY", "localhost,127.0.0.1," + host}, {"no_proxy", "localhost,127.0.0.1," + host},
+      {"NODE_EXTRA_CA_CERTS", kContainerCa},       {"NODE_USE_ENV_PROXY", "1"},
+      {"AGENT_VAULT_ADDR", call.base_url()},       {"AGENT_VAULT_VAULT", call.vault()}};
   const std::string rest = plain.dump();
   out.append("," + rest.substr(1, rest.size() - 2) + ",\"AGENT_VAULT_TOKEN\":\"");
   out.append(minted.token);

@@ -88,7 +88,8 @@ void print_explanation(const Context& context, const api::Explanation& explained
       const std::string terms = limit_words(considered);
       line("rule",
            considered.rule->name + " (" + std::string(to_string(considered.rule->action)) +
-               (terms.empty() ? "" : ", " + terms) + ") " + std::string(api::why(considered.mismatch)) +
+               (terms.empty() ? "" : ", " + terms) + ") " +
+               std::string(api::why(considered.mismatch)) +
                (matches && considered.rule->name == explained.verdict.rule ? " and decides" : ""));
       any = true;
     }

@@ -13,8 +13,7 @@ using Word = Expectation::Decision;
 class LookingLedger final : public LimitLedger {
  public:
   // With `all_granted` each limit lets the request pass, whatever is counted.
-  LookingLedger(LimitLedger* real, bool all_granted)
-      : real_(real), all_granted_(all_granted) {}
+  LookingLedger(LimitLedger* real, bool all_granted) : real_(real), all_granted_(all_granted) {}
 
   Expected<Count> take(LimitKey key, std::uint32_t limit, std::int64_t window_ms,
                        std::int64_t now_ms) override {
@@ -27,8 +26,7 @@ class LookingLedger final : public LimitLedger {
     }
     return count;
   }
-  void give_back(LimitKey /*key*/, std::int64_t /*window_ms*/,
-                 const Count& /*taken*/) override {}
+  void give_back(LimitKey /*key*/, std::int64_t /*window_ms*/, const Count& /*taken*/) override {}
   Expected<Count> look(LimitKey key, std::uint32_t limit, std::int64_t window_ms,
                        std::int64_t now_ms) override {
     if (real_ != nullptr) {
@@ -59,7 +57,7 @@ Verdict refused(const Deny& deny) {
   Verdict out;
   out.decision = deny.reason == Deny::Reason::kBlocked       ? Word::kBlock
                  : deny.reason == Deny::Reason::kRateLimited ? Word::kRateLimit
-                                                                    : Word::kDeny;
+                                                             : Word::kDeny;
   out.rule = deny.rule;
   out.service = deny.service;
   out.deny = deny;
@@ -71,8 +69,7 @@ Verdict passed(const AllowedRequest& request) {
   const Rule* const rule = request.rule();
   if (rule != nullptr) {
     out.rule = rule->name;
-    out.decision =
-        rule->action == RuleAction::kRateLimit ? Word::kRateLimit : Word::kAllow;
+    out.decision = rule->action == RuleAction::kRateLimit ? Word::kRateLimit : Word::kAllow;
   }
   out.service = request.service() == nullptr ? "" : request.service()->name;
   return out;

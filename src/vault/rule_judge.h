@@ -17,7 +17,7 @@ struct Verdict {
   Expectation::Decision decision = Expectation::Decision::kAllow;
   std::string rule;                   // the one that decided; "" for none
   std::string service;                // the one that covers it; "" for none
-  std::optional<Deny> deny;    // when it is refused, also by a limit
+  std::optional<Deny> deny;           // when it is refused, also by a limit
   std::uint32_t timeout_seconds = 0;  // of an approval
 };
 
