@@ -9,7 +9,7 @@ add_library(av_cmd STATIC
   src/cmd/key_cmd.cc src/cmd/listener.cc
   src/cmd/log_cmd.cc src/cmd/option_set.cc src/cmd/otlp_client.cc src/cmd/otlp_json.cc src/cmd/otlp_sink.cc src/cmd/output.cc src/cmd/run_cmd.cc src/cmd/run_directory.cc
   src/cmd/rule_add.cc src/cmd/rule_cmd.cc src/cmd/rule_expect.cc src/cmd/rule_explain.cc src/cmd/rule_file.cc
-  src/cmd/rule_judge.cc src/cmd/rule_test.cc
+  src/cmd/rule_test.cc
   src/cmd/run_options.cc src/cmd/run_supervisor.cc src/cmd/serve_cmd.cc src/cmd/serve_options.cc src/cmd/service_add.cc src/cmd/service_cmd.cc
   src/cmd/shared_file.cc src/cmd/store_ca.cc src/cmd/tenant_plan.cc src/cmd/term.cc
   src/cmd/member_cmd.cc src/cmd/user_cmd.cc src/cmd/vault_cmd.cc)
