@@ -1,15 +1,15 @@
 # What the broker itself answers: also for the API, which knows nothing else of the proxy.
-add_library(av_reply STATIC src/proxy/head_text.cc src/proxy/local_reply.cc)
+add_library(av_reply STATIC src/proxy/head.cc src/proxy/head_text.cc src/proxy/local_reply.cc)
 target_link_libraries(av_reply PUBLIC av_vault)
 
 add_library(av_proxy STATIC
-  src/proxy/agent_api.cc src/proxy/api_door.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
+  src/proxy/api_door.cc src/proxy/asio_impl.cc src/proxy/authenticator.cc src/proxy/body.cc
   src/proxy/body_codings.cc src/proxy/body_filter.cc src/proxy/certificate_authority.cc src/proxy/connector.cc src/proxy/credential_resolver.cc
   src/proxy/egress_proxy.cc src/proxy/egress_tunnel.cc src/proxy/exchange.cc src/proxy/happy_eyeballs.cc
   src/proxy/h2_connection.cc src/proxy/h2_events.cc src/proxy/h2_downstream.cc src/proxy/h2_head.cc src/proxy/h2_server.cc
   src/proxy/h2_stream.cc src/proxy/h2_upstream.cc src/proxy/http1_downstream.cc
   src/proxy/http1_upstream.cc src/proxy/lane.cc src/proxy/request_identity.cc src/proxy/upload.cc
-  src/proxy/head.cc src/proxy/held_body.cc src/proxy/http1_parser.cc src/proxy/policy_gate.cc src/proxy/poller.cc src/proxy/socket_bio.cc
+  src/proxy/held_body.cc src/proxy/http1_parser.cc src/proxy/policy_gate.cc src/proxy/poller.cc src/proxy/socket_bio.cc
   src/proxy/injector.cc src/proxy/metrics.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc
   src/proxy/prefixed_messages.cc src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc

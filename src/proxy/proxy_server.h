@@ -35,7 +35,7 @@ class TenantPlan;
 struct ProxyOptions {
   std::vector<UniqueFd> listeners;      // bound and listening sockets, non-blocking
   std::vector<UniqueFd> api_listeners;  // the same, for requests to the broker itself only
-  // Who answers those; null: a few paths that every run has (agent_api.h).
+  // Who answers those; null: nobody.
   std::shared_ptr<ApiHandler> api;
   // For TLS on the API's listeners; null: in clear.
   std::shared_ptr<const ossl::SslCtx> api_tls;
@@ -50,7 +50,6 @@ struct ProxyOptions {
   std::shared_ptr<vault::LimitLedger> limits;      // null: what is limited is refused
   std::shared_ptr<vault::ApprovalDesk> approvals;  // null: what must be approved is refused
   std::shared_ptr<vault::LaneKeeper> lanes;        // null: an agent with a limit is refused
-  std::string skill_text;                          // answered to GET /v1/skills/cli
 };
 
 // The token that the child presents, and who it stands for. Only the hash is kept.

@@ -1,6 +1,5 @@
 #include "proxy/session.h"
 
-#include "proxy/agent_api.h"
 #include "proxy/api_door.h"
 #include "proxy/authenticator.h"
 #include "proxy/exchange.h"
@@ -168,19 +167,10 @@ Awaitable<bool> Session::serve_outer_request() {
   if (worker_->options.api != nullptr && head_.target.starts_with('/')) {
     co_return co_await serve_api_request();
   }
-  if (door_ == Door::kApi) {
-    co_return co_await refuse(bad_request("this port answers the API only, it is not the proxy"));
-  }
-  if (head_.target.starts_with('/')) {
-    const Field* const field = head_.find("authorization");
-    const bool authorised = field != nullptr && authenticate(worker_->grant, field->value) &&
-                            worker_->grant_end == GrantEnd::kNone;
-    const bool close =
-        !head_.keep_alive || head_.body != BodyKind::kNone || worker_->state.draining;
-    const std::string response =
-        to_http1(agent_api_reply(*worker_, head_, authorised), close, head_.method == "HEAD");
-    const Io io = co_await stream_.write_all(response, kWriteTimeout);
-    co_return io == Io::kOk && !close;
+  if (door_ == Door::kApi || head_.target.starts_with('/')) {
+    co_return co_await refuse(
+        bad_request(door_ == Door::kApi ? "this port answers the API only, it is not the proxy"
+                                        : "this proxy has no API; ask it for http:// and https://"));
   }
   if (auto fault = not_permitted()) {
     co_return co_await refuse(std::move(*fault));

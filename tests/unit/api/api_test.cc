@@ -44,7 +44,8 @@ TEST_CASE("api: vaults are listed to those who may use them", "[api]") {
   REQUIRE(api.store().create_vault("other"));
   const auto names = [&](const std::string& token) {
     std::vector<std::string> out;
-    for (const auto& item : api.as(token, "GET", "/v1/vaults").json()["vaults"]) {
+    const nlohmann::json reply = api.as(token, "GET", "/v1/vaults").json();
+    for (const auto& item : reply["vaults"]) {
       out.push_back(item["name"].get<std::string>() + ":" +
                     (item["role"].is_null() ? "-" : item["role"].get<std::string>()));
     }
