@@ -168,9 +168,9 @@ Awaitable<bool> Session::serve_outer_request() {
     co_return co_await serve_api_request();
   }
   if (door_ == Door::kApi || head_.target.starts_with('/')) {
-    co_return co_await refuse(
-        bad_request(door_ == Door::kApi ? "this port answers the API only, it is not the proxy"
-                                        : "this proxy has no API; ask it for http:// and https://"));
+    co_return co_await refuse(bad_request(
+        door_ == Door::kApi ? "this port answers the API only, it is not the proxy"
+                            : "this proxy has no API; ask it for http:// and https://"));
   }
   if (auto fault = not_permitted()) {
     co_return co_await refuse(std::move(*fault));

@@ -37,13 +37,13 @@ class Echo final : public ApiHandler {
     threads_.emplace_back([request = std::move(request), answer = std::move(answer)] {
       LocalReply reply;
       const std::string text = request.method + ' ' + request.path + '?' + request.query +
-                   " run=" + (request.run ? request.run->run_id : "-") +
-                   " bearer=" + std::to_string(request.bearer.size()) +
-                   " cookie=" + std::to_string(request.cookie.size()) +
-                   " x=" + std::string(request.field("x-vault")) +
-                   " hidden=" + std::string(request.field("authorization")) +
-                   std::string(request.field("cookie")) + " peer=" + request.peer +
-                   " body=" + std::string(request.body.view());
+                               " run=" + (request.run ? request.run->run_id : "-") +
+                               " bearer=" + std::to_string(request.bearer.size()) +
+                               " cookie=" + std::to_string(request.cookie.size()) +
+                               " x=" + std::string(request.field("x-vault")) +
+                               " hidden=" + std::string(request.field("authorization")) +
+                               std::string(request.field("cookie")) + " peer=" + request.peer +
+                               " body=" + std::string(request.body.view());
       reply.body.append(text);
       reply.fields.add("Content-Length", std::to_string(reply.body.size()));
       answer(std::move(reply), true);
