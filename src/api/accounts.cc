@@ -161,7 +161,8 @@ Reply sign_in(Call& call, const vault::User& user, int status, Json body) {
   AV_TRY(Accounts* const accounts, accounts_of(call));
   store::People& people = accounts->people();
   store::UserSession wanted;
-  AV_TRY(wanted.label, call.text_or("device_label", ""));
+  // A label of another kind is none: what was asked for may be done by now.
+  wanted.label = call.text_or("device_label", "").value_or("");
   wanted.ip = call.request.peer;
   wanted.user_agent = call.request.field("user-agent");
   AV_TRY(const Secret token, vault::make_token(vault::kSessionToken));
@@ -213,6 +214,11 @@ Expected<Secret> secret_member(Call& call, std::string_view name) {
   const auto member = body.find(name);
   if (!member || !member->is(JsonView::Kind::kString)) {
     return make_error(ErrorCode::kInvalid, "\"" + std::string(name) + "\" must be a string");
+  }
+  // What is longer than any password, each byte of it escaped, is none: it is not copied into the
+  // locked memory, of which there is little.
+  if (member->source().size() > vault::kMaxPassword * 6 + 2) {
+    return Secret();
   }
   return member->secret();
 }

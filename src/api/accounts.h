@@ -75,7 +75,8 @@ void note_refusal(Call& call, std::string_view event, std::string_view detail);
 // "user:alice@example.com from 10.0.0.1"; an address that is none is not repeated.
 [[nodiscard]] std::string words_for(Call& call, std::string_view email);
 
-// A member of the body that is a secret; kInvalid when it is not there.
+// A member of the body that is a secret; kInvalid when it is not there; empty when it is longer
+// than any password.
 [[nodiscard]] Expected<Secret> secret_member(Call& call, std::string_view name);
 
 [[nodiscard]] Json user_json(const vault::User& user);

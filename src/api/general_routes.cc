@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "api/accounts.h"
 #include "api/call.h"
 #include "api/route.h"
 #include "vault/preset.h"
@@ -25,6 +26,11 @@ Reply status(Call& call) {
   Json json = {{"initialized", owned}, {"needs_first_user", !owned}, {"mode", "serve"}};
   if (const std::string url = call.base_url(); !url.empty()) {
     json["base_url"] = url;
+  }
+  if (Accounts* const accounts = call.users().accounts()) {
+    AV_TRY(const store::InstanceSettings settings, accounts->people().instance_settings());
+    json["invite_only"] = settings.invite_only;
+    json["allowed_email_domains"] = settings.allowed_email_domains;
   }
   return json_reply(json);
 }
@@ -119,7 +125,7 @@ std::span<const Route> general_routes() {
       Route{"GET", "/v1/status", "whether somebody owns the instance", Who::anybody(),
             Where::kEverywhere, status, "",
             "{initialized:boolean, needs_first_user:boolean, mode:'serve'|'run', "
-            "base_url?:string}"},
+            "base_url?:string, invite_only?:boolean, allowed_email_domains?:[string]}"},
       Route{"GET", "/v1/mitm/ca.pem", "the certificate of the proxy's CA; X-MITM-Port is its port",
             Who::anybody(), Where::kEverywhere, ca_certificate, "", "@application/x-pem-file"},
       Route{"GET", "/v1/gateway/ca", "the same", Who::anybody(), Where::kEverywhere, ca_certificate,

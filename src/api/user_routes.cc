@@ -106,6 +106,9 @@ proxy::Outcome<void> check_may_invite(Call& call, const store::Invite& invite) {
     return fault(403, "forbidden", "only an owner may invite without naming a vault, or an owner",
                  "name a vault of which you are admin");
   }
+  if (invite.role == vault::InstanceRole::kOwner) {
+    AV_CHECK(check_reauthenticated(call));
+  }
   for (const vault::Membership& grant : invite.vaults) {
     const auto role = call.role_in(grant.vault);
     if (!role) {
