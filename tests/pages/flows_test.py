@@ -170,7 +170,7 @@ def test_rules_are_made_and_tested_while_one_types(b, mock):
     b.click("Add rule")
     b.wait_text("The rule is saved")
     assert mock.sent("POST", V + "/rules") == [{"rules": [{"action": "rate_limit", "enabled": True, "host": "api.openai.com", "body": [{"pointer": "/model", "equals": "gpt-5"}], "limit": 20, "window": "day", "name": "rate_limit-rule"}]}]
-    assert "Let pass at most 20 requests of any method per day" in b.text
+    b.wait_text("Let pass at most 20 requests of any method per day")
 
 
 def test_a_token_is_shown_once(b, mock):
