@@ -35,6 +35,7 @@ def test_the_keyboard_alone_leads_from_the_link_to_the_decision(b, mock):
     b.tab_to("Path")
     b.js("document.activeElement.select()")
     b.press("/v1/charges/*")
+    b.wait_text('taken away: {"services": [{"name": "stripe", "path": "/v1/charges/*"}]')
     b.tab_to("Methods")
     b.js("document.activeElement.select()")
     b.press("get")
@@ -160,7 +161,7 @@ def test_a_decided_or_unknown_one_says_so(b, mock):
     b.open(mock.url + "/approve/3?token=av_appr_good")
     b.wait_text("This was allowed.")
     b.open(mock.url + "/approve/7?token=wrong")
-    b.wait_text("this link does not open anything".capitalize())
+    b.wait_text("This link leads to no proposal")
 
 
 def test_wrong_passwords_are_said_and_not_kept(b, mock):

@@ -73,10 +73,18 @@ def test_the_sources_have_no_way_to_make_markup_of_text(b, mock):
         assert not re.search(r"\b(?:src|href|url|import|from)\s*[=(]?\s*['\"(]?(?:https?:)?//(?!www\.w3\.org)", text), f"{name} names an outside address"
 
 
+def test_the_link_of_an_agent_opens_with_little(b, mock):
+    b.open(mock.url + "/approve/7?token=av_appr_good")
+    b.wait_text("Sign in to decide")
+    loaded = b.js("return performance.getEntriesByType('resource').filter((e) => e.name.includes('/assets/')).reduce((n, e) => n + e.decodedBodySize, 0)")
+    assert 0 < loaded < 110_000, loaded
+
+
 def test_the_pages_are_small(b, mock):
     del b, mock
-    total = sum(os.path.getsize(os.path.join(harness.PAGES, n)) for n in os.listdir(harness.PAGES))
-    assert total < 180_000, total
+    sizes = {n: os.path.getsize(os.path.join(harness.PAGES, n)) for n in os.listdir(harness.PAGES)}
+    assert sum(sizes.values()) < 180_000, sum(sizes.values())
+    assert max(sizes.values()) < 24_000, sizes
 
 
 if __name__ == "__main__":

@@ -168,6 +168,16 @@ def diff_of(proposal):
     return lines
 
 
+def diff(state, proposal, narrow):
+    lines = diff_of(proposal)
+    if narrow:
+        if "*" in "".join(x.get("host", "") for x in narrow.get("services", [])):
+            raise Problem(403, "forbidden", "that is more than what was asked for", "take away, do not add")
+        lines.append({"kind": "add", "text": "taken away: " + json.dumps(narrow)})
+    needed = [c["key"] for c in proposal["credentials"] if c["action"] == "set" and not c.get("has_value")]
+    return {"lines": lines, "needed": needed, "fingerprint": state.fingerprint}
+
+
 ROUTES = []
 
 
@@ -333,11 +343,6 @@ def _(s, r):
     return {"deleted": r.body["keys"]}
 
 
-@route("POST", "/credentials/oauth/connect")
-def _(s, r):
-    return {"authorization_url": "https://accounts.google.com/o/oauth2/v2/auth?state=x"}
-
-
 @route("GET", "/vaults/{v}/services")
 def _(s, r, v):
     return {"vault": v, "services": [] if v == "empty-one" else s.services}
@@ -387,7 +392,7 @@ def _(s, r, v):
 
 @route("GET", "/vaults/{v}/rules")
 def _(s, r, v):
-    return {"vault": v, "rules": [] if v == "empty-one" else s.rules}
+    return {"vault": v, "rules": [] if v == "empty-one" else s.rules, "remarks": [] if v == "empty-one" else [{"rule": "packages", "words": "it is disabled, and nothing else allows this host"}]}
 
 
 @route("POST", "/vaults/{v}/rules")
@@ -450,7 +455,7 @@ def _(s, r, id):
 @route("GET", "/proposals/approve-details", "anybody")
 def _(s, r):
     if r.query.get("token") != "av_appr_good":
-        return {"error": True, "error_title": "Link expired", "error_message": "this link does not open anything (any more)"}
+        raise Problem(404, "not_found", "this link leads to no proposal, or is older than a day", "sign in and look under the vault's proposals")
     p = find(s.proposals, "id", r.query.get("id"))
     return {**p, "proposal_id": p["id"], "vault": "default", "authenticated": r.signed_in, "can_approve": r.signed_in}
 
@@ -468,7 +473,12 @@ def _(s, r, id):
 
 @route("GET", "/admin/proposals/{id}/diff")
 def _(s, r, id):
-    return {"lines": diff_of(find(s.proposals, "id", id)), "needed": [], "fingerprint": s.fingerprint}
+    return diff(s, find(s.proposals, "id", id), None)
+
+
+@route("POST", "/admin/proposals/{id}/diff")
+def _(s, r, id):
+    return diff(s, find(s.proposals, "id", id), r.body["narrow"])
 
 
 @route("POST", "/admin/proposals/{id}/approve")
@@ -477,7 +487,7 @@ def _(s, r, id):
     if r.body.get("fingerprint") != s.fingerprint:
         raise Problem(409, "conflict", "the vault has changed since the proposal was looked at", "look at what it would do now, and decide again")
     for c in p["credentials"]:
-        if c["action"] == "set" and c["type"] == "static" and not c.get("has_value") and not r.body["credentials"].get(c["key"]):
+        if c["action"] == "set" and not c.get("has_value") and not r.body["credentials"].get(c["key"]):
             raise Problem(400, "bad_request", f"a value for {c['key']} is missing")
     p.update(status="applied", reviewer="user:" + OWNER, reviewed_at=ago(0))
     return {"id": p["id"], "status": "applied"}

@@ -92,12 +92,11 @@ export const credentials = async (v) => {
 };
 export const reveal = async (v, key) => {
   const r = await get('/credentials', { query: { vault: v, reveal: 'true', key } });
-  return (r.credentials || []).find((c) => c.key === key)?.value ?? '';
+  const c = (r.credentials || []).find((x) => x.key === key) || {};
+  return c.value ?? (c.value_base64 ? `base64:${c.value_base64}` : '');
 };
 export const setCredential = (v, key, value) => post('/credentials', { vault: v, credentials: { [key]: value } });
 export const deleteCredential = (v, key) => del('/credentials', { vault: v, keys: [key] });
-export const oauthConnect = (body) => post('/credentials/oauth/connect', body);
-export const oauthTokens = (body) => post('/credentials/oauth/tokens', body);
 
 // ---- services
 export const services = async (v) => rows(await get(of(v) + '/services'), 'services');
@@ -108,7 +107,7 @@ export const catalog = async () => rows(await get('/service-catalog'), 'services
 export const seenHosts = async (v) => rows(await get(of(v) + '/discovered-hosts', { query: { limit: 8 } }), 'hosts');
 
 // ---- rules
-export const rules = async (v) => rows(await get(of(v) + '/rules'), 'rules');
+export const rules = (v) => get(of(v) + '/rules');   // {rules, remarks}
 export const putRules = (v, rules) => post(of(v) + '/rules', { rules });
 export const enableRule = (v, name, enabled) => call('PATCH', `${of(v)}/rules/${at(name)}`, { body: { enabled } });
 export const deleteRule = (v, name) => del(`${of(v)}/rules/${at(name)}`);
@@ -126,7 +125,8 @@ export const decide = (v, id, decision, grant = {}) =>
 export const proposals = async (v, state) =>
   rows(await get('/admin/proposals', { query: { vault: v, status: state } }), 'proposals', 'items');
 export const proposal = (v, id) => get(`/admin/proposals/${at(id)}`, { query: { vault: v } });
-export const proposalDiff = (v, id) => get(`/admin/proposals/${at(id)}/diff`, { query: { vault: v } });
+export const proposalDiff = (v, id, narrow, signal) =>
+  (narrow ? post(`/admin/proposals/${at(id)}/diff`, { vault: v, narrow }, { signal }) : get(`/admin/proposals/${at(id)}/diff`, { query: { vault: v }, signal }));
 export const approveDetails = (id, token) =>
   get('/proposals/approve-details', { query: { id, token }, quiet: true });
 // `fingerprint`: of the diff that the person has seen, so that nothing else can be allowed by it.

@@ -21,17 +21,21 @@ export function watch(vault) {
 
 async function poll(vault, signal) {
   let wait = 1000;
+  let elsewhere = [];   // requests of other vaults also wake the server's answer
   while (!signal.aborted) {
     try {
       await refresh(signal);
       wait = 1000;
       const next = Math.min(...state.list.map((a) => Date.parse(a.expires_at)), Infinity) - Date.now();
-      const known = state.list.map((a) => a.id);
+      const known = [...state.list.map((a) => a.id), ...elsewhere];
       const early = new AbortController();
       const both = AbortSignal.any([signal, early.signal]);
       const timer = setTimeout(() => early.abort(), Math.max(500, Math.min(next + 200, 31000)));
       const began = Date.now();
-      try { await api.pendingApprovals(vault, known, both); } catch (e) { if (e.name !== 'AbortError') throw e; } finally { clearTimeout(timer); }
+      try {
+        const fresh = (await api.pendingApprovals(vault, known, both)).requests || [];
+        elsewhere = [...new Set([...elsewhere, ...fresh.map((a) => a.id)])].slice(-200);
+      } catch (e) { if (e.name !== 'AbortError') throw e; } finally { clearTimeout(timer); }
       if (Date.now() - began < 1000 && !await pause(1000, signal)) return;
     } catch (e) {
       if (signal.aborted || e.status === 401 || e.status === 403 || e.status === 404) { state.error = e; tell(); return; }

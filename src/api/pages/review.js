@@ -81,37 +81,20 @@ function serviceItem(s, narrow) {
     h('p', null, 'May ', serviceWords(s), '.'), narrow?.node);
 }
 
-function slot(c, p, vault) {
+function slot(c, diff) {
   if (c.action === 'delete') return { node: h('div', { class: 'slot' }, h('p', null, 'Delete the credential ', code(c.key), '. Its value is gone for good.')), get: () => null };
   const gave = c.has_value || c.value_supplied || (typeof c.value === 'string' && c.value !== '');
   const oauth = c.type === 'oauth';
-  const field = oauth ? null : secret({ name: c.key, label: `Value of ${c.key}`, required: !gave,
-    hint: gave ? 'The agent supplied a value of its own. Leave this empty to store that one.' : 'Goes from here into the vault. The agent never gets to see it.' });
+  const needed = diff?.needed ? diff.needed.includes(c.key) : !gave;
+  const field = secret({ name: c.key, label: `${oauth ? 'Access token' : 'Value'} of ${c.key}`, required: needed, hint: !needed ? (gave ? 'The agent supplied a value of its own. Leave this empty to store that one.' : 'There is one already. Leave this empty to keep it.') : 'Goes from here into the vault. The agent never gets to see it.' });
   const how = [c.obtain ? h('p', null, 'Where to get it: ', outLink(c.obtain)) : null,
     c.obtain_instructions ? h('figure', { class: 'quote low' }, h('figcaption', null, 'How, in the agent\u2019s words'), h('blockquote', { dir: 'auto' }, c.obtain_instructions)) : null];
   const node = h('div', { class: 'slot' },
     h('div', { class: 'ask-head' }, h('p', { class: 'strong' }, code(c.key)), h('span', { class: 'badges' }, oauth ? badge('OAuth', 'info') : null, gave ? badge('value from the agent', 'warn') : null)),
-    c.description ? h('p', { class: 'dim' }, said(c.description)) : null, how, field ? field.node : oauthSlot(c, vault));
-  return { key: c.key, node, field, get: () => (field && field.get() ? field.get() : null), missing: () => !oauth && !gave && !field.get() };
-}
-
-function oauthSlot(c, vault) {
-  const o = c.oauth || {};
-  const state = h('p', { class: 'hint' }, 'Not connected yet.');
-  const client = [text({ name: 'client_id', label: 'Client id', mono: true, value: o.client_id || '' }), secret({ name: 'client_secret', label: 'Client secret', optional: true })];
-  const config = { vault, key: c.key, token_url: o.token_url, scopes: o.scopes, scope_separator: o.scope_separator, token_auth_method: o.token_auth_method };
-  const connect = async (v) => {
-    const r = await api.oauthConnect({ ...config, authorization_url: o.authorization_url, disable_pkce: o.disable_pkce, client_id: v.client_id, client_secret: v.client_secret || undefined });
-    fill(state, 'Continue there, then come back and allow: ', outLink(r.authorization_url));
-  };
-  const paste = async (v) => {
-    await api.oauthTokens({ ...config, client_id: v.client_id || undefined, client_secret: v.client_secret || undefined, access_token: v.access_token || undefined, refresh_token: v.refresh_token || undefined });
-    fill(state, 'The tokens are stored.');
-  };
-  return h('div', null, o.authorization_url ? h('p', null, 'Signs in at ', outLink(o.authorization_url)) : null,
-    o.token_url ? h('p', null, 'Tokens come from ', outLink(o.token_url)) : null, state, h('div', { class: 'row' },
-      o.authorization_url ? button('Connect\u2026', () => formDialog('Connect ' + c.key, client, { submit: 'Continue', onsubmit: connect }), { small: true }) : null,
-      button('Paste tokens\u2026', () => formDialog('Paste tokens for ' + c.key, [secret({ name: 'access_token', label: 'Access token', optional: true }), secret({ name: 'refresh_token', label: 'Refresh token', optional: true }), ...client], { submit: 'Store tokens', onsubmit: paste }), { small: true })));
+    c.description ? h('p', { class: 'dim' }, said(c.description)) : null, how,
+    oauth && c.oauth?.authorization_url ? h('p', null, 'Signs in at ', outLink(c.oauth.authorization_url)) : null,
+    oauth && c.oauth?.token_url ? h('p', null, 'Tokens come from ', outLink(c.oauth.token_url), c.oauth.scopes ? [', for ', code(String(c.oauth.scopes))] : null) : null, field.node);
+  return { key: c.key, node, field, get: () => field.get() || null, missing: () => needed && !field.get() };
 }
 
 export function diffBlock(lines) {
@@ -138,12 +121,13 @@ export function decided(p) {
 export function review(p, { diff = null, may = false, instead = null, again = null, done = () => {} } = {}) {
   const open = p.status === 'pending';
   const asked = p.services.map((s) => [s, may && open && s.action !== 'delete' && s.host ? narrowing(s) : null]);
-  const slots = open && may ? p.credentials.map((c) => slot(c, p, p.vault)) : [];
+  const slots = open && may ? p.credentials.map((c) => slot(c, diff)) : [];
   const span = radios({ name: 'span', label: 'For how long', value: '0', options: kSpans });
   const uses = text({ name: 'uses', label: 'At most so many uses', optional: true, type: 'number', min: 1, max: 10000, placeholder: 'no limit', inputmode: 'numeric' });
+  const shown = h('div', { 'aria-live': 'polite' }, diff ? diffBlock(diff.lines) : null);
   const parts = [theWords(p),
     p.services.length ? h('section', { class: 'part' }, h('h2', null, open ? 'What it could then do' : 'What it asked for'), h('ul', { class: 'asks' }, asked.map(([s, n]) => serviceItem(s, n)))) : null,
-    diff ? h('section', { class: 'part' }, h('h2', null, 'Before and after'), diffBlock(diff.lines)) : null];
+    diff ? h('section', { class: 'part' }, h('h2', null, 'Before and after'), shown) : null];
   if (!may && open && p.credentials.length) {
     parts.push(h('section', { class: 'part' }, h('h2', null, 'What it needs'), h('ul', { class: 'plain-list' }, p.credentials.map((c) =>
       h('li', null, code(c.key), c.action === 'delete' ? ' is deleted' : null, c.description ? [': ', said(c.description)] : null)))));
@@ -177,6 +161,19 @@ export function review(p, { diff = null, may = false, instead = null, again = nu
     h('section', { class: 'part' }, h('h2', null, 'Limits'), h('div', { class: 'limits' }, span.node, uses.node)), trouble,
     h('div', { class: 'decision' }, button('Deny\u2026', () => formDialog('Deny this?', [area({ name: 'reason', label: 'Reason', optional: true, prose: true, hint: 'The agent is told.' })], { submit: 'Deny', kind: 'danger-solid',
       onsubmit: async (v) => { await api.rejectProposal(p.vault, p.id, v.reason); await done('rejected'); } }), { kind: 'danger big' }), allow));
+  // What is taken away shows at once in what would change.
+  let timer = null, asking = null, before = 'null';
+  node.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const less = narrow();
+      if (!diff || JSON.stringify(less) === before) return;
+      before = JSON.stringify(less);
+      asking?.abort();
+      asking = new AbortController();
+      try { fill(shown, diffBlock((await api.proposalDiff(p.vault, p.id, less, asking.signal)).lines)); } catch (error) { if (error.name !== 'AbortError') fill(shown, errorBox(error)); }
+    }, 350);
+  });
   node.addEventListener('submit', async (e) => {
     e.preventDefault();
     if (allow.getAttribute('aria-disabled') === 'true' || allow.getAttribute('aria-busy') === 'true') return;

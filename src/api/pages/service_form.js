@@ -69,7 +69,7 @@ export function serviceDialog(vault, known, { fresh, done }) {
   const f = {
     host: text({ name: 'host', label: 'Host', required: true, mono: true, value: host + (port ? ':' + port : ''), placeholder: 'api.example.com', hint: '*.example.com is one label more.' }),
     path: text({ name: 'path', label: 'Path', optional: true, mono: true, value: path, placeholder: '/*', hint: '/v1/* is /v1 and all below it.' }),
-    name: text({ name: 'name', label: 'Name', optional: true, mono: true, value: known.name || '', hint: fresh ? 'Made from the host when empty.' : null }),
+    name: text({ name: 'name', label: 'Name', optional: fresh, mono: true, value: known.name || '', hint: fresh ? 'Made from the host when empty.' : null }),
     methods: names({ name: 'methods', label: 'Methods', optional: true, upper: true, value: known.methods, placeholder: 'all' }),
     allow_http: check({ name: 'allow_http', label: 'Also over unencrypted http://', value: known.allow_http, hint: 'The credential can then be read on the way.' }),
   };

@@ -39,10 +39,10 @@ export async function show({ place, params, signal }) {
 }
 
 async function paint(body, id, token, signal, focus = false) {
-  const d = await api.approveDetails(id, token);
-  if (d.error) {
-    const error = Object.assign(new Error(d.error_message || 'this link does not work'), { help: 'ask the agent for a new link, or sign in and look under Proposals' });
-    return void fill(body, h('h1', { tabindex: '-1' }, d.error_title || 'This link does not work'), errorBox(error), h('p', null, h('a', { class: 'btn', href: '/' }, 'All vaults')));
+  let d;
+  try { d = await api.approveDetails(id, token); } catch (error) {
+    if (error.status !== 404 && error.status !== 403) throw error;
+    return void fill(body, h('h1', { tabindex: '-1' }, 'This link does not work'), errorBox(error), h('p', null, h('a', { class: 'btn', href: '/' }, 'All vaults')));
   }
   const p = normal(d);
   const signedIn = d.authenticated === true;
@@ -77,7 +77,7 @@ function finished(body, p, outcome) {
   const title = h('h1', { tabindex: '-1' }, outcome === 'applied' ? 'Allowed' : 'Denied');
   fill(body, title, decided({ ...p, status: outcome }),
     h('p', null, p.agent ? said(p.agent) : 'The agent', outcome === 'applied' ? ' can go on; it has been told.' : ' has been told. Nothing was changed.'),
-    h('p', null, h('a', { class: 'btn', href: `/vaults/${encodeURIComponent(p.vault)}/proposals` }, 'All proposals'), ' ', h('span', { class: 'dim' }, 'You can close this tab.')));
+    h('p', null, session.status?.mode === 'run' ? null : [h('a', { class: 'btn', href: `/vaults/${encodeURIComponent(p.vault)}/proposals` }, 'All proposals'), ' '], h('span', { class: 'dim' }, 'You can close this tab.')));
   document.title = `${title.textContent} \u00b7 agent-vault`;
   title.focus();
 }

@@ -7,7 +7,7 @@ import { formDialog, confirm } from './dialog.js';
 import { text, select } from './form.js';
 import { session } from './shell.js';
 
-const kRoles = [['member', 'member: use and reveal credentials, decide proposals'], ['admin', 'admin: everything in this vault']];
+const kRoles = [['proxy', 'proxy: send requests and ask for access'], ['member', 'member: use and reveal credentials, decide proposals'], ['admin', 'admin: everything in this vault']];
 
 export async function show({ place, vault, role, signal }) {
   const admin = role === 'admin';

@@ -2,7 +2,7 @@
 
 import { h, fill, code, said } from './dom.js';
 import * as api from './api.js';
-import { page, load, table, button, badge, empty, notice, section, toggle } from './ui.js';
+import { page, load, table, button, badge, empty, notice, section, toggle, box } from './ui.js';
 import { confirm } from './dialog.js';
 import { ruleDialog, ruleTest } from './rule_form.js';
 import { ruleWords, kActions } from './words.js';
@@ -15,9 +15,9 @@ export async function show({ place, vault, role, signal }) {
   const body = h('div', { class: 'steady' });
   place.append(body, section('What would happen?', {}, tester.node));
   const fetch = () => load(body, async () => {
-    const rules = await api.rules(vault);
+    const { rules = [], remarks = [] } = await api.rules(vault);
     if (signal.aborted) return;
-    fill(body, rules.length ? table('Rules', [
+    fill(body, remarks.length ? box('warn', remarks.map((r) => h('p', null, r.rule ? [code(r.rule), ': '] : null, r.words))) : null, rules.length ? table('Rules', [
       { name: 'Rule', kind: 'main', cell: (r) => [h('span', { class: 'strong' }, code(r.name)), ' ', badge(...(kActions[r.action] || [r.action]))] },
       { name: 'What it does', cell: (r) => h('div', null, ruleWords(r), '.', r.reason ? h('div', { class: 'dim' }, '\u201c', said(r.reason), '\u201d') : null) },
       { name: 'On', cell: (r) => (admin ? toggle(`${r.name} enabled`, r.enabled !== false, async (on) => { await api.enableRule(vault, r.name, on); tester.again(); }) : r.enabled !== false ? 'yes' : 'no') },
