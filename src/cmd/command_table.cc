@@ -10,8 +10,8 @@ std::span<const Command> command_table() {
     std::vector<Command> all;
     for (const auto group :
          {run_commands(), vault_commands(), credential_commands(), service_commands(),
-          rule_commands(), agent_commands(), approval_commands(), log_commands(), audit_commands(),
-          key_commands(), completion_commands()}) {
+          rule_commands(), agent_commands(), approval_commands(), proposal_commands(),
+          log_commands(), audit_commands(), key_commands(), completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;
@@ -20,13 +20,14 @@ std::span<const Command> command_table() {
 }
 
 std::span<const Group> command_groups() {
-  static constexpr std::array<Group, 9> kGroups = {{
+  static constexpr std::array<Group, 10> kGroups = {{
       {"vault", "vaults, and the credentials and services in them"},
       {"vault credential", "store, list and change credentials"},
       {"vault service", "which requests get which credential, and how"},
       {"rule", "which requests are blocked, limited, held for a human or allowed"},
       {"agent", "who uses the vaults: names, tokens, scopes and limits"},
       {"approval", "requests that wait for a human"},
+      {"proposal", "what agents ask for: access that a person allows or refuses"},
       {"audit", "check, export and prune the audit log"},
       {"key", "the key that the store is encrypted with"},
       {"ca", "the certificate authority of the store"},
@@ -35,9 +36,10 @@ std::span<const Group> command_groups() {
 }
 
 std::span<const Alias> command_aliases() {
-  static constexpr std::array<Alias, 4> kAliases = {{
+  static constexpr std::array<Alias, 5> kAliases = {{
       {"vault creds", "vault credential"},
       {"vault run", "run"},
+      {"vault proposal", "proposal"},
       {"credential", "vault credential"},
       {"creds", "vault credential"},
   }};
