@@ -58,7 +58,7 @@ subprocess.run(["sh", "change.sh"], check=True)
 os.write(master, b"typed-value\n")
 until(rb"the vault has changed")
 until(rb"FOUR: replaced")
-until(rb"quit\?")
+until(rb"uit\?")
 os.write(master, b"q\n")
 os.waitpid(pid, 0)
 PY

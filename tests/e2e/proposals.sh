@@ -80,7 +80,7 @@ uses service_expired
 assert_eq 7 "$(received 'len(r)')"
 # What was there before counts again when a grant is over: here, nothing else covers it, until something does.
 printf '%s' "$value" | av vault credential set WIDE --stdin >/dev/null 2>&1
-av vault service add --name wide --host '*.test' --auth-type bearer --token-key WIDE >/dev/null
+av vault service add --name wide --host echo.test --auth-type bearer --token-key WIDE >/dev/null
 uses 200
 
 # Attack: an agent's words. Escape sequences, overrides and look-alike URLs are refused, and named without being shown.
@@ -136,6 +136,6 @@ assert_eq "$made" "$(av vault credential get MADE --reveal 2>/dev/null || av vau
 canary_check "$OUT/show.txt" "$AGENT_VAULT_HOME"
 
 # The log names who decided, before and after, and never a value.
-assert_eq 4 "$(audited 'sum(x["event"] == "proposal.approve.begin" for x in r) - sum(x["event"] == "proposal.approve" and x.get("decision") != "allow" for x in r)')" "approvals on the log"
+assert_eq 3 "$(audited 'sum(x["event"] == "proposal.approve" and x["decision"] == "allow" for x in r)')" "approvals on the log"
 assert_eq true "$(audited 'all("user:" in x["detail"] for x in r if x["event"].startswith(("proposal.approve", "proposal.reject")))')"
 canary_check "$OUT/audit.jsonl"
