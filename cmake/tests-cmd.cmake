@@ -1,4 +1,4 @@
 set(AV_TESTS_CMD
   tests/unit/cmd/agent_cmd_test.cc tests/unit/cmd/audit_cmd_test.cc tests/unit/cmd/ca_bundle_test.cc tests/unit/cmd/child_env_test.cc tests/unit/cmd/cli_test.cc
   tests/unit/cmd/duration_test.cc tests/unit/cmd/egress_settings_test.cc tests/unit/cmd/env_file_test.cc
-  tests/unit/cmd/term_test.cc)
+  tests/unit/cmd/term_test.cc tests/unit/cmd/user_cmd_test.cc)

@@ -10,7 +10,7 @@ set(AV_TESTS_PROXY
   tests/unit/proxy/pattern_set_test.cc tests/unit/proxy/placeholder_guard_test.cc
   tests/unit/proxy/poller_test.cc tests/unit/proxy/prefixed_messages_test.cc
   tests/unit/proxy/request_body_filter_test.cc tests/unit/proxy/response_plan_test.cc
-  tests/unit/proxy/upstream_tls_test.cc
+  tests/unit/proxy/tenants_test.cc tests/unit/proxy/upstream_tls_test.cc
   tests/unit/proxy/websocket_filters_test.cc tests/unit/proxy/websocket_frames_test.cc
   # the reflection guard
   tests/unit/proxy/content_decoder_test.cc tests/unit/proxy/pattern_search_test.cc

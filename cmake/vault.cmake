@@ -9,7 +9,7 @@ add_custom_command(
   VERBATIM)
 
 add_library(av_vault STATIC
-  src/vault/agent.cc src/vault/approval.cc src/vault/approval_preview.cc
+  src/vault/agent.cc src/vault/approval.cc src/vault/approval_preview.cc src/vault/audit_action.cc
   src/vault/body_conditions.cc src/vault/body_text.cc src/vault/canonical.cc
   src/vault/canonical_host.cc src/vault/field_reader.cc src/vault/flat_table.cc
   src/vault/key_ring.cc src/vault/limits.cc src/vault/matcher.cc src/vault/names.cc
@@ -20,5 +20,5 @@ add_library(av_vault STATIC
   src/vault/rule_codec.cc src/vault/rule_reader.cc src/vault/rule_review.cc src/vault/rule_set.cc src/vault/service.cc
   src/vault/service_codec.cc src/vault/service_pattern.cc src/vault/service_reader.cc
   src/vault/text_tree.cc src/vault/token.cc src/vault/tree_writer.cc
-  src/vault/toml_impl.cc ${AV_PRESETS_CC})
+  src/vault/password.cc src/vault/toml_impl.cc src/vault/user.cc ${AV_PRESETS_CC})
 target_link_libraries(av_vault PUBLIC av_core PRIVATE nlohmann_json::nlohmann_json av_toml)

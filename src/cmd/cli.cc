@@ -161,8 +161,8 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
 }
 
 bool takes_vault(std::string_view path) {
-  for (const std::string_view prefix :
-       {"vault credential ", "vault service ", "vault settings", "rule ", "proposal ", "run"}) {
+  for (const std::string_view prefix : {"vault credential ", "vault service ", "vault settings",
+                                        "vault member ", "rule ", "proposal ", "run"}) {
     if (path.starts_with(prefix)) {
       return true;
     }

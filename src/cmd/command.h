@@ -18,6 +18,7 @@
 #include "core/secret.h"
 #include "store/audit_journal.h"
 #include "store/store.h"
+#include "vault/audit_action.h"
 
 namespace av::cmd {
 
@@ -29,7 +30,7 @@ enum class Needs {
 };
 
 // What a command may touch. Tests build one with their own streams and home.
-struct Context {
+struct Context : vault::ActionLog {
   std::FILE* out = stdout;  // data
   std::FILE* err = stderr;  // words
   const Clock* clock = nullptr;
@@ -44,8 +45,8 @@ struct Context {
   // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
   Expected<std::string> vault_name();
   // Puts a record on the log; opens the store for it. What commands do: see audit_action.h.
-  Status audit(vault::AuditRecord record);
-  [[nodiscard]] std::uint64_t next_action() { return ++actions_; }
+  Status audit(vault::AuditRecord record) override;
+  [[nodiscard]] std::uint64_t next_action() override { return ++actions_; }
   // The counters of rate limits, to look at; null when they cannot be had.
   std::shared_ptr<vault::LimitLedger> limits();
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
@@ -90,6 +91,9 @@ std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> audit_commands();       // audit_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run
 std::span<const Command> agent_commands();       // agent_cmd.cc
+std::span<const Command> serve_commands();       // serve_cmd.cc: serve
+std::span<const Command> user_commands();        // user_cmd.cc
+std::span<const Command> member_commands();      // member_cmd.cc: vault member
 std::span<const Command> completion_commands();  // completion_cmd.cc
 
 }  // namespace av::cmd

@@ -9,9 +9,10 @@ std::span<const Command> command_table() {
   static const std::vector<Command> table = [] {
     std::vector<Command> all;
     for (const auto group :
-         {run_commands(), vault_commands(), credential_commands(), service_commands(),
-          rule_commands(), agent_commands(), approval_commands(), proposal_commands(),
-          log_commands(), audit_commands(), key_commands(), completion_commands()}) {
+         {run_commands(), serve_commands(), vault_commands(), credential_commands(),
+          service_commands(), member_commands(), rule_commands(), agent_commands(), user_commands(),
+          approval_commands(), proposal_commands(), log_commands(), audit_commands(),
+          key_commands(), completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;
@@ -20,12 +21,14 @@ std::span<const Command> command_table() {
 }
 
 std::span<const Group> command_groups() {
-  static constexpr std::array<Group, 10> kGroups = {{
+  static constexpr std::array<Group, 12> kGroups = {{
       {"vault", "vaults, and the credentials and services in them"},
       {"vault credential", "store, list and change credentials"},
       {"vault service", "which requests get which credential, and how"},
+      {"vault member", "which people may use a vault, and how"},
       {"rule", "which requests are blocked, limited, held for a human or allowed"},
       {"agent", "who uses the vaults: names, tokens, scopes and limits"},
+      {"user", "people: accounts, passwords, roles, invites"},
       {"approval", "requests that wait for a human"},
       {"proposal", "what agents ask for: access that a person allows or refuses"},
       {"audit", "check, export and prune the audit log"},

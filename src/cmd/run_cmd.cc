@@ -1,6 +1,4 @@
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +10,7 @@
 
 #include "cmd/agent_session.h"
 #include "cmd/agent_setup.h"
+#include "cmd/api_setup.h"
 #include "cmd/approval_desk.h"
 #include "cmd/ca_bundle.h"
 #include "cmd/child_env.h"
@@ -20,6 +19,7 @@
 #include "cmd/env_secrets.h"
 #include "cmd/hidden_paths.h"
 #include "cmd/journal_closer.h"
+#include "cmd/listener.h"
 #include "cmd/output.h"
 #include "cmd/run_directory.h"
 #include "cmd/run_options.h"
@@ -39,25 +39,6 @@ struct RunCommand {
   RunWords words;
   std::vector<std::string> argv;
 };
-
-struct Listener {
-  UniqueFd fd;
-  std::uint16_t port = 0;
-};
-
-Expected<Listener> listen_on_loopback() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  if (!fd.valid() || ::bind(fd.get(), generic, size) != 0 || ::listen(fd.get(), SOMAXCONN) != 0 ||
-      ::getsockname(fd.get(), generic, &size) != 0) {
-    return errno_error(errno, "cannot listen on 127.0.0.1");
-  }
-  return Listener{std::move(fd), ntohs(address.sin_port)};
-}
 
 // The level that was asked for, or the best that can be had when none was. `meanwhile` is done
 // while the namespaces are made; it may make neither a thread nor anything secret: another launcher
@@ -117,6 +98,7 @@ class Session {
   void end(const Expected<Outcome>& outcome);
   Status audit(std::string_view event, std::string detail);
   void tick();
+  Expected<std::unique_ptr<OwnedApi>> make_api();
   void follow_store();
   bool follow_policy();
   bool follow_rename();
@@ -142,6 +124,8 @@ class Session {
   Secret token_;
   std::optional<AgentSetup> agent_;
   std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
+  std::shared_ptr<LazyApi> api_ = std::make_shared<LazyApi>();
+  std::string authority_pem_;
   std::unique_ptr<proxy::ProxyServer> proxy_;
 };
 
@@ -168,6 +152,7 @@ Expected<Outcome> Session::run() {
 // The proxy's end and the record of it need not wait for the last process of the run: none can use
 // a credential any more.
 void Session::end(const Expected<Outcome>& outcome) {
+  api_->stop();
   proxy_.reset();
   desk_->pump(*context_.store);  // nobody need decide any more
   if (agent_session_) {
@@ -225,9 +210,10 @@ Status Session::start_proxy() {
   AV_TRY(proxy::CertificateAuthority authority,
          proxy::CertificateAuthority::create("agent-vault " + run_id_, kAuthorityLifetime,
                                              *context_.clock));
-  bundle_ += authority.certificate_pem();
+  authority_pem_ = authority.certificate_pem();
+  bundle_ += authority_pem_;
   AV_TRY(token_, vault::make_token(vault::kSessionToken));
-  AV_TRY(Listener listener, listen_on_loopback());
+  AV_TRY(Listener listener, listen_on("127.0.0.1", 0));
   port_ = listener.port;
   proxy::ProxyOptions options;
   options.listeners.push_back(std::move(listener.fd));
@@ -237,9 +223,9 @@ Status Session::start_proxy() {
   options.egress = options_.egress;
   options.connect_timeout = options_.connect_timeout.value_or(options.connect_timeout);
   options.header_timeout = options_.header_timeout.value_or(options.header_timeout);
-  options.skill_text = skill_text();
   options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
   options.approvals = desk_;
+  options.api = api_;
   options.lanes = std::make_shared<store::AgentLanes>(context_.paths);
   AV_TRY(proxy_,
          proxy::ProxyServer::start(
@@ -316,9 +302,23 @@ Status Session::audit(std::string_view event, std::string detail) {
   return journal_->append(record);
 }
 
+Expected<std::unique_ptr<OwnedApi>> Session::make_api() {
+  api::ApiOptions options;
+  options.mode = api::Mode::kRun;
+  options.base_url = "http://127.0.0.1:" + std::to_string(port_);
+  options.api_port = port_;
+  options.proxy_port = port_;
+  options.run_vault = vault_;
+  options.ca_pem = [pem = authority_pem_] { return pem; };
+  options.skill_text = skill_text();
+  options.limits = context_.limits();
+  return OwnedApi::create(context_, run_id_, std::move(options));
+}
+
 // A run that is over before the first tick leaves no row, and none has to wait for one.
 void Session::tick() {
   follow_store();
+  api_->tick([this] { return make_api(); });
   if (agent_session_) {
     agent_session_->record(*context_.store);
   }

@@ -4,6 +4,9 @@
 #include <toml++/toml.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 #include "cmd/duration.h"
 #include "cmd/egress_settings.h"
 #include "cmd/option_set.h"
@@ -27,12 +30,12 @@ Status read_list(const toml::node& node, std::vector<std::string>& list,
   }
   const toml::array* const array = node.as_array();
   if (array == nullptr) {
-    return config_error(file, "run." + key + " is neither text nor a list");
+    return config_error(file, key + " is neither text nor a list");
   }
   for (const toml::node& element : *array) {
     const auto text = element.value<std::string>();
     if (!text) {
-      return config_error(file, "run." + key + " holds something that is not text");
+      return config_error(file, key + " holds something that is not text");
     }
     list.push_back(*text);
   }
@@ -54,31 +57,50 @@ double* seconds_key(RunWords& words, std::string_view key) {
                                     : nullptr;
 }
 
-Status read_run_table(const toml::table& run, RunWords& words, const std::filesystem::path& file) {
-  for (const auto& [name, node] : run) {
+bool is_only_for(ConfigTable table, std::string_view key) {
+  static constexpr std::array<std::string_view, 9> kServeOnly{
+      "host",     "port",    "proxy_host", "proxy_port", "base_url",
+      "tls_cert", "tls_key", "grace",      "oidc"};
+  static constexpr std::array<std::string_view, 3> kRunOnly{"agent", "ttl", "isolation"};
+  return table == ConfigTable::kServe
+             ? std::find(kServeOnly.begin(), kServeOnly.end(), key) != kServeOnly.end()
+             : std::find(kRunOnly.begin(), kRunOnly.end(), key) != kRunOnly.end();
+}
+
+Status read_table(const toml::table& settings, ConfigTable which, RunWords& words,
+                  const std::filesystem::path& file) {
+  const std::string table = which == ConfigTable::kRun ? "run" : "serve";
+  for (const auto& [name, node] : settings) {
     const std::string key(name.str());
+    if (which == ConfigTable::kServe && is_only_for(which, key)) {
+      continue;
+    }
+    if (which == ConfigTable::kServe && is_only_for(ConfigTable::kRun, key)) {
+      return config_error(file, "unknown key serve." + key);
+    }
     std::vector<std::string>* const list = key == "upstream_ca" ? &words.upstream_ca
                                            : key == "resolve"   ? &words.resolve
                                            : key == "allow_net" ? &words.allow_net
                                                                 : nullptr;
     if (list != nullptr) {
-      AV_CHECK(read_list(node, *list, file, key));
+      AV_CHECK(read_list(node, *list, file, table + "." + key));
     } else if (std::string* const text = text_key(words, key)) {
       const auto value = node.value<std::string_view>();
       if (!value) {
-        return config_error(file, "run." + key + " is not text");
+        return config_error(file, table + "." + key + " is not text");
       }
       *text = *value;
     } else if (double* const seconds = seconds_key(words, key); seconds && node.is_number()) {
       *seconds = node.value<double>().value_or(0);
     } else {
-      return config_error(file, "unknown key run." + key);
+      return config_error(file, "unknown key " + table + "." + key);
     }
   }
   return {};
 }
 
-Expected<RunWords> read_config(const std::filesystem::path& file) {
+Expected<RunWords> read_config(const std::filesystem::path& file, ConfigTable which) {
+  const char* const name = which == ConfigTable::kRun ? "run" : "serve";
   RunWords words;
   auto text = fs::read_file(file, std::size_t{1} << 20);
   if (!text) {
@@ -92,15 +114,15 @@ Expected<RunWords> read_config(const std::filesystem::path& file) {
     OPENSSL_cleanse(text->data(), text->size());  // the URL of a proxy may hold a password
     for (const auto& [key, value] : table) {
       // [audit] is read by the commands that it is for (audit_settings.cc).
-      if ((key != "run" && key != "audit") || !value.is_table()) {
+      if ((key != "run" && key != "audit" && key != "serve") || !value.is_table()) {
         return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
                                       "\"; settings of run stand under [run]");
       }
     }
-    if (const toml::table* const run = table["run"].as_table()) {
-      AV_CHECK(read_run_table(*run, words, file));
+    if (const toml::table* const settings = table[name].as_table()) {
+      AV_CHECK(read_table(*settings, which, words, file));
     }
-    if (auto* const url = table["run"]["upstream_proxy"].as_string()) {
+    if (auto* const url = table[name]["upstream_proxy"].as_string()) {
       OPENSSL_cleanse(url->get().data(), url->get().size());
     }
     return words;
@@ -186,6 +208,11 @@ void add_run_options(OptionSet& app, RunWords& words) {
   app.add_option("--isolation", words.isolation,
                  "what the command cannot do: off or store (default: store)")
       ->type_name("LEVEL");
+  add_traffic_options(app, words);
+  app.add_flag("--no-skill", words.no_skill, "do not install the skill file for known agents");
+}
+
+void add_traffic_options(OptionSet& app, RunWords& words) {
   app.add_option("--upstream-ca", words.upstream_ca,
                  "trust the roots in this PEM file as well as the system's")
       ->type_name("FILE")
@@ -208,18 +235,17 @@ void add_run_options(OptionSet& app, RunWords& words) {
   app.add_option("--header-timeout", words.header_timeout,
                  "wait this long for a response to begin (default: 300)")
       ->type_name("SECONDS");
-  app.add_flag("--no-skill", words.no_skill, "do not install the skill file for known agents");
 }
 
 Expected<RunOptions> resolve_options(const RunWords& command_line,
-                                     const std::filesystem::path& config_file,
-                                     const EnvLookup& env) {
+                                     const std::filesystem::path& config_file, const EnvLookup& env,
+                                     ConfigTable table) {
   // Other users of the machine see the arguments of every process.
   if (command_line.upstream_proxy.find('@') != std::string::npos) {
     return make_error(ErrorCode::kUsage, "a user or password does not belong on the command line",
                       "put the URL into HTTPS_PROXY, or as upstream_proxy into config.toml");
   }
-  AV_TRY(RunWords words, read_config(config_file));
+  AV_TRY(RunWords words, read_config(config_file, table));
   words = merge(std::move(words), command_line);
   RunOptions options;
   options.agent = words.agent == "-" ? std::string() : words.agent;

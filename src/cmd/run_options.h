@@ -34,6 +34,8 @@ struct RunWords {
   bool no_skill = false;
 };
 void add_run_options(OptionSet& app, RunWords& words);
+// Those of them that say where traffic may go, which `serve` has too.
+void add_traffic_options(OptionSet& app, RunWords& words);
 
 struct RunOptions {
   std::string agent;                          // empty: none
@@ -47,11 +49,17 @@ struct RunOptions {
   std::optional<Millis> header_timeout;
   bool skill = true;
 };
-// Reads table [run] of the config file, if there is one; what the command line says is added to its
-// lists and wins over its other keys. Unknown keys are errors. The environment is the user's own:
-// it says which proxy to use where neither of the two does.
+// Which table of the config file.
+enum class ConfigTable : std::uint8_t {
+  kRun,
+  kServe,  // its other keys are serve_options.h's business
+};
+// Reads table [run], or [serve], of the config file, if there is one; what the command line says is
+// added to its lists and wins over its other keys. Unknown keys are errors. The environment is the
+// user's own: it says which proxy to use where neither of the two does.
 [[nodiscard]] Expected<RunOptions> resolve_options(const RunWords& words,
                                                    const std::filesystem::path& config_file,
-                                                   const EnvLookup& env);
+                                                   const EnvLookup& env,
+                                                   ConfigTable table = ConfigTable::kRun);
 
 }  // namespace av::cmd

@@ -29,7 +29,8 @@ struct ApiRequest {
   // The credentials of the request, which are tokens; empty: none was sent, or it was malformed.
   Secret bearer;  // of `Authorization: Bearer`, or of `Basic token:`
   Secret cookie;  // the value of the cookie "av_session"
-  Secret body;    // decoded of its framing, at most kMaxBody
+  // Decoded of its framing, at most kMaxBody. Wiped heap: bodies would fill the locked arena.
+  SecretBuffer body;
   // A run's own token was shown: who that is. Null on `serve`, and for everybody else.
   std::shared_ptr<const vault::Principal> run;
   std::string peer;     // address of the client, without the port
@@ -48,8 +49,10 @@ struct ApiRequest {
 
 class ApiHandler {
  public:
-  // May be called once, from any thread. Later calls do nothing.
-  using Answer = std::function<void(LocalReply)>;
+  // May be called once, from any thread, as long as the server is there: a handler lets go of all
+  // that it holds before the server ends. Later calls do nothing. `known`: the client has shown who
+  // it is, so its connection is not one of those that make room for others.
+  using Answer = std::function<void(LocalReply, bool known)>;
   // The client has left: true from then on. An answer is thrown away.
   using Gone = std::function<bool()>;
 

@@ -1,16 +1,27 @@
 #pragma once
-// Who is asking: the token of Proxy-Authorization (or Authorization, on the API) against the hash
-// of the session's. Constant time in the token.
+// The token that a client shows, in Proxy-Authorization or, on the API, in Authorization:
+// `Bearer tok`, `Basic base64(tok)`, `Basic base64(tok:)`, `Basic base64(tok:vault)` and
+// `Basic base64(anything:tok)`. What comes out are hashes: a token itself stays in here.
 
-#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/proxy_server.h"
 
 namespace av::proxy {
 
-// Accepts `Bearer tok`, `Basic base64(tok)`, `Basic base64(tok:)`, `Basic base64(tok:vault)` and
-// `Basic base64(anything:tok)`.
+struct ShownToken {
+  crypto::Digest hash{};
+  // What stood behind the token in Basic, where it may be the name of a vault: short and in the
+  // alphabet of names. Empty otherwise.
+  std::string vault;
+};
+
+// At most two: in Basic either half may be the token. None when it is malformed.
+[[nodiscard]] std::vector<ShownToken> shown_tokens(std::string_view field_value);
+
+// Whether the token of the grant is shown. Constant time in the token.
 [[nodiscard]] bool authenticate(const SessionGrant& grant, std::string_view field_value);
 
 }  // namespace av::proxy

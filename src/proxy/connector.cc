@@ -56,7 +56,9 @@ Connector::Connector(Executor executor, DeadlineList& deadlines, ConnectorOption
       options_(std::move(options)),
       guard_(options_.net),
       resolver_(std::move(resolver)),
-      tls_(options_.upstream_ca_files) {
+      tls_(options_.roots != nullptr
+               ? options_.roots
+               : std::make_shared<UpstreamRoots>(options_.upstream_ca_files)) {
   if (resolver_ == nullptr) {
     resolver_ = std::make_unique<SystemResolver>(executor);
   }

@@ -25,6 +25,7 @@ namespace av::proxy {
 struct ConnectorOptions {
   NetOptions net;
   std::vector<std::string> upstream_ca_files;
+  std::shared_ptr<UpstreamRoots> roots;         // null: made of upstream_ca_files
   std::shared_ptr<const EgressOptions> egress;  // null: always directly
   // Once for looking a name up, and once for everything after it: TCP, proxy, TLS.
   Millis connect_timeout{10'000};

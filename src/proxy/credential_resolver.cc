@@ -36,8 +36,10 @@ Outcome<ResolvedPtr> CredentialResolver::resolve(const vault::AllowedRequest& re
   }
   const auto found = cache_.find(request.service());
   if (found != cache_.end() && now_ms - found->second.opened_ms < kKeep.count()) {
+    ++counts_.cached;
     return found->second.resolved;
   }
+  ++counts_.opened;
   AV_TRY(ResolvedPtr opened, open(request, key_ring));
   cache_[request.service()] = Entry{opened, now_ms};
   return opened;

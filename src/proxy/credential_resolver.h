@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/clock.h"
@@ -48,6 +49,11 @@ class CredentialResolver {
   // Drops what is older than kKeep.
   void sweep(std::int64_t now_ms);
   void clear() { cache_.clear(); }
+  struct Counts {
+    std::uint64_t cached = 0;
+    std::uint64_t opened = 0;
+  };
+  [[nodiscard]] Counts take_counts() { return std::exchange(counts_, {}); }
 
  private:
   struct Entry {
@@ -58,6 +64,7 @@ class CredentialResolver {
                                           const vault::KeyRing& key_ring) const;
 
   std::uint64_t generation_ = 0;
+  Counts counts_;
   std::map<const vault::Service*, Entry> cache_;
 };
 

@@ -27,6 +27,8 @@ class Deadline {
   enum class Side : std::uint8_t { kRead, kWrite };
   void arm(Side side, Millis from_now);
   void disarm(Side side) { due_ms_[static_cast<std::size_t>(side)] = 0; }
+  // From now on its waits are the other worker's.
+  void move_to(DeadlineList& list);
   // How many there are on this worker.
   [[nodiscard]] std::size_t in_list() const;
   // The deadline of this side has passed: give up waiting. Called on the worker.
@@ -36,7 +38,9 @@ class Deadline {
 
  private:
   friend class DeadlineList;
-  DeadlineList& list_;
+  void link();
+  void unlink();
+  DeadlineList* list_;
   Deadline* prev_ = nullptr;
   Deadline* next_ = nullptr;
   std::array<std::int64_t, 2> due_ms_{};  // per side; 0: not waiting
@@ -76,30 +80,46 @@ class DeadlineList {
   std::int64_t now_ms_ = 1;
 };
 
-inline Deadline::Deadline(DeadlineList& list) : list_(list), next_(list.head_) {
-  if (next_ != nullptr) {
-    next_->prev_ = this;
-  }
-  list_.head_ = this;
-  ++list_.size_;
+inline Deadline::Deadline(DeadlineList& list) : list_(&list) {
+  link();
 }
 
 inline Deadline::~Deadline() {
-  (prev_ != nullptr ? prev_->next_ : list_.head_) = next_;
+  unlink();
+}
+
+inline void Deadline::link() {
+  prev_ = nullptr;
+  next_ = list_->head_;
+  if (next_ != nullptr) {
+    next_->prev_ = this;
+  }
+  list_->head_ = this;
+  ++list_->size_;
+}
+
+inline void Deadline::unlink() {
+  (prev_ != nullptr ? prev_->next_ : list_->head_) = next_;
   if (next_ != nullptr) {
     next_->prev_ = prev_;
   }
-  --list_.size_;
+  --list_->size_;
+}
+
+inline void Deadline::move_to(DeadlineList& list) {
+  unlink();
+  list_ = &list;
+  link();
 }
 
 inline std::size_t Deadline::in_list() const {
-  return list_.size();
+  return list_->size();
 }
 
 inline void Deadline::arm(Side side, Millis from_now) {
   // now_ms() may be a tick old; the extra tick keeps a deadline from coming early.
   due_ms_[static_cast<std::size_t>(side)] =
-      list_.now_ms() + from_now.count() + DeadlineList::kTick.count();
+      list_->now_ms() + from_now.count() + DeadlineList::kTick.count();
 }
 
 }  // namespace av::proxy

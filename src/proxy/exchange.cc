@@ -39,7 +39,7 @@ Exchange::Exchange(Worker& worker, Downstream& client, vault::RequestIdentity id
   record_.vault = gate_.snapshot()->vault_name;
   record_.agent = worker_.grant.principal.agent;
   record_.run = worker_.grant.principal.run_id;
-  record_.request = worker_.next_request++;
+  record_.request = worker_.state.next_request++;
   record_.method = identity_.method;
   record_.scheme = vault::to_string(identity_.scheme);
   record_.host = identity_.authority.host;
@@ -62,10 +62,11 @@ Exchange::~Exchange() {
           .count();
   record_.bytes_in = upload_.bytes();
   record_.bytes_out = client_.bytes_sent();
+  worker_.state.metrics->note(record_);
   // The use of a credential is on record already (audit_use); nothing is left to refuse here.
   if (record_.decision == "allow" && !record_.credentials.empty()) {
     worker_.audit.append_later(record_);
-    worker_.flush_audit_soon();
+    worker_.state.flush_audit_soon();
   } else {
     (void)worker_.audit.append(record_);
   }
@@ -356,6 +357,9 @@ Awaitable<bool> Exchange::relay_body(const ResponsePlan& plan, const PatternSet*
   if (plan.body != BodyKind::kNone && !body.trailers(fields)) {
     note_broken_body("upstream_protocol");
     co_return false;
+  }
+  if (filter.hits() != 0) {
+    worker_.state.metrics->note_masked(filter.hits());
   }
   const HeadText trailers = scrubbed_trailers(fields, patterns);
   const Io io = co_await client_.put_end(trailers);

@@ -74,7 +74,7 @@ Awaitable<bool> H2Downstream::put_fault(const Fault& fault, bool /*reusable*/) {
   const LocalReply reply = fault_reply(fault);
   const bool head_only = head_.method == "HEAD";
   if (connection_.respond(*stream_, reply.status, reply.fields, head_only) && !head_only) {
-    (void)co_await send(reply.body, /*end=*/true, kNoFields);
+    (void)co_await send(reply.body.view(), /*end=*/true, kNoFields);
   }
   co_return true;
 }

@@ -25,7 +25,7 @@ H2Server::H2Server(Worker& worker, Stream& stream, ReadBuffer& buffer, const Tun
       idle_(worker.io.get_executor()) {}
 
 Awaitable<void> H2Server::run() {
-  if (worker_.draining) {
+  if (worker_.state.draining) {
     connection_.shut_down();
   }
   co_await connection_.run(worker_.options.idle_timeout);
@@ -35,7 +35,7 @@ Awaitable<void> H2Server::run() {
 }
 
 void H2Server::on_request(H2StreamPtr stream) {
-  if (running_ >= kMaxExchanges || worker_.draining) {
+  if (running_ >= kMaxExchanges || worker_.state.draining) {
     stream->reset(NGHTTP2_REFUSED_STREAM);
     return;
   }

@@ -19,6 +19,16 @@ std::string_view reason_phrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
+    case 302:
+      return "Found";
+    case 303:
+      return "See Other";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 401:
@@ -33,6 +43,10 @@ std::string_view reason_phrase(int status) {
       return "Proxy Authentication Required";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
     case 413:
       return "Content Too Large";
     case 415:
@@ -41,6 +55,8 @@ std::string_view reason_phrase(int status) {
       return "Expectation Failed";
     case 421:
       return "Misdirected Request";
+    case 422:
+      return "Unprocessable Content";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -53,6 +69,8 @@ std::string_view reason_phrase(int status) {
       return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 507:
+      return "Insufficient Storage";
     case 504:
       return "Gateway Timeout";
     case 505:
@@ -62,11 +80,10 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-LocalReply fault_reply(const Fault& fault) {
+LocalReply fault_reply(const Fault& fault, FaultOf whose) {
   LocalReply reply;
   reply.status = fault.status;
-  std::string& body = reply.body;
-  body = "{";
+  std::string body = "{";
   add_member(body, "error", fault.code);
   add_member(body, "message", fault.message);
   if (!fault.help.empty()) {
@@ -99,7 +116,9 @@ LocalReply fault_reply(const Fault& fault) {
   body += "}\n";
   reply.fields.add("Content-Type", "application/json");
   reply.fields.add("Content-Length", std::to_string(body.size()));
-  reply.fields.add("X-Agent-Vault-Proxy-Error", "true");
+  if (whose == FaultOf::kProxy) {
+    reply.fields.add("X-Agent-Vault-Proxy-Error", "true");
+  }
   reply.fields.add("Cache-Control", "no-store");
   if (fault.status == 407) {
     reply.fields.add("Proxy-Authenticate", "Basic realm=\"agent-vault\"");
@@ -110,22 +129,30 @@ LocalReply fault_reply(const Fault& fault) {
   if (!fault.transient) {
     reply.fields.add("x-should-retry", "false");
   }
+  reply.body.append(body);
   return reply;
 }
 
-std::string to_http1(const LocalReply& reply, bool close, bool head_only) {
-  std::string out = "HTTP/1.1 " + std::to_string(reply.status) + ' ';
-  out += reason_phrase(reply.status);
-  out += "\r\n";
-  out += reply.fields.text();
+void append_http1(SecretBuffer& out, const LocalReply& reply, bool close, bool head_only) {
+  out.append("HTTP/1.1 ");
+  out.append(std::to_string(reply.status));
+  out.push_back(' ');
+  out.append(reason_phrase(reply.status));
+  out.append("\r\n");
+  out.append(reply.fields.text());
   if (close) {
-    out += "Connection: close\r\n";
+    out.append("Connection: close\r\n");
   }
-  out += "\r\n";
+  out.append("\r\n");
   if (!head_only) {
-    out += reply.body;
+    out.append(reply.body.view());
   }
-  return out;
+}
+
+std::string to_http1(const LocalReply& reply, bool close, bool head_only) {
+  SecretBuffer out;
+  append_http1(out, reply, close, head_only);
+  return std::string(out.view());
 }
 
 }  // namespace av::proxy

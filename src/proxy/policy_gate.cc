@@ -166,7 +166,7 @@ Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::settle(
 // Nobody looks at it any more.
 void PolicyGate::forget_body() {
   body_.reset();
-  worker_.held_bytes -= decoded_.size();
+  worker_.state.held_bytes -= decoded_.size();
   decoded_ = SecretBuffer();
 }
 
@@ -177,9 +177,9 @@ bool PolicyGate::decode(std::string_view coded, const CodingList& codings) {
   bool fits = true;
   for (std::span<char> piece = decoder.next(); fits && !piece.empty(); piece = decoder.next()) {
     decoded_.append(std::string_view(piece.data(), piece.size()));
-    worker_.held_bytes += piece.size();
-    fits =
-        decoded_.size() <= vault::BodyView::kMaxSize && worker_.held_bytes <= HeldBody::kMaxTotal;
+    worker_.state.held_bytes += piece.size();
+    fits = decoded_.size() <= vault::BodyView::kMaxSize &&
+           worker_.state.held_bytes <= HeldBody::kMaxTotal;
   }
   return fits && !decoder.failed() && decoder.finished();
 }
@@ -197,7 +197,7 @@ Awaitable<Outcome<void>> PolicyGate::read_body(std::size_t limit, HeldBody::Pati
     go_on.reason = "Continue";
     (void)co_await client_.put_interim(go_on);
   }
-  HeldBody& body = client_.hold_body(worker_.held_bytes);
+  HeldBody& body = client_.hold_body(worker_.state.held_bytes);
   const HeldBody::Fill fill = co_await body.fill(limit, patience, worker_.clock);
   switch (fill) {
     case HeldBody::Fill::kWhole:
@@ -232,7 +232,7 @@ Awaitable<Outcome<void>> PolicyGate::read_body_for_rules() {
   if (!read) {
     co_return read.error();
   }
-  const std::string_view bytes = client_.hold_body(worker_.held_bytes).view();
+  const std::string_view bytes = client_.hold_body(worker_.state.held_bytes).view();
   const bool whole = bytes.size() <= vault::BodyView::kMaxSize;
   if (whole && !*codings) {
     view = {vault::BodyView::State::kWhole, bytes};

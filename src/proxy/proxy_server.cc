@@ -13,7 +13,9 @@
 #include <cerrno>
 #include <thread>
 
+#include "proxy/server_state.h"
 #include "proxy/session.h"
+#include "proxy/tenants.h"
 #include "proxy/worker.h"
 
 namespace av::proxy {
@@ -58,14 +60,15 @@ int select_protocol(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_
 }
 
 // What is waiting, at most so many, so that those who are in already get their turn.
-Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor) {
+Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor, Door door) {
+  const ServerState& state = worker.state;
   constexpr int kAtOnce = 16;
   Timer pause(worker.io.get_executor());
   for (;;) {
     error_code ec;
     auto token = asio::redirect_error(use_awaitable, ec);
     co_await acceptor.async_wait(Acceptor::wait_read, std::move(token));
-    if (worker.draining || !acceptor.is_open()) {
+    if (state.draining || !acceptor.is_open()) {
       break;
     }
     bool failed = ec.failed();
@@ -76,8 +79,8 @@ Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor) {
         failed = errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
         break;
       }
-      if (worker.sessions < worker.session_limit) {
-        asio::co_spawn(worker.io.get_executor(), run_session(worker, std::move(socket)),
+      if (state.sessions < state.session_limit) {
+        asio::co_spawn(worker.io.get_executor(), run_session(worker, std::move(socket), door),
                        asio::detached);
       }
     }
@@ -88,35 +91,53 @@ Awaitable<void> accept_loop(Worker& worker, Acceptor& acceptor) {
   }
 }
 
+// All workers of a server: the one that connections begin with, and those of its tenants.
+template <typename F>
+void each_worker(Worker& first, F&& use) {
+  use(first);
+  if (first.tenants != nullptr) {
+    first.tenants->each(use);
+  }
+}
+
 Awaitable<void> tick_loop(Worker& worker) {
   Timer timer(worker.io.get_executor());
   for (;;) {
-    worker.deadlines.tick(worker.clock.steady());
-    worker.check_grant();
-    worker.pool.sweep();
-    worker.resolver.sweep(worker.deadlines.now_ms());
-    worker.connector.sweep(worker.deadlines.now_ms());
+    worker.tick();
+    if (worker.tenants != nullptr) {
+      worker.tenants->tick();
+    }
+    worker.state.metrics->set_sessions(worker.state.sessions);
     co_await sleep_for(timer, DeadlineList::kTick);
   }
 }
 
+void close_all(Worker& worker) {
+  worker.deadlines.close_all();
+  worker.pool.clear();
+}
+
+void tell_to_drain(Worker& worker) {
+  for (Session* const session : worker.open_sessions) {
+    session->drain();
+  }
+}
+
 Awaitable<void> drain(Worker& worker, std::vector<Acceptor>& acceptors, Millis grace) {
-  worker.draining = true;
+  ServerState& state = worker.state;
+  state.draining = true;
   for (Acceptor& acceptor : acceptors) {
     error_code ignored;
     acceptor.close(ignored);
   }
-  for (Session* const session : worker.open_sessions) {
-    session->drain();
-  }
+  each_worker(worker, tell_to_drain);
   Timer timer(worker.io.get_executor());
   const auto wait_until = [&](Millis limit) { return worker.clock.steady() + limit; };
-  for (const auto end = wait_until(grace); worker.sessions != 0 && worker.clock.steady() < end;) {
+  for (const auto end = wait_until(grace); state.sessions != 0 && worker.clock.steady() < end;) {
     co_await sleep_for(timer, Millis{5});
   }
-  worker.deadlines.close_all();
-  worker.pool.clear();
-  for (const auto end = wait_until(kUnwind); worker.sessions != 0 && worker.clock.steady() < end;) {
+  each_worker(worker, close_all);
+  for (const auto end = wait_until(kUnwind); state.sessions != 0 && worker.clock.steady() < end;) {
     co_await sleep_for(timer, Millis{1});
   }
   worker.io.stop();
@@ -142,10 +163,65 @@ Expected<SSL_CTX*> LeafCache::context_for(const std::string& host) {
 }
 
 struct ProxyServer::Impl {
+  // The members go in the reverse order: workers before what they refer to.
   std::unique_ptr<asio::io_context> io = std::make_unique<asio::io_context>(1);
-  std::unique_ptr<Worker> worker;
+  std::unique_ptr<ServerState> state;
+  std::unique_ptr<Tenants> tenants;  // on a server of many
+  std::unique_ptr<Worker> worker;    // the one that connections begin with
   std::vector<Acceptor> acceptors;
   std::thread thread;
+
+  std::vector<UniqueFd> listeners;
+  std::vector<UniqueFd> api_listeners;
+  std::size_t api_from = 0;  // the first of `acceptors` that is for the API
+
+  void prepare(ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
+               vault::AuditLog& audit, const Clock& clock) {
+    listeners = std::move(options.listeners);
+    api_listeners = std::move(options.api_listeners);
+    state =
+        std::make_unique<ServerState>(*io, std::move(options), std::move(authority), audit, clock);
+  }
+  // The sockets become acceptors, and their addresses those that no request may lead to.
+  Status adopt(std::vector<UniqueFd>& sockets) {
+    for (UniqueFd& socket : sockets) {
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+        return errno_error(errno, "the proxy's listener is not a socket");
+      }
+      Acceptor& acceptor = acceptors.emplace_back(io->get_executor());
+      error_code ec;
+      acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), socket.get(), ec);
+      if (ec) {
+        return make_error(ErrorCode::kIo, "cannot listen: " + ec.message());
+      }
+      (void)socket.release();
+      acceptor.native_non_blocking(true, ec);
+      const tcp::endpoint local = acceptor.local_endpoint(ec);
+      if (state->port == 0) {
+        state->port = local.port();
+      }
+      if (const auto own = parse_ip(local.address().to_string())) {
+        state->own_listeners.push_back(Endpoint{*own, local.port()});
+      }
+    }
+    return {};
+  }
+  Status listen() {
+    acceptors.reserve(listeners.size() + api_listeners.size());
+    AV_CHECK(adopt(listeners));
+    api_from = acceptors.size();
+    AV_CHECK(adopt(api_listeners));
+    raise_descriptor_limit();
+    state->session_limit = session_limit();
+    return {};
+  }
+  bool resolving() {
+    bool any = false;
+    each_worker(*worker, [&](Worker& one) { any = any || one.connector.resolving() != 0; });
+    return any;
+  }
 };
 
 ProxyServer::ProxyServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -159,42 +235,38 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::start(
     vault::SnapshotPtr snapshot, std::shared_ptr<const vault::KeyRing> key_ring,
     vault::AuditLog& audit, const Clock& clock) {
   auto impl = std::make_unique<Impl>();
-  std::vector<UniqueFd> listeners = std::move(options.listeners);
-  impl->worker = std::make_unique<Worker>(*impl->io, std::move(options), std::move(authority),
-                                          std::move(grant), audit, clock);
+  impl->prepare(std::move(options), std::move(authority), audit, clock);
+  AV_CHECK(impl->listen());
+  impl->worker = std::make_unique<Worker>(*impl->state, std::move(grant));
+  impl->worker->set_policy(std::move(snapshot), std::move(key_ring));
+  return run(std::move(impl));
+}
+
+Expected<std::unique_ptr<ProxyServer>> ProxyServer::start_shared(
+    ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
+    std::shared_ptr<const TenantPlan> plan, vault::AuditLog& audit, const Clock& clock) {
+  auto impl = std::make_unique<Impl>();
+  impl->prepare(std::move(options), std::move(authority), audit, clock);
+  AV_CHECK(impl->listen());
+  // Nobody's: it has a grant that no token fits, and nothing to grant.
+  impl->worker = std::make_unique<Worker>(*impl->state, SessionGrant());
+  auto nothing = std::make_shared<vault::PolicySnapshot>();
+  nothing->unmatched = vault::UnmatchedPolicy::kDeny;
+  impl->worker->set_policy(std::move(nothing), plan->key_ring());
+  impl->tenants = std::make_unique<Tenants>(*impl->state, std::move(plan));
+  impl->worker->tenants = impl->tenants.get();
+  return run(std::move(impl));
+}
+
+Expected<std::unique_ptr<ProxyServer>> ProxyServer::run(std::unique_ptr<Impl> impl) {
   Worker& worker = *impl->worker;
-  worker.snapshot = std::move(snapshot);
-  worker.key_ring = std::move(key_ring);
-  worker.deadlines.tick(clock.steady());
-  worker.check_grant();
-  raise_descriptor_limit();
-  worker.session_limit = session_limit();
-  impl->acceptors.reserve(listeners.size());
-  for (UniqueFd& listener : listeners) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    if (::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      return errno_error(errno, "the proxy's listener is not a socket");
-    }
-    Acceptor& acceptor = impl->acceptors.emplace_back(impl->io->get_executor());
-    error_code ec;
-    acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), listener.get(), ec);
-    if (ec) {
-      return make_error(ErrorCode::kIo, "cannot listen: " + ec.message());
-    }
-    (void)listener.release();
-    acceptor.native_non_blocking(true, ec);
-    const tcp::endpoint local = acceptor.local_endpoint(ec);
-    worker.port = local.port();
-    if (const auto own = parse_ip(local.address().to_string())) {
-      worker.connector.add_own_listener(Endpoint{*own, local.port()});
-    }
-  }
-  for (Acceptor& acceptor : impl->acceptors) {
-    asio::co_spawn(impl->io->get_executor(), accept_loop(worker, acceptor), asio::detached);
-  }
-  asio::co_spawn(impl->io->get_executor(), tick_loop(worker), asio::detached);
   asio::io_context& io = *impl->io;
+  for (std::size_t i = 0; i < impl->acceptors.size(); ++i) {
+    const Door door = i < impl->api_from ? Door::kProxy : Door::kApi;
+    asio::co_spawn(io.get_executor(), accept_loop(worker, impl->acceptors[i], door),
+                   asio::detached);
+  }
+  asio::co_spawn(io.get_executor(), tick_loop(worker), asio::detached);
   impl->thread = std::thread([&io] {
     pthread_setname_np(pthread_self(), "av-proxy");
     // Signals are the owner's business; OpenSSL's writes must not raise SIGPIPE.
@@ -211,11 +283,14 @@ void ProxyServer::publish(vault::SnapshotPtr snapshot,
   Worker& worker = *impl_->worker;
   asio::post(*impl_->io,
              [&worker, snapshot = std::move(snapshot), key_ring = std::move(key_ring)]() mutable {
-               worker.snapshot = std::move(snapshot);
-               worker.key_ring = std::move(key_ring);
-               worker.resolver.clear();
-               worker.check_grant();
+               worker.set_policy(std::move(snapshot), std::move(key_ring));
              });
+}
+
+void ProxyServer::publish(std::shared_ptr<const TenantPlan> plan) {
+  Tenants& tenants = *impl_->tenants;
+  asio::post(*impl_->io,
+             [&tenants, plan = std::move(plan)]() mutable { tenants.publish(std::move(plan)); });
 }
 
 void ProxyServer::stop(Millis grace) {
@@ -225,21 +300,27 @@ void ProxyServer::stop(Millis grace) {
   asio::co_spawn(impl_->io->get_executor(), drain(*impl_->worker, impl_->acceptors, grace),
                  asio::detached);
   impl_->thread.join();
-  impl_->worker->pool.clear();
-  impl_->worker->resolver.clear();
-  impl_->worker->flush_timer.reset();
-  impl_->worker->audit.flush();
+  each_worker(*impl_->worker, [](Worker& worker) {
+    worker.pool.clear();
+    worker.resolver.clear();
+  });
+  impl_->state->flush_timer.reset();
+  impl_->state->audit.flush();
   impl_->acceptors.clear();
-  if (impl_->worker->connector.resolving() != 0) {
-    // A name look-up is stuck in the C library and its thread would be joined: leave both behind,
+  if (impl_->resolving()) {
+    // A name look-up is stuck in the C library and its thread would be joined: leave all behind,
     // the process is about to end.
     (void)impl_->io.release();
     (void)impl_->worker.release();
+    (void)impl_->tenants.release();
+    (void)impl_->state.release();
     return;
   }
-  // Suspended coroutines refer to the worker: they go first.
+  // Suspended coroutines refer to the workers: they go first.
   impl_->io.reset();
   impl_->worker.reset();
+  impl_->tenants.reset();
+  impl_->state.reset();
 }
 
 }  // namespace av::proxy

@@ -1,9 +1,9 @@
 #pragma once
-// ProxyServer: listeners, one worker thread, and what is published to it. The composition root
-// (cmd/run) makes one per run.
+// ProxyServer: listeners, one thread, and what is published to it. The composition roots make one:
+// cmd/run for the grant of its run, cmd/serve for all that have a token.
 //
 // start(), publish() and stop() belong to the thread that owns the object; everything else happens
-// on the worker, which shares nothing mutable with it.
+// on the server's, which shares nothing mutable with it.
 
 #include <chrono>
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/expected.h"
 #include "core/fs.h"
+#include "core/ossl.h"
 #include "proxy/certificate_authority.h"
 #include "proxy/egress_proxy.h"
 #include "proxy/net_guard.h"
@@ -27,9 +28,19 @@
 
 namespace av::proxy {
 
+class ApiHandler;
+class Metrics;
+class TenantPlan;
+
 struct ProxyOptions {
-  std::vector<UniqueFd> listeners;  // bound and listening sockets, non-blocking
-  NetOptions net;                   // --resolve, --allow-net
+  std::vector<UniqueFd> listeners;      // bound and listening sockets, non-blocking
+  std::vector<UniqueFd> api_listeners;  // the same, for requests to the broker itself only
+  // Who answers those; null: nobody.
+  std::shared_ptr<ApiHandler> api;
+  // For TLS on the API's listeners; null: in clear.
+  std::shared_ptr<const ossl::SslCtx> api_tls;
+  std::shared_ptr<Metrics> metrics;  // null: nobody looks
+  NetOptions net;                    // --resolve, --allow-net
   std::vector<std::string> upstream_ca_files;
   std::shared_ptr<const EgressOptions> egress;  // the user's own proxy; null: none
   std::optional<vault::UnmatchedPolicy> unmatched_override;
@@ -39,7 +50,6 @@ struct ProxyOptions {
   std::shared_ptr<vault::LimitLedger> limits;      // null: what is limited is refused
   std::shared_ptr<vault::ApprovalDesk> approvals;  // null: what must be approved is refused
   std::shared_ptr<vault::LaneKeeper> lanes;        // null: an agent with a limit is refused
-  std::string skill_text;                          // answered to GET /v1/skills/cli
 };
 
 // The token that the child presents, and who it stands for. Only the hash is kept.
@@ -59,18 +69,25 @@ class ProxyServer {
       ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
       SessionGrant grant, vault::SnapshotPtr snapshot,
       std::shared_ptr<const vault::KeyRing> key_ring, vault::AuditLog& audit, const Clock& clock);
+  // For all that are in `plan`, each under its own grant and policy.
+  static Expected<std::unique_ptr<ProxyServer>> start_shared(
+      ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
+      std::shared_ptr<const TenantPlan> plan, vault::AuditLog& audit, const Clock& clock);
   ~ProxyServer();  // stops
 
   // Takes effect for exchanges that begin a moment later: the worker takes it between two steps of
   // what it is doing. Where the grant's agent is not in it any more,
   // or has got a new token, every connection is cut and new ones are refused.
   void publish(vault::SnapshotPtr snapshot, std::shared_ptr<const vault::KeyRing> key_ring);
+  // The same on a server of many: who is not in the plan any more is cut.
+  void publish(std::shared_ptr<const TenantPlan> plan);
   // Refuses new work, gives running exchanges `grace`, closes everything, joins the worker.
   void stop(Millis grace = Millis{0});
 
  private:
   struct Impl;
   explicit ProxyServer(std::unique_ptr<Impl> impl);
+  static Expected<std::unique_ptr<ProxyServer>> run(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -180,11 +180,15 @@ void audit_refusal(Worker& worker, std::string_view method, const Fault& fault) 
   record.vault = worker.snapshot->vault_name;
   record.agent = worker.grant.principal.agent;
   record.run = worker.grant.principal.run_id;
-  record.request = worker.next_request++;
+  record.request = worker.state.next_request++;
   record.method = std::string(method.substr(0, 32));
   record.decision = fault.status == 407 || fault.status == 421 ? "deny" : "error";
   record.status = fault.status;
   record.error = fault.code;
+  worker.state.metrics->note(record);
+  if (fault.status == 407) {
+    worker.state.metrics->note_auth_failure();
+  }
   (void)worker.audit.append(record);
 }
 

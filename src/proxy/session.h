@@ -17,9 +17,15 @@ namespace av::proxy {
 
 class H2Server;
 
+// What a listener is for.
+enum class Door : std::uint8_t {
+  kProxy,
+  kApi,  // of `serve`: under TLS where ProxyOptions::api_tls is set
+};
+
 class Session {
  public:
-  Session(Worker& worker, UniqueFd socket);
+  Session(Worker& worker, UniqueFd socket, Door door);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -38,6 +44,7 @@ class Session {
   Awaitable<Io> wait_for_head();
   Awaitable<Io> wait_idle(Millis timeout);
   Awaitable<bool> serve_outer_request();
+  Awaitable<bool> serve_api_request();
   Awaitable<bool> open_tunnel();
   Awaitable<void> serve_tunnel(vault::Authority authority);
   Awaitable<bool> accept_tls(TunnelIdentity& tunnel);
@@ -46,12 +53,15 @@ class Session {
   Awaitable<bool> exchange(vault::RequestIdentity identity);
   Awaitable<bool> refuse(Fault fault);
 
-  // Whether the head shows the token of a grant that still holds.
-  [[nodiscard]] std::optional<Fault> not_permitted() const;
+  // Whether the head shows the token of a grant that still holds. On a server of many the session
+  // is the worker's of that grant from then on; a connection belongs to one token.
+  [[nodiscard]] std::optional<Fault> not_permitted();
+  void move_to(Worker& worker);
   void audit_tunnel_failure(std::string_view code);
   void no_longer_newcomer();
 
-  Worker& worker_;
+  Worker* worker_;
+  Door door_;
   Stream stream_;
   ReadBuffer buffer_;
   RequestHead head_;
@@ -64,6 +74,6 @@ class Session {
 };
 
 // For the accept loop: owns the session for its whole life.
-Awaitable<void> run_session(Worker& worker, UniqueFd socket);
+Awaitable<void> run_session(Worker& worker, UniqueFd socket, Door door = Door::kProxy);
 
 }  // namespace av::proxy

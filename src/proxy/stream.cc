@@ -96,7 +96,7 @@ void Stream::expire(Side side) {
   socket_.watch.wake(static_cast<std::size_t>(side));
 }
 
-bool Stream::peer_gone() const {
+bool Stream::peer_ended(bool half) const {
   if (closed_) {
     return true;
   }
@@ -107,7 +107,7 @@ bool Stream::peer_gone() const {
     return false;
   }
   // In clear, a half-closed client may still be waiting for its answer; under TLS none does that.
-  const int gone = POLLHUP | POLLERR | (ssl_ != nullptr ? POLLRDHUP : 0);
+  const int gone = POLLHUP | POLLERR | (half ? POLLRDHUP : 0);
   return (poll_entry.revents & gone) != 0;
 }
 

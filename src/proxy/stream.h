@@ -73,6 +73,9 @@ class Stream final : private Deadline {
   // TLS close_notify (best effort) and close.
   void close() noexcept;
   [[nodiscard]] bool closed() const { return closed_; }
+  // The connection is another worker's from now on, which cuts it with its own. Not while a wait is
+  // under way.
+  void belong_to(DeadlineList& deadlines) { move_to(deadlines); }
   // OpenSSL holds received bytes that the socket does not show any more.
   [[nodiscard]] bool has_pending() const {
     return (ssl_ != nullptr && SSL_has_pending(ssl_.get()) != 0) ||
@@ -87,13 +90,17 @@ class Stream final : private Deadline {
   [[nodiscard]] int tls_reason() const { return tls_reason_; }
   [[nodiscard]] int descriptor() const { return socket_.fd.get(); }
   // The peer has closed its end and cannot be waiting for anything. Costs one system call.
-  [[nodiscard]] bool peer_gone() const;
+  [[nodiscard]] bool peer_gone() const { return peer_ended(is_tls()); }
+  // The same where a peer that sends nothing more is taken for gone, as in a question that may be
+  // open for long.
+  [[nodiscard]] bool peer_silent() const { return peer_ended(/*half=*/true); }
   // True when an idle connection has neither ended nor received stray bytes. Without a system call
   // unless the Poller has heard of something; `doubtful`: with one.
   [[nodiscard]] bool idle_and_healthy(bool doubtful);
 
  private:
   enum class Want : std::uint8_t { kNothing, kRead, kWrite };
+  [[nodiscard]] bool peer_ended(bool half) const;
   void expire(Side side) override;
   void close_now() override;
   Awaitable<Io> wait(Want want, Side side, Millis timeout);

@@ -162,7 +162,7 @@ std::string profile_key(const vault::UpstreamTls& tls, const ResolvedCredential*
 // Whether the system's roots lie in a directory by the hash of their names. OpenSSL reads from
 // there the one that a chain needs; reading all of them from a bundle would stop every exchange of
 // the worker for some thirty milliseconds.
-bool TlsProfiles::has_hashed_roots() {
+bool UpstreamRoots::has_hashed_roots() {
   if (::secure_getenv(X509_get_default_cert_file_env()) != nullptr) {
     return false;  // the user has named a file
   }
@@ -178,7 +178,10 @@ bool TlsProfiles::has_hashed_roots() {
   return false;
 }
 
-Outcome<void> TlsProfiles::load_shared() {
+Outcome<SSL_CTX*> UpstreamRoots::context() {
+  if (context_ != nullptr) {
+    return context_.get();
+  }
   ossl::SslCtx context = new_context();
   const bool usable = context != nullptr &&
                       (has_hashed_roots() ? SSL_CTX_set_default_verify_dir(context.get())
@@ -192,17 +195,19 @@ Outcome<void> TlsProfiles::load_shared() {
     }
   }
   ERR_clear_error();
-  shared_ = std::move(context);
-  return {};
+  context_ = std::move(context);
+  return context_.get();
 }
 
-Outcome<ossl::SslCtx> TlsProfiles::make(const vault::Service& service,
-                                        const ResolvedCredential* credential) const {
+namespace {
+
+Outcome<ossl::SslCtx> make_own(SSL_CTX* shared, const vault::Service& service,
+                               const ResolvedCredential* credential) {
   ossl::SslCtx context = new_context();
   if (context == nullptr) {
     return trust_fault("cannot set up TLS");
   }
-  X509_STORE* const base = SSL_CTX_get_cert_store(shared_.get());
+  X509_STORE* const base = SSL_CTX_get_cert_store(shared);
   if (service.tls.ca_pem.empty()) {
     SSL_CTX_set1_cert_store(context.get(), base);
   } else {
@@ -218,14 +223,14 @@ Outcome<ossl::SslCtx> TlsProfiles::make(const vault::Service& service,
   return context;
 }
 
+}  // namespace
+
 Outcome<TlsProfiles::Profile> TlsProfiles::profile_for(const vault::Service* service,
                                                        const ResolvedCredential* credential,
                                                        std::int64_t now_ms) {
-  if (shared_ == nullptr) {
-    AV_CHECK(load_shared());
-  }
+  AV_TRY(SSL_CTX* const shared, roots_->context());
   if (service == nullptr || service->tls == vault::UpstreamTls{}) {
-    return Profile{shared_.get(), {}};
+    return Profile{shared, {}};
   }
   std::string key = profile_key(service->tls, credential);
   const auto found =
@@ -235,7 +240,7 @@ Outcome<TlsProfiles::Profile> TlsProfiles::profile_for(const vault::Service* ser
     own_.splice(own_.begin(), own_, found);
     return Profile{found->context.get(), std::move(key)};
   }
-  AV_TRY(ossl::SslCtx context, make(*service, credential));
+  AV_TRY(ossl::SslCtx context, make_own(shared, *service, credential));
   if (own_.size() >= kMaxProfiles) {
     own_.pop_back();
   }

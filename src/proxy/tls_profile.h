@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,27 @@
 
 namespace av::proxy {
 
+// The context that most share. Several workers of one thread may have the same: the roots take a
+// megabyte.
+class UpstreamRoots {
+ public:
+  explicit UpstreamRoots(std::vector<std::string> ca_files) : ca_files_(std::move(ca_files)) {}
+  // Made at the first call: reading the roots takes a while. Fault: `trust_store`.
+  [[nodiscard]] Outcome<SSL_CTX*> context();
+
+ private:
+  [[nodiscard]] static bool has_hashed_roots();
+  std::vector<std::string> ca_files_;
+  ossl::SslCtx context_;
+};
+
 class TlsProfiles {
  public:
   static constexpr std::size_t kMaxProfiles = 64;  // the least recently used goes
   // A context with a private key is forgotten when it has not been used for this long.
   static constexpr Millis kKeepKeys{10 * 60'000};
 
-  explicit TlsProfiles(std::vector<std::string> ca_files) : ca_files_(std::move(ca_files)) {}
+  explicit TlsProfiles(std::shared_ptr<UpstreamRoots> roots) : roots_(std::move(roots)) {}
 
   struct Profile {
     SSL_CTX* context = nullptr;  // valid until the next call; SSL objects keep it alive
@@ -43,14 +58,8 @@ class TlsProfiles {
     std::int64_t used_ms = 0;
     bool has_key = false;
   };
-  [[nodiscard]] static bool has_hashed_roots();
-  Outcome<void> load_shared();
-  [[nodiscard]] Outcome<ossl::SslCtx> make(const vault::Service& service,
-                                           const ResolvedCredential* credential) const;
-
-  std::vector<std::string> ca_files_;
-  ossl::SslCtx shared_;  // made at the first TLS upstream: reading the roots takes a while
-  std::list<Own> own_;   // the most recently used first
+  std::shared_ptr<UpstreamRoots> roots_;
+  std::list<Own> own_;  // the most recently used first
 };
 
 // What, besides origin and credentials, connections of this request must have in common: the empty

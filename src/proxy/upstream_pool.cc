@@ -49,6 +49,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
       !request.websocket() && (http2 || is_known_as(origin, Protocol::kHttp2Only));
   for (bool waited = false; want_http2; waited = true) {
     if (SharedH2Ptr shared = find_shared(pool_key)) {
+      ++counts_.reused;
       const bool first = !shared->used;
       UpstreamExchangePtr exchange = std::make_unique<H2Upstream>(std::move(shared), first);
       co_return exchange;
@@ -61,6 +62,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
   }
   if (!fresh && !request.websocket()) {
     if (UpstreamPtr pooled = take(pool_key, is_idempotent(request.method()))) {
+      ++counts_.reused;
       UpstreamExchangePtr exchange = std::make_unique<Http1Upstream>(*this, std::move(pooled));
       co_return exchange;
     }
@@ -68,6 +70,7 @@ Awaitable<Outcome<UpstreamExchangePtr>> UpstreamPool::acquire(const OutboundRequ
   if (want_http2) {
     dialing_[pool_key];
   }
+  ++counts_.dialled;
   auto dialed = co_await dial(request, origin, want_http2);
   if (!dialed) {
     dial_done(pool_key);

@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/clock.h"
@@ -37,6 +38,13 @@ class UpstreamPool {
   // for a sign of life.
   void sweep();
   void clear();
+  // How often a request got a connection that was there, and how often one had to be made.
+  struct Counts {
+    std::uint64_t reused = 0;
+    std::uint64_t dialled = 0;
+  };
+  [[nodiscard]] Counts take_counts() { return std::exchange(counts_, {}); }
+  [[nodiscard]] bool empty() const { return idle_.empty() && shared_.empty(); }
 
  private:
   enum class Protocol : std::uint8_t { kHttp1, kHttp2Only, kHttp2 };
@@ -58,6 +66,7 @@ class UpstreamPool {
   Connector& connector_;
   std::map<std::string, std::vector<UpstreamPtr>, std::less<>> idle_;
   std::size_t total_ = 0;
+  Counts counts_;
   std::multimap<std::string, SharedH2Ptr, std::less<>> shared_;
   // Origins whose protocol is known from an earlier connection.
   std::map<std::string, Protocol, std::less<>> protocols_;

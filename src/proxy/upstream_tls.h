@@ -18,7 +18,7 @@ namespace av::proxy {
 
 class TlsConnector {
  public:
-  explicit TlsConnector(std::vector<std::string> ca_files) : profiles_(std::move(ca_files)) {}
+  explicit TlsConnector(std::shared_ptr<UpstreamRoots> roots) : profiles_(std::move(roots)) {}
 
   // With the server of a request. Sets connection.http2. All references must outlive the call.
   // Faults: upstream_certificate_*, upstream_tls_failed, upstream_tls_timeout, upstream_alpn,

@@ -17,25 +17,53 @@ bool agent_may_act(const SessionGrant& grant, const vault::PolicySnapshot& snaps
 
 }  // namespace
 
+void Worker::set_policy(vault::SnapshotPtr new_snapshot,
+                        std::shared_ptr<const vault::KeyRing> ring) {
+  snapshot = std::move(new_snapshot);
+  key_ring = std::move(ring);
+  resolver.clear();
+  check_grant();
+}
+
+void Worker::tick() {
+  deadlines.tick(clock.steady());
+  check_grant();
+  pool.sweep();
+  resolver.sweep(deadlines.now_ms());
+  connector.sweep(deadlines.now_ms());
+  const UpstreamPool::Counts upstreams = pool.take_counts();
+  state.metrics->note_upstreams(upstreams.reused, upstreams.dialled);
+  const CredentialResolver::Counts credentials = resolver.take_counts();
+  state.metrics->note_credentials(credentials.cached, credentials.opened);
+}
+
 void Worker::check_grant() {
-  const GrantEnd before = grant_end;
-  if (before == GrantEnd::kExpired) {
+  if (grant_end == GrantEnd::kExpired) {
     return;
   }
   if (grant.expires_ms != 0 && clock.wall_ms() >= grant.expires_ms) {
-    grant_end = GrantEnd::kExpired;
+    end_grant(GrantEnd::kExpired);
+  } else if (!agent_may_act(grant, *snapshot)) {
+    end_grant(GrantEnd::kRevoked);
   } else {
-    grant_end = agent_may_act(grant, *snapshot) ? GrantEnd::kNone : GrantEnd::kRevoked;
-  }
-  if (grant_end != GrantEnd::kNone && grant_end != before) {
-    deadlines.close_all();
-    pool.clear();
-    resolver.clear();
-    note_grant_end();
+    grant_end = GrantEnd::kNone;
   }
 }
 
-void Worker::note_grant_end() {
+void Worker::revoke() {
+  if (grant_end == GrantEnd::kNone) {
+    end_grant(GrantEnd::kRevoked);
+  }
+}
+
+void Worker::end_grant(GrantEnd why) {
+  if (grant_end == why) {
+    return;
+  }
+  grant_end = why;
+  deadlines.close_all();
+  pool.clear();
+  resolver.clear();
   vault::AuditRecord record;
   record.time_ms = clock.wall_ms();
   record.event = "session.end";

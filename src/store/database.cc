@@ -170,4 +170,10 @@ crypto::Bytes blob(const SQLite::Column& column) {
   return {data, data + column.getBytes()};
 }
 
+bool is_hash(const SQLite::Column& column, const crypto::Digest& hash) {
+  const crypto::Bytes found = blob(column);
+  return crypto::constant_time_equal({reinterpret_cast<const char*>(found.data()), found.size()},
+                                     {reinterpret_cast<const char*>(hash.data()), hash.size()});
+}
+
 }  // namespace av::store

@@ -101,6 +101,14 @@ inline void put(SQLite::Statement& statement, int index, std::uint64_t number) {
 }
 void put(SQLite::Statement& statement, int index, const crypto::Bytes& blob);
 [[nodiscard]] crypto::Bytes blob(const SQLite::Column& column);
+[[nodiscard]] inline crypto::Bytes bytes_of(const crypto::Digest& digest) {
+  return {digest.begin(), digest.end()};
+}
+// The index finds a row by bytes of a SHA-256. How long that takes may depend on how much of the
+// hash is right, but nobody can aim at a hash: to get its first bytes right one must try tokens,
+// and that tells nothing of the 256 random bits of the one that is meant. What was found is
+// compared again, in constant time and as a whole.
+[[nodiscard]] bool is_hash(const SQLite::Column& column, const crypto::Digest& hash);
 [[nodiscard]] inline std::uint64_t unsigned_of(const SQLite::Column& column) {
   return static_cast<std::uint64_t>(column.getInt64());
 }

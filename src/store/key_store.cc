@@ -181,6 +181,22 @@ Status KeyStore::unlock(Database& database) {
   return {};
 }
 
+Expected<KeyStore> KeyStore::another() const {
+  KeySources sources;
+  AV_TRY(sources.environment_key, sources_.environment_key.clone());
+  sources.passphrase_from_environment = sources_.passphrase_from_environment;
+  if (sources_.passphrase_from_environment) {
+    sources.passphrase = sources_.passphrase;
+  }
+  KeyStore out(paths_, std::move(sources));
+  AV_TRY(out.kek_, kek_.clone());
+  out.kek_id_ = kek_id_;
+  out.asked_ = asked_;
+  out.generation_ = generation_;
+  out.ring_ = ring_;
+  return out;
+}
+
 Status KeyStore::refresh(Database& database) {
   const auto generation = database.integer("SELECT generation FROM key WHERE id = 1");
   if (ring_ != nullptr && static_cast<std::uint64_t>(generation) == generation_) {

@@ -34,6 +34,11 @@ class KeyStore {
   // Unlocks, and finishes what a crashed rotation left behind.
   [[nodiscard]] Status unlock(Database& database);
 
+  // One that is as far as this one, for another connection to the same store. It asks nobody for a
+  // passphrase; one that the environment has given still counts.
+  [[nodiscard]] Expected<KeyStore> another() const;
+  [[nodiscard]] const fs::Paths& paths() const { return paths_; }
+
   // Inside any transaction: makes ring() the one that the row means now. kLocked when another
   // process changed the key and this one cannot follow.
   [[nodiscard]] Status refresh(Database& database);

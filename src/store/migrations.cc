@@ -160,7 +160,63 @@ CREATE TABLE proposal_value (
 ) STRICT;
 )sql";
 
-constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals};
+// People. Of a password, a session's token and an invite's link only hashes are kept. What a user
+// minted names the uid, so that it can end with the user.
+constexpr const char* kUsers = R"sql(
+CREATE TABLE user (
+  id              INTEGER PRIMARY KEY,
+  uid             TEXT NOT NULL UNIQUE,
+  email           TEXT NOT NULL UNIQUE,
+  role            TEXT NOT NULL CHECK (role IN ('member', 'owner')),
+  kdf_passes      INTEGER NOT NULL,
+  kdf_memory_kib  INTEGER NOT NULL,
+  kdf_lanes       INTEGER NOT NULL,
+  salt            BLOB NOT NULL,
+  password_hash   BLOB NOT NULL,
+  created_ms      INTEGER NOT NULL,
+  disabled_ms     INTEGER NOT NULL DEFAULT 0,
+  waiting         INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE membership (
+  user_id     INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE,
+  vault_id    INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  role        TEXT NOT NULL CHECK (role IN ('proxy', 'member', 'admin')),
+  created_ms  INTEGER NOT NULL,
+  PRIMARY KEY (user_id, vault_id)
+) STRICT;
+CREATE INDEX membership_vault ON membership (vault_id);
+CREATE TABLE user_session (
+  id          TEXT PRIMARY KEY,
+  user_id     INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE,
+  token_hash  BLOB NOT NULL UNIQUE,
+  label       TEXT NOT NULL,
+  ip          TEXT NOT NULL,
+  user_agent  TEXT NOT NULL,
+  created_ms  INTEGER NOT NULL,
+  used_ms     INTEGER NOT NULL,
+  reauth_ms   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX user_session_user ON user_session (user_id, used_ms);
+CREATE TABLE user_invite (
+  id          TEXT PRIMARY KEY,
+  token_hash  BLOB NOT NULL UNIQUE,
+  email       TEXT NOT NULL,
+  role        TEXT NOT NULL CHECK (role IN ('member', 'owner')),
+  created_by  INTEGER REFERENCES user(id) ON DELETE CASCADE,
+  created_ms  INTEGER NOT NULL,
+  expires_ms  INTEGER NOT NULL
+) STRICT;
+CREATE TABLE user_invite_vault (
+  invite_id  TEXT NOT NULL REFERENCES user_invite(id) ON DELETE CASCADE,
+  vault_id   INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  role       TEXT NOT NULL CHECK (role IN ('proxy', 'member', 'admin')),
+  PRIMARY KEY (invite_id, vault_id)
+) STRICT;
+ALTER TABLE session ADD COLUMN minted_by TEXT NOT NULL DEFAULT '';
+CREATE INDEX session_minter ON session (minted_by) WHERE minted_by != '';
+)sql";
+
+constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals, kUsers};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "store/sqlite_store.h"
@@ -16,13 +17,10 @@ constexpr std::int64_t kKeptMs = std::int64_t{24} * 3600 * 1000;
 constexpr const char* kSelectAgents =
     "SELECT name, uid, body, created_ms, rotated_ms, revoked_ms FROM agent";
 constexpr const char* kSelectSessions =
-    "SELECT s.id, a.name, a.uid, v.name, s.created_ms, s.expires_ms, s.token_hash FROM session s"
+    "SELECT s.id, a.name, a.uid, v.name, s.created_ms, s.expires_ms, s.token_hash, s.minted_by"
+    " FROM session s"
     " JOIN agent a ON a.id = s.agent_id JOIN vault v ON v.id = s.vault_id"
     " WHERE s.ended_ms = 0 AND a.revoked_ms = 0 AND (s.expires_ms = 0 OR s.expires_ms > ?1)";
-
-crypto::Bytes bytes_of(const crypto::Digest& digest) {
-  return {digest.begin(), digest.end()};
-}
 
 // Scope and limits; the rest has columns of its own.
 std::string body_of(const vault::Agent& agent) {
@@ -95,17 +93,15 @@ SessionInfo session_of(SQLite::Statement& statement) {
   session.vault = statement.getColumn(3).getString();
   session.created_ms = statement.getColumn(4).getInt64();
   session.expires_ms = statement.getColumn(5).getInt64();
+  session.minted_by = statement.getColumn(7).getString();
   return session;
 }
 
-// The index finds a row by bytes of a SHA-256. How long that takes may depend on how much of the
-// hash is right, but nobody can aim at a hash: to get its first bytes right one must try tokens,
-// and that tells nothing of the 256 random bits of the one that is meant. What was found is
-// compared again, in constant time and as a whole.
-bool is_hash(const SQLite::Column& column, const crypto::Digest& hash) {
-  const crypto::Bytes found = blob(column);
-  return crypto::constant_time_equal({reinterpret_cast<const char*>(found.data()), found.size()},
-                                     {reinterpret_cast<const char*>(hash.data()), hash.size()});
+crypto::Digest digest_of(const SQLite::Column& column) {
+  crypto::Digest out{};
+  const crypto::Bytes bytes = blob(column);
+  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
+  return out;
 }
 
 Error unknown_token() {
@@ -281,14 +277,16 @@ Status SqliteStore::create_session(const SessionInfo& session, const crypto::Dig
     put(prune, 1, now - kKeptMs);
     prune.exec();
     auto statement = database_.prepare(
-        "INSERT INTO session (id, agent_id, vault_id, token_hash, created_ms, expires_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?)");
+        "INSERT INTO session (id, agent_id, vault_id, token_hash, created_ms, expires_ms, "
+        "minted_by)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)");
     put(statement, 1, session.id);
     put(statement, 2, find.getColumn(0).getInt64());
     put(statement, 3, vault.id);
     put(statement, 4, bytes_of(token_hash));
     put(statement, 5, session.created_ms == 0 ? now : session.created_ms);
     put(statement, 6, session.expires_ms);
+    put(statement, 7, session.minted_by);
     statement.exec();
     return {};
   });
@@ -330,6 +328,43 @@ Expected<std::vector<SessionInfo>> SqliteStore::list_sessions(std::string_view a
       sessions.push_back(session_of(statement));
     }
     return sessions;
+  });
+}
+
+Expected<std::vector<Store::TokenGrant>> SqliteStore::token_grants() {
+  return database_.read(kRead, [&]() -> Expected<std::vector<TokenGrant>> {
+    std::vector<TokenGrant> grants;
+    std::map<std::string, vault::Agent, std::less<>> agents;
+    auto of_agents = database_.prepare(
+        "SELECT name, uid, body, created_ms, rotated_ms, revoked_ms, token_hash FROM agent"
+        " WHERE revoked_ms = 0");
+    while (of_agents.executeStep()) {
+      Expected<vault::Agent> agent = agent_of(of_agents);
+      if (!agent) {
+        continue;  // one that cannot be read may do nothing
+      }
+      agents.emplace(agent->uid, *agent);
+      TokenGrant& grant = grants.emplace_back();
+      grant.token_hash = digest_of(of_agents.getColumn(6));
+      grant.agent = std::move(*agent);
+    }
+    auto of_sessions = database_.prepare(
+        (std::string(kSelectSessions) + " AND s.id NOT LIKE 'run\\_%' ESCAPE '\\'").c_str());
+    put(of_sessions, 1, clock_.wall_ms());
+    while (of_sessions.executeStep()) {
+      const SessionInfo session = session_of(of_sessions);
+      const auto agent = agents.find(session.agent_uid);
+      if (agent == agents.end()) {
+        continue;
+      }
+      TokenGrant& grant = grants.emplace_back();
+      grant.token_hash = digest_of(of_sessions.getColumn(6));
+      grant.agent = agent->second;
+      grant.session = session.id;
+      grant.vault = session.vault;
+      grant.expires_ms = session.expires_ms;
+    }
+    return grants;
   });
 }
 

@@ -14,6 +14,7 @@
 
 #include "store/database.h"
 #include "store/key_store.h"
+#include "store/sqlite_people.h"
 #include "store/store.h"
 
 namespace av::store {
@@ -22,6 +23,8 @@ class SqliteStore final : public Store {
  public:
   static Expected<std::unique_ptr<SqliteStore>> open(const fs::Paths& paths, KeySources sources,
                                                      const Clock& clock);
+
+  Expected<std::unique_ptr<Store>> another() override;
 
   Expected<std::vector<VaultInfo>> list_vaults() override;
   Expected<VaultInfo> get_vault(std::string_view name) override;
@@ -68,6 +71,7 @@ class SqliteStore final : public Store {
   Status create_session(const SessionInfo& session, const crypto::Digest& token_hash) override;
   Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) override;
   Status end_session(std::string_view id) override;
+  Expected<std::vector<TokenGrant>> token_grants() override;
   Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) override;
 
   Expected<std::vector<Approval>> list_approvals(std::string_view vault,
@@ -92,6 +96,7 @@ class SqliteStore final : public Store {
                           const ProposalApproval& approval) override;
   Status reject_proposal(std::string_view vault, std::uint64_t number, std::string_view reviewer,
                          std::string_view note) override;
+  [[nodiscard]] People& people() override { return people_; }
 
   Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) override;
   Expected<std::uint64_t> change_counter() override;
@@ -195,6 +200,7 @@ class SqliteStore final : public Store {
   Database database_;
   KeyStore keys_;
   const Clock& clock_;
+  SqlitePeople people_{database_, clock_};
   std::unique_ptr<SQLite::Statement> data_version_;
 };
 

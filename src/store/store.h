@@ -17,6 +17,7 @@
 #include "core/expected.h"
 #include "core/fs.h"
 #include "core/secret.h"
+#include "store/people.h"
 #include "vault/key_ring.h"
 #include "vault/policy.h"
 #include "vault/proposal_codec.h"
@@ -80,6 +81,8 @@ struct SessionInfo {
   std::string vault;
   std::int64_t created_ms = 0;  // 0 when made: now
   std::int64_t expires_ms = 0;  // 0: when it is ended
+  // uid of the user who made it, and with whom it ends; empty: nobody in particular.
+  std::string minted_by;
 };
 
 // How many versions of a credential are kept.
@@ -93,6 +96,11 @@ class Store {
   static Expected<std::unique_ptr<Store>> open(const fs::Paths& paths, KeySources sources,
                                                const Clock& clock);
   virtual ~Store() = default;
+
+  // Another connection to the same store, already unlocked, for another thread. Nobody is asked for
+  // anything, now or later: when the key is changed by another process so that only a person could
+  // tell the new one, it is kLocked from then on, as this one is.
+  virtual Expected<std::unique_ptr<Store>> another() = 0;
 
   // -- vaults
   virtual Expected<std::vector<VaultInfo>> list_vaults() = 0;
@@ -165,6 +173,16 @@ class Store {
   // revoked, rotated or deleted. Whether the agent may still use the vault is policy's to say.
   virtual Expected<SessionInfo> session_of_token(const crypto::Digest& token_hash) = 0;
   virtual Status end_session(std::string_view id) = 0;  // also when there is none
+  // All that hold now: the tokens of agents, and of sessions but those of runs, which have a proxy
+  // of their own.
+  struct TokenGrant {
+    crypto::Digest token_hash{};
+    vault::Agent agent;
+    std::string session;  // id; empty: the agent's own token
+    std::string vault;    // of a session
+    std::int64_t expires_ms = 0;
+  };
+  virtual Expected<std::vector<TokenGrant>> token_grants() = 0;
   // Those that have neither ended nor expired, oldest first; of all agents when the name is empty.
   virtual Expected<std::vector<SessionInfo>> list_sessions(std::string_view agent) = 0;
 
@@ -223,6 +241,9 @@ class Store {
                                   const ProposalApproval& approval) = 0;
   virtual Status reject_proposal(std::string_view vault, std::uint64_t number,
                                  std::string_view reviewer, std::string_view note) = 0;
+
+  // -- users, members, their sessions and invites; belongs to the store
+  [[nodiscard]] virtual People& people() = 0;
 
   // -- what the proxy needs
   virtual Expected<vault::SnapshotPtr> load_snapshot(std::string_view vault) = 0;

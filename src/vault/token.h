@@ -11,7 +11,8 @@
 namespace av::vault {
 
 inline constexpr std::string_view kAgentToken = "av_agt_";     // an agent's own
-inline constexpr std::string_view kSessionToken = "av_sess_";  // of one run or session
+inline constexpr std::string_view kSessionToken = "av_sess_";  // of one run or session, or a user's
+inline constexpr std::string_view kInviteToken = "av_uinv_";   // in the link of an invite
 
 [[nodiscard]] Expected<Secret> make_token(std::string_view prefix);
 [[nodiscard]] crypto::Digest hash_of(const Secret& token);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "proxy/api_handler.h"
 #include "proxy/proxy_server.h"
 #include "support/h2_pair.h"
 
@@ -92,6 +93,17 @@ class Peer {
   bool eof_ = false;
 };
 
+// Tells a client whether its token is the run's: 200 or 401.
+class WhoAmI final : public ApiHandler {
+ public:
+  void handle(ApiRequest request, Answer answer, Gone /*gone*/) override {
+    LocalReply reply;
+    reply.status = request.run != nullptr ? 200 : 401;
+    reply.fields.add("Content-Length", "0");
+    answer(std::move(reply), false);
+  }
+};
+
 // A proxy without services, whose upstream is a socket of the test's.
 class RunningProxy {
  public:
@@ -102,6 +114,7 @@ class RunningProxy {
     upstream = listener(upstream_port, 0);
     ProxyOptions options;
     options.listeners.push_back(listener(port, SOCK_NONBLOCK));
+    options.api = std::make_shared<WhoAmI>();
     options.net.allow_net.push_back(*parse_cidr("127.0.0.0/8"));
     auto authority = std::make_shared<CertificateAuthority>(
         *CertificateAuthority::create("test", Millis{3'600'000}, clock));

@@ -378,7 +378,7 @@ TEST_CASE("upstream tls: a client certificate that cannot be used is named, neve
 
 TEST_CASE("upstream tls: contexts with keys are bounded, and forgotten when unused",
           "[proxy][tls]") {
-  TlsProfiles profiles({});
+  TlsProfiles profiles(std::make_shared<UpstreamRoots>(std::vector<std::string>()));
   const TestCa ca;
   vault::Service service = service_for("a.test", 443);
   const std::string pem = ca.pem();

@@ -287,3 +287,49 @@ TEST_CASE("key: absurd Argon2id parameters are refused, not computed", "[store][
   REQUIRE_FALSE(store);
   CHECK(store.error().code == ErrorCode::kCorrupt);
 }
+
+TEST_CASE("key: another connection is unlocked without asking, and follows a rotation",
+          "[store][key]") {
+  TempHome home;
+  TickingClock clock;
+  int asked = 0;
+  store::KeySources sources;
+  sources.passphrase_from_environment = false;
+  sources.passphrase = [&asked](bool) {
+    ++asked;
+    return Secret::copy_of("correct horse");
+  };
+  {
+    const auto made = store::Store::open(home.paths(), {}, clock);
+    REQUIRE(made);
+    REQUIRE((*made)->set_passphrase(secret("correct horse")));
+  }
+  auto one = store::Store::open(home.paths(), std::move(sources), clock);
+  REQUIRE(one);
+  REQUIRE(asked == 1);
+  auto two = (*one)->another();
+  REQUIRE(two);
+  std::vector<store::Store::NewValue> values;
+  values.push_back({"KEY", secret("of another")});
+  REQUIRE((*two)->set_credentials("default", values, "set"));
+  const auto seen = (*one)->get_credential("default", "KEY");
+  REQUIRE(seen);
+  CHECK(reveal(*seen) == "of another");
+  SECTION("a new data key under the same passphrase is followed") {
+    REQUIRE((*one)->rotate_key({}));
+    const auto again = (*two)->get_credential("default", "KEY");
+    REQUIRE(again);
+    CHECK(reveal(*again) == "of another");
+  }
+  SECTION("a new passphrase and data key lock it, and nobody is asked") {
+    REQUIRE((*one)->set_passphrase(secret("battery staple")));
+    REQUIRE((*one)->rotate_key({}));
+    const auto locked = (*two)->get_credential("default", "KEY");
+    REQUIRE_FALSE(locked);
+    CHECK(locked.error().code == ErrorCode::kLocked);
+  }
+  CHECK(asked == 1);
+  // It outlives the one that it came from.
+  one = store::Store::open(home.paths(), with_passphrase("wrong"), clock);
+  CHECK((*two)->list_vaults());
+}

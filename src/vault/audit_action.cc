@@ -1,10 +1,10 @@
-#include "cmd/audit_action.h"
+#include "vault/audit_action.h"
 
-namespace av::cmd {
+namespace av::vault {
 
-vault::AuditRecord action(std::string_view event, std::string vault, std::string detail,
-                          std::vector<std::string> credentials) {
-  vault::AuditRecord record;
+AuditRecord action(std::string_view event, std::string vault, std::string detail,
+                   std::vector<std::string> credentials) {
+  AuditRecord record;
   record.event = event;
   record.vault = std::move(vault);
   record.detail = std::move(detail);
@@ -12,14 +12,14 @@ vault::AuditRecord action(std::string_view event, std::string vault, std::string
   return record;
 }
 
-Status note_intention(Context& context, vault::AuditRecord& record) {
-  record.request = context.next_action();
-  vault::AuditRecord announced = record;
+Status note_intention(ActionLog& log, AuditRecord& record) {
+  record.request = log.next_action();
+  AuditRecord announced = record;
   announced.event += ".begin";
-  return context.audit(std::move(announced));
+  return log.audit(std::move(announced));
 }
 
-Status note_outcome(Context& context, vault::AuditRecord record, const Error* error) {
+Status note_outcome(ActionLog& log, AuditRecord record, const Error* error) {
   record.decision = "allow";
   if (error != nullptr) {
     const bool refused =
@@ -27,7 +27,7 @@ Status note_outcome(Context& context, vault::AuditRecord record, const Error* er
     record.decision = refused ? "deny" : "error";
     record.error = to_string(error->code);
   }
-  Status noted = context.audit(std::move(record));
+  Status noted = log.audit(std::move(record));
   if (!noted && error == nullptr) {
     noted.error().message =
         "it was done, but the audit log does not say so: " + noted.error().message;
@@ -35,4 +35,4 @@ Status note_outcome(Context& context, vault::AuditRecord record, const Error* er
   return noted;
 }
 
-}  // namespace av::cmd
+}  // namespace av::vault

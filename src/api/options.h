@@ -1,0 +1,56 @@
+#pragma once
+// What the API is told about the process that it is part of.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/user_directory.h"
+#include "core/clock.h"
+#include "core/fs.h"
+#include "store/store.h"
+#include "vault/audit.h"
+#include "vault/limits.h"
+
+namespace av::api {
+
+// Figures of the data plane in Prometheus' text form; called on the API's thread.
+class MetricsSource {
+ public:
+  virtual ~MetricsSource() = default;
+  [[nodiscard]] virtual std::string metrics() = 0;
+};
+
+enum class Mode : std::uint8_t { kServe, kRun };
+
+struct ApiOptions {
+  Mode mode = Mode::kServe;
+  // What people and agents reach the API by: "http://127.0.0.1:14321", without a slash at the end.
+  // Links are made of it. Its host and those in `other_urls` may be in `Host`, they themselves in
+  // `Origin`.
+  std::string base_url;
+  std::vector<std::string> other_urls;
+  std::uint16_t api_port = 0;
+  std::uint16_t proxy_port = 0;
+  // What agents reach the proxy by; "http://127.0.0.1:14322". Empty: the host of base_url.
+  std::string proxy_url;
+  std::string run_vault;  // Mode::kRun: the run's own
+  // The certificate of the CA that signs what the proxy shows; empty when there is none. Called on
+  // the API's thread.
+  std::function<std::string()> ca_pem;
+  std::string skill_text;
+  // Agents, sessions or what they may do have changed: called on the API's thread, after the change
+  // is in the store.
+  std::function<void()> grants_changed;
+  MetricsSource* metrics = nullptr;            // may be null; must outlive the API
+  vault::AuditLog* audit = nullptr;            // only used on the API's thread; must outlive it
+  const Clock* clock = nullptr;                // must outlive the API
+  std::shared_ptr<vault::LimitLedger> limits;  // may be null: rule tests do not know the counts
+  fs::Paths paths;                             // of the store, for its audit log
+  // People; null: there are none.
+  std::function<std::unique_ptr<UserDirectory>(store::Store&)> users;
+};
+
+}  // namespace av::api

@@ -1,0 +1,81 @@
+#pragma once
+// Route: one row of the API's table: where, who may, what is done, and the shapes of what comes in
+// and goes out, from which /v1/openapi.json is made (schema.h).
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "api/actor.h"
+#include "api/reply.h"
+
+namespace av::api {
+
+// Who may use a route. The router checks it before the handler is called; handlers never do. There
+// is no default: a row without one does not compile.
+class Who {
+ public:
+  enum class Kind : std::uint8_t {
+    kAnybody,
+    kSignedIn,      // any actor
+    kUser,          // a person
+    kOwner,         // of the instance
+    kVault,         // a role in the vault that is meant
+    kVaultOrOwner,  // or the instance's owner, member or not
+  };
+  [[nodiscard]] static constexpr Who anybody() { return {Kind::kAnybody, Role::kNone}; }
+  [[nodiscard]] static constexpr Who signed_in() { return {Kind::kSignedIn, Role::kNone}; }
+  [[nodiscard]] static constexpr Who user() { return {Kind::kUser, Role::kNone}; }
+  [[nodiscard]] static constexpr Who owner() { return {Kind::kOwner, Role::kNone}; }
+  [[nodiscard]] static constexpr Who vault(Role least) { return {Kind::kVault, least}; }
+  [[nodiscard]] static constexpr Who vault_or_owner(Role least) {
+    return {Kind::kVaultOrOwner, least};
+  }
+
+  [[nodiscard]] constexpr Kind kind() const { return kind_; }
+  [[nodiscard]] constexpr Role role() const { return role_; }
+  // Call::vault() is set.
+  [[nodiscard]] constexpr bool in_vault() const {
+    return kind_ == Kind::kVault || kind_ == Kind::kVaultOrOwner;
+  }
+  // Nobody but a person can ever do it.
+  [[nodiscard]] constexpr bool needs_user() const {
+    return kind_ == Kind::kUser || kind_ == Kind::kOwner || (in_vault() && role_ >= Role::kMember);
+  }
+
+ private:
+  constexpr Who(Kind kind, Role role) : kind_(kind), role_(role) {}
+  Kind kind_;
+  Role role_;
+};
+
+// Where a route exists.
+enum class Where : std::uint8_t {
+  kServe,
+  kEverywhere,  // also on the port of a run
+};
+
+using Handler = Reply (*)(Call&);
+
+struct Route {
+  std::string_view method;
+  // "/v1/vaults/{v}/services"; "{v}" is a vault. A last segment "{*}" takes all the rest.
+  std::string_view path;
+  std::string_view summary;
+  Who who;
+  Where where;
+  Handler handler;
+  std::string_view request = {};  // schema of the body; empty: none is read
+  std::string_view response =
+      {};                       // schema of the reply; "@text/plain": its type when it is no JSON
+  std::string_view query = {};  // names of parameters, with blanks between
+};
+
+// Every route. Each subject has its rows in a file of its own.
+std::span<const Route> route_table();
+std::span<const Route> general_routes();  // general_routes.cc
+std::span<const Route> auth_routes();     // auth_routes.cc
+std::span<const Route> user_routes();     // user_routes.cc
+std::span<const Route> vault_routes();    // vault_routes.cc
+
+}  // namespace av::api

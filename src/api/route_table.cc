@@ -1,0 +1,18 @@
+#include <vector>
+
+#include "api/route.h"
+
+namespace av::api {
+
+std::span<const Route> route_table() {
+  static const std::vector<Route> kTable = [] {
+    std::vector<Route> all;
+    for (const auto& routes : {general_routes(), auth_routes(), user_routes(), vault_routes()}) {
+      all.insert(all.end(), routes.begin(), routes.end());
+    }
+    return all;
+  }();
+  return kTable;
+}
+
+}  // namespace av::api

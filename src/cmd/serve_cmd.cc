@@ -1,0 +1,381 @@
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <condition_variable>
+#include <csignal>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "cmd/agent_setup.h"
+#include "cmd/api_setup.h"
+#include "cmd/approval_desk.h"
+#include "cmd/cli.h"
+#include "cmd/journal_closer.h"
+#include "cmd/listener.h"
+#include "cmd/option_set.h"
+#include "cmd/output.h"
+#include "cmd/run_supervisor.h"
+#include "cmd/serve_options.h"
+#include "cmd/store_ca.h"
+#include "cmd/tenant_plan.h"
+#include "proxy/metrics.h"
+#include "proxy/proxy_server.h"
+#include "store/agent_lanes.h"
+#include "store/limit_table.h"
+
+namespace av::cmd {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{100};
+
+// What the proxy counts, for the API.
+class ProxyMetrics final : public api::MetricsSource {
+ public:
+  explicit ProxyMetrics(std::shared_ptr<const proxy::Metrics> metrics)
+      : metrics_(std::move(metrics)) {}
+  std::string metrics() override { return metrics_->text(); }
+
+ private:
+  std::shared_ptr<const proxy::Metrics> metrics_;
+};
+
+// A token that the API has just made is good as soon as its client has it: the API's thread waits
+// here until the proxy goes by what is in the store.
+class FollowBarrier {
+ public:
+  static constexpr std::chrono::milliseconds kPatience{2'000};
+
+  Status open() {
+    wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return wake_.valid() ? Status() : Status(errno_error(errno, "cannot make an event"));
+  }
+  // Becomes readable when somebody waits.
+  [[nodiscard]] int fd() const { return wake_.get(); }
+  // By the API's thread.
+  void wait() {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t mine = ++wanted_;
+    const std::uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
+    followed_.wait_for(lock, kPatience, [&] { return done_ >= mine; });
+  }
+  // By the owner: take() before the store is read, done() when what was read holds.
+  std::uint64_t take() {
+    std::uint64_t count = 0;
+    (void)!::read(wake_.get(), &count, sizeof count);
+    const std::lock_guard lock(mutex_);
+    return wanted_;
+  }
+  void done(std::uint64_t until) {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = until;
+    }
+    followed_.notify_all();
+  }
+
+ private:
+  UniqueFd wake_;
+  std::mutex mutex_;
+  std::condition_variable followed_;
+  std::uint64_t wanted_ = 0;  // guarded by mutex_
+  std::uint64_t done_ = 0;    // guarded by mutex_
+};
+
+// One `serve`, from the open store to the signal that ends it.
+class Server {
+ public:
+  Server(Context& context, const ServeOptions& options, JournalCloser& closer)
+      : context_(context),
+        options_(options),
+        closer_(closer),
+        id_("serve_" + crypto::random_hex(8)) {}
+
+  Status run();
+
+ private:
+  Status open_listeners();
+  Status start();
+  Expected<std::unique_ptr<OwnedApi>> make_api(const proxy::CertificateAuthority& authority);
+  Status audit(std::string_view event, std::string detail);
+  void announce() const;
+  Status wait_for_end(const SignalGate& signals);
+  void tick();
+  bool follow_store();
+  void end();
+  Expected<std::shared_ptr<const ossl::SslCtx>> make_tls(
+      const proxy::CertificateAuthority& authority) const;
+  [[nodiscard]] std::string api_url() const;
+
+  Context& context_;
+  const ServeOptions& options_;
+  JournalCloser& closer_;
+  std::string id_;
+  Listener api_listener_;
+  Listener proxy_listener_;
+  std::uint64_t change_counter_ = 0;
+  bool store_was_lost_ = false;
+  std::unique_ptr<store::AuditJournal> journal_;
+  std::shared_ptr<proxy::Metrics> metrics_ = std::make_shared<proxy::Metrics>();
+  ProxyMetrics metrics_source_{metrics_};
+  FollowBarrier barrier_;
+  std::shared_ptr<OwnedApi> api_;
+  std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
+  std::unique_ptr<proxy::ProxyServer> proxy_;
+};
+
+Status Server::run() {
+  AV_CHECK(context_.open_store());
+  AV_CHECK(open_listeners());
+  // Before the threads of the journal and of the proxy: they must not take signals.
+  AV_TRY(const SignalGate signals, SignalGate::create());
+  std::signal(SIGPIPE, SIG_IGN);
+  AV_TRY(auto chain,
+         store::RootChain::open(context_.paths.audit(), *context_.store, *context_.clock));
+  AV_TRY(journal_, store::AuditJournal::create(context_.paths.audit(), id_, std::move(chain)));
+  AV_CHECK(audit("serve.start", "API on " + api_url() + ", proxy on port " +
+                                    std::to_string(proxy_listener_.port)));
+  AV_CHECK(start());
+  announce();
+  tell_service_manager("READY=1");
+  const Status waited = wait_for_end(signals);
+  tell_service_manager("STOPPING=1");
+  end();
+  return waited;
+}
+
+Status Server::open_listeners() {
+  AV_TRY(auto given, given_listeners());
+  for (GivenListener& one : given) {
+    if (one.name == "proxy") {
+      proxy_listener_ = std::move(one.listener);
+    } else if (one.name == "api") {
+      api_listener_ = std::move(one.listener);
+    } else {
+      return make_error(ErrorCode::kInvalid,
+                        "the service manager gave a socket named '" + one.name + "'",
+                        "FileDescriptorName= of the socket units: api and proxy");
+    }
+  }
+  if (!api_listener_.fd.valid()) {
+    AV_TRY(api_listener_, listen_on(options_.host, options_.port));
+  }
+  if (!proxy_listener_.fd.valid()) {
+    AV_TRY(proxy_listener_, listen_on(options_.proxy_host, options_.proxy_port));
+  }
+  return {};
+}
+
+std::string Server::api_url() const {
+  if (!options_.base_url.empty()) {
+    return options_.base_url;
+  }
+  const bool v6 = options_.host.find(':') != std::string::npos;
+  return std::string(options_.tls ? "https://" : "http://") + (v6 ? "[" : "") + options_.host +
+         (v6 ? "]" : "") + ":" + std::to_string(api_listener_.port);
+}
+
+Expected<std::shared_ptr<const ossl::SslCtx>> Server::make_tls(
+    const proxy::CertificateAuthority& authority) const {
+  if (!options_.tls) {
+    return std::shared_ptr<const ossl::SslCtx>();
+  }
+  if (options_.tls_cert.empty()) {
+    AV_TRY(ossl::SslCtx context, authority.make_leaf_context(options_.host, *context_.clock));
+    return std::make_shared<const ossl::SslCtx>(std::move(context));
+  }
+  ossl::SslCtx context(SSL_CTX_new(TLS_server_method()));
+  if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
+      SSL_CTX_use_certificate_chain_file(context.get(), options_.tls_cert.c_str()) != 1) {
+    return make_error(
+        ErrorCode::kInvalid,
+        "cannot use the certificate in " + options_.tls_cert + ": " + ossl::drain_errors(),
+        "--tls-cert takes a PEM file: the certificate, then its chain");
+  }
+  if (SSL_CTX_use_PrivateKey_file(context.get(), options_.tls_key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context.get()) != 1) {
+    return make_error(
+        ErrorCode::kInvalid,
+        "cannot use the private key in " + options_.tls_key + ": " + ossl::drain_errors(),
+        "--tls-key takes the PEM file of the key that belongs to the certificate");
+  }
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  return std::make_shared<const ossl::SslCtx>(std::move(context));
+}
+
+Status Server::start() {
+  AV_TRY(proxy::CertificateAuthority authority, load_or_make_ca(context_));
+  AV_TRY(change_counter_, context_.store->change_counter());
+  std::optional<Error> problem;
+  AV_TRY(auto plan, make_tenant_plan(*context_.store, problem));
+  if (problem) {
+    return std::move(*problem);
+  }
+  proxy::ProxyOptions options;
+  options.listeners.push_back(std::move(proxy_listener_.fd));
+  options.api_listeners.push_back(std::move(api_listener_.fd));
+  AV_TRY(options.api_tls, make_tls(authority));
+  options.metrics = metrics_;
+  AV_TRY(api_, make_api(authority));
+  options.api = api_;
+  options.net = options_.traffic.net;
+  options.upstream_ca_files = options_.traffic.upstream_ca;
+  options.unmatched_override = options_.traffic.unmatched;
+  options.egress = options_.traffic.egress;
+  options.connect_timeout = options_.traffic.connect_timeout.value_or(options.connect_timeout);
+  options.header_timeout = options_.traffic.header_timeout.value_or(options.header_timeout);
+  options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
+  options.approvals = desk_;
+  options.lanes = std::make_shared<store::AgentLanes>(context_.paths);
+  AV_TRY(proxy_, proxy::ProxyServer::start_shared(
+                     std::move(options),
+                     std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
+                     std::move(plan), *journal_, *context_.clock));
+  return {};
+}
+
+Expected<std::unique_ptr<OwnedApi>> Server::make_api(const proxy::CertificateAuthority& authority) {
+  AV_CHECK(barrier_.open());
+  api::ApiOptions options;
+  options.mode = api::Mode::kServe;
+  options.base_url = api_url();
+  options.api_port = api_listener_.port;
+  options.proxy_port = proxy_listener_.port;
+  options.ca_pem = [pem = authority.certificate_pem()] { return pem; };
+  options.skill_text = skill_text();
+  options.grants_changed = [this] { barrier_.wait(); };
+  options.metrics = &metrics_source_;
+  options.limits = context_.limits();
+  return OwnedApi::create(context_, id_, std::move(options));
+}
+
+void Server::announce() const {
+  const std::string proxy = options_.proxy_host + ":" + std::to_string(proxy_listener_.port);
+  if (context_.json) {
+    print(context_.out, "{\"api\":\"" + api_url() + "\",\"proxy\":\"" + proxy + "\"}\n");
+  } else {
+    print(context_.out, "api    " + api_url() + "\nproxy  " + proxy + "\n");
+  }
+  std::fflush(context_.out);
+}
+
+Status Server::wait_for_end(const SignalGate& signals) {
+  for (;;) {
+    std::array<pollfd, 2> waiting{{{signals.fd(), POLLIN, 0}, {barrier_.fd(), POLLIN, 0}}};
+    const int ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(kTick.count()));
+    if (ready < 0 && errno != EINTR) {
+      return errno_error(errno, "cannot wait for signals");
+    }
+    signalfd_siginfo info{};
+    while (::read(signals.fd(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      const int number = static_cast<int>(info.ssi_signo);
+      if (number == SIGTERM || number == SIGINT || number == SIGQUIT) {
+        return {};
+      }
+      if (number == SIGHUP && ::isatty(STDIN_FILENO) == 1) {
+        return {};  // the terminal is gone
+      }
+    }
+    tick();
+  }
+}
+
+void Server::tick() {
+  const std::uint64_t waiting = barrier_.take();
+  desk_->pump(*context_.store);
+  if (follow_store()) {
+    desk_->deliver();
+    barrier_.done(waiting);
+  }
+}
+
+// False: what holds now could not be read. A store that cannot be read any more must not go on
+// granting what it once said.
+bool Server::follow_store() {
+  const auto counter = context_.store->change_counter();
+  if (counter && *counter == change_counter_) {
+    return true;
+  }
+  std::optional<Error> problem;
+  Expected<std::shared_ptr<const proxy::TenantPlan>> plan =
+      counter ? make_tenant_plan(*context_.store, problem)
+              : Expected<std::shared_ptr<const proxy::TenantPlan>>(counter.error());
+  if (!plan && plan.error().code == ErrorCode::kBusy) {
+    return false;  // the next look will do
+  }
+  if (plan) {
+    change_counter_ = *counter;
+    store_was_lost_ = false;
+    if (problem) {
+      warn(context_, "a vault cannot be read and serves nobody: " + problem->message);
+    }
+    proxy_->publish(std::move(*plan));
+    return true;
+  }
+  if (!store_was_lost_) {
+    store_was_lost_ = true;
+    warn(context_, "the store cannot be read, so nobody is served: " + plan.error().message);
+    proxy_->publish(std::make_shared<const proxy::TenantPlan>(context_.store->key_ring()));
+  }
+  return false;
+}
+
+void Server::end() {
+  if (options_.grace.count() > 0) {
+    notice(context_, "ending; requests under way have " +
+                         std::to_string(options_.grace.count() / 1000) + " s");
+  }
+  api_->stop();  // long polls end, so that nothing waits for them
+  proxy_->stop(options_.grace);
+  proxy_.reset();
+  api_.reset();
+  desk_->pump(*context_.store);  // nobody need decide any more
+  if (const Status ended = audit("serve.end", "signal"); !ended) {
+    warn(context_, "the end is not in the audit log: " + ended.error().message);
+  }
+  closer_.close(std::move(journal_));
+}
+
+Status Server::audit(std::string_view event, std::string detail) {
+  vault::AuditRecord record;
+  record.time_ms = context_.clock->wall_ms();
+  record.event = event;
+  record.run = id_;
+  record.detail = std::move(detail);
+  return journal_->append(record);
+}
+
+Run set_up_serve(OptionSet& app) {
+  const auto words = std::make_shared<ServeWords>();
+  add_serve_options(app, *words);
+  return [words](Context& context) -> Expected<int> {
+    if (context.paths.data.empty()) {
+      AV_TRY(context.paths, fs::default_paths());
+    }
+    AV_TRY(const ServeOptions options,
+           resolve_serve_options(*words, context.paths.config_file(), std::getenv));
+    JournalCloser closer;
+    AV_CHECK(Server(context, options, closer).run());
+    context.store.reset();
+    return 0;
+  };
+}
+
+constexpr std::array kCommands{
+    Command{"serve", "serve many agents and people: the API, the pages and one proxy",
+            Needs::kNothing, &set_up_serve, true},
+};
+
+}  // namespace
+
+std::span<const Command> serve_commands() {
+  return kCommands;
+}
+
+}  // namespace av::cmd
