@@ -11,6 +11,7 @@ _agent_vault() {
     case "${where:+$where }$word" in
       'vault creds') where='vault credential';;
       'vault run') where='run';;
+      'vault proposal') where='proposal';;
       'credential') where='vault credential';;
       'creds') where='vault credential';;
       'agent') where='agent';;
@@ -40,6 +41,13 @@ _agent_vault() {
       'key set-passphrase') where='key set-passphrase';;
       'key status') where='key status';;
       'log') where='log';;
+      'proposal') where='proposal';;
+      'proposal approve') where='proposal approve';;
+      'proposal create') where='proposal create';;
+      'proposal list') where='proposal list';;
+      'proposal reject') where='proposal reject';;
+      'proposal review') where='proposal review';;
+      'proposal show') where='proposal show';;
       'rule') where='rule';;
       'rule add') where='rule add';;
       'rule disable') where='rule disable';;
@@ -79,7 +87,7 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run vault rule agent approval log audit key ca completion credential creds ';;
+    '') words='run vault rule agent approval proposal log audit key ca completion credential creds ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json';;
     'agent delete') words=' --help --yes --json';;
@@ -107,6 +115,13 @@ _agent_vault() {
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
     'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
+    'proposal') words='create list show approve reject review ';;
+    'proposal approve') words=' --help --stdin --service --host --path --methods --for --uses --vault --json';;
+    'proposal create') words=' --help --service --methods --key --description --obtain --user-message --message --vault --json';;
+    'proposal list') words=' --help --status --vault --json';;
+    'proposal reject') words=' --help --reason --vault --json';;
+    'proposal review') words=' --help --vault --json';;
+    'proposal show') words=' --help --wait --timeout --vault --json';;
     'rule') words='add set list show remove enable disable test ';;
     'rule add') words=' --help --file --name --action --host --path --method --agent --limit --window --timeout --body-contains --body-equals --reason --disabled --replace --force --vault --json';;
     'rule disable') words=' --help --vault --json';;
@@ -117,7 +132,7 @@ _agent_vault() {
     'rule show') words=' --help --vault --json';;
     'rule test') words=' --help --agent --body --file --verbose --vault --json';;
     'run') words=' --help --agent --ttl --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
-    'vault') words='create list delete rename use current settings credential service creds run ';;
+    'vault') words='create list delete rename use current settings credential service creds run proposal ';;
     'vault create') words=' --help --json';;
     'vault credential') words='set get list delete import history rollback ';;
     'vault credential delete') words=' --help --vault --json';;
