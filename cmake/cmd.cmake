@@ -2,14 +2,15 @@ add_library(av_cmd STATIC
   src/cmd/agent_cmd.cc src/cmd/agent_session.cc src/cmd/agent_setup.cc src/cmd/agent_show.cc
   src/cmd/api_setup.cc src/cmd/approval_cmd.cc src/cmd/approval_desk.cc
   src/cmd/audit_cmd.cc src/cmd/audit_export.cc src/cmd/audit_filter.cc src/cmd/audit_settings.cc
-  src/cmd/ca_bundle.cc src/cmd/changes.cc src/cmd/child_env.cc src/cmd/cli.cc src/cmd/collector_url.cc
+  src/cmd/ca_bundle.cc src/cmd/changes.cc src/cmd/child_env.cc src/cmd/cli.cc
   src/cmd/command_table.cc src/cmd/completion_cmd.cc src/cmd/context.cc src/cmd/credential_cmd.cc
   src/cmd/credential_set.cc src/cmd/duration.cc src/cmd/egress_settings.cc src/cmd/env_file.cc
-  src/cmd/env_secrets.cc src/cmd/export_cursor.cc src/cmd/hidden_paths.cc
-  src/cmd/key_cmd.cc src/cmd/listener.cc
+  src/cmd/env_secrets.cc src/cmd/export_cursor.cc src/cmd/hidden_paths.cc src/cmd/http_client.cc src/cmd/http_url.cc
+  src/cmd/api_client.cc src/cmd/key_cmd.cc src/cmd/listener.cc src/cmd/narrow_options.cc
+  src/cmd/proposal_cmd.cc src/cmd/proposal_create.cc src/cmd/proposal_review.cc src/cmd/proposal_view.cc
   src/cmd/log_cmd.cc src/cmd/option_set.cc src/cmd/otlp_client.cc src/cmd/otlp_json.cc src/cmd/otlp_sink.cc src/cmd/output.cc src/cmd/run_cmd.cc src/cmd/run_directory.cc
   src/cmd/rule_add.cc src/cmd/rule_cmd.cc src/cmd/rule_expect.cc src/cmd/rule_explain.cc src/cmd/rule_file.cc
-  src/cmd/rule_judge.cc src/cmd/rule_test.cc
+  src/cmd/rule_test.cc
   src/cmd/run_options.cc src/cmd/run_supervisor.cc src/cmd/serve_cmd.cc src/cmd/serve_options.cc src/cmd/service_add.cc src/cmd/service_cmd.cc
   src/cmd/shared_file.cc src/cmd/store_ca.cc src/cmd/tenant_plan.cc src/cmd/term.cc
   src/cmd/member_cmd.cc src/cmd/user_cmd.cc src/cmd/vault_cmd.cc)

@@ -15,9 +15,9 @@ add_library(av_vault STATIC
   src/vault/key_ring.cc src/vault/limits.cc src/vault/matcher.cc src/vault/names.cc
   src/vault/path_readings.cc src/vault/placeholder.cc src/vault/placeholder_index.cc
   src/vault/policy.cc src/vault/preset.cc src/vault/proposal.cc src/vault/proposal_codec.cc
-  src/vault/proposal_diff.cc src/vault/proposal_plan.cc src/vault/proposal_reader.cc
+  src/vault/proposal_diff.cc src/vault/proposal_plan.cc src/vault/proposal_reader.cc src/vault/proposal_suggestion.cc
   src/vault/request_text.cc src/vault/secret_members.cc src/vault/service_cover.cc src/vault/rule.cc
-  src/vault/rule_codec.cc src/vault/rule_reader.cc src/vault/rule_review.cc src/vault/rule_set.cc src/vault/service.cc
+  src/vault/rule_codec.cc src/vault/rule_judge.cc src/vault/rule_reader.cc src/vault/rule_review.cc src/vault/rule_set.cc src/vault/service.cc
   src/vault/service_codec.cc src/vault/service_pattern.cc src/vault/service_reader.cc
   src/vault/text_tree.cc src/vault/token.cc src/vault/tree_writer.cc
   src/vault/password.cc src/vault/toml_impl.cc src/vault/user.cc ${AV_PRESETS_CC})

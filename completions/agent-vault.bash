@@ -11,6 +11,7 @@ _agent_vault() {
     case "${where:+$where }$word" in
       'vault creds') where='vault credential';;
       'vault run') where='run';;
+      'vault proposal') where='proposal';;
       'credential') where='vault credential';;
       'creds') where='vault credential';;
       'agent') where='agent';;
@@ -40,6 +41,13 @@ _agent_vault() {
       'key set-passphrase') where='key set-passphrase';;
       'key status') where='key status';;
       'log') where='log';;
+      'proposal') where='proposal';;
+      'proposal approve') where='proposal approve';;
+      'proposal create') where='proposal create';;
+      'proposal list') where='proposal list';;
+      'proposal reject') where='proposal reject';;
+      'proposal review') where='proposal review';;
+      'proposal show') where='proposal show';;
       'rule') where='rule';;
       'rule add') where='rule add';;
       'rule disable') where='rule disable';;
@@ -50,16 +58,6 @@ _agent_vault() {
       'rule show') where='rule show';;
       'rule test') where='rule test';;
       'run') where='run';;
-      'user') where='user';;
-      'user add') where='user add';;
-      'user disable') where='user disable';;
-      'user enable') where='user enable';;
-      'user invite') where='user invite';;
-      'user list') where='user list';;
-      'user remove') where='user remove';;
-      'user sessions') where='user sessions';;
-      'user set-password') where='user set-password';;
-      'user set-role') where='user set-role';;
       'vault') where='vault';;
       'vault create') where='vault create';;
       'vault credential') where='vault credential';;
@@ -73,11 +71,6 @@ _agent_vault() {
       'vault current') where='vault current';;
       'vault delete') where='vault delete';;
       'vault list') where='vault list';;
-      'vault member') where='vault member';;
-      'vault member add') where='vault member add';;
-      'vault member list') where='vault member list';;
-      'vault member remove') where='vault member remove';;
-      'vault member set') where='vault member set';;
       'vault rename') where='vault rename';;
       'vault service') where='vault service';;
       'vault service add') where='vault service add';;
@@ -94,7 +87,7 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run vault rule agent user approval log audit key ca completion credential creds ';;
+    '') words='run vault rule agent approval proposal log audit key ca completion credential creds ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json';;
     'agent delete') words=' --help --yes --json';;
@@ -122,6 +115,13 @@ _agent_vault() {
     'key set-passphrase') words=' --help --remove --stdin --json';;
     'key status') words=' --help --json';;
     'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
+    'proposal') words='create list show approve reject review ';;
+    'proposal approve') words=' --help --stdin --service --host --path --methods --for --uses --vault --json';;
+    'proposal create') words=' --help --service --methods --key --description --obtain --user-message --message --vault --json';;
+    'proposal list') words=' --help --status --vault --json';;
+    'proposal reject') words=' --help --reason --vault --json';;
+    'proposal review') words=' --help --vault --json';;
+    'proposal show') words=' --help --wait --timeout --vault --json';;
     'rule') words='add set list show remove enable disable test ';;
     'rule add') words=' --help --file --name --action --host --path --method --agent --limit --window --timeout --body-contains --body-equals --reason --disabled --replace --force --vault --json';;
     'rule disable') words=' --help --vault --json';;
@@ -132,17 +132,7 @@ _agent_vault() {
     'rule show') words=' --help --vault --json';;
     'rule test') words=' --help --agent --body --file --verbose --vault --json';;
     'run') words=' --help --agent --ttl --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
-    'user') words='add list remove set-password set-role disable enable invite sessions ';;
-    'user add') words=' --help --owner --password-stdin --json';;
-    'user disable') words=' --help --json';;
-    'user enable') words=' --help --json';;
-    'user invite') words=' --help --vault --role --owner --url --json';;
-    'user list') words=' --help --json';;
-    'user remove') words=' --help --yes --json';;
-    'user sessions') words=' --help --revoke --json';;
-    'user set-password') words=' --help --password-stdin --json';;
-    'user set-role') words=' --help --json';;
-    'vault') words='create list delete rename use current settings credential service member creds run ';;
+    'vault') words='create list delete rename use current settings credential service creds run proposal ';;
     'vault create') words=' --help --json';;
     'vault credential') words='set get list delete import history rollback ';;
     'vault credential delete') words=' --help --vault --json';;
@@ -155,11 +145,6 @@ _agent_vault() {
     'vault current') words=' --help --vault --json';;
     'vault delete') words=' --help --yes --json';;
     'vault list') words=' --help --json';;
-    'vault member') words='add list set remove ';;
-    'vault member add') words=' --help --role --vault --json';;
-    'vault member list') words=' --help --vault --json';;
-    'vault member remove') words=' --help --vault --json';;
-    'vault member set') words=' --help --role --vault --json';;
     'vault rename') words=' --help --json';;
     'vault service') words='add set list show remove enable disable clear catalog ';;
     'vault service add') words=' --help --preset --file --name --host --auth-type --token-key --username-key --username --password-key --api-key-key --api-key-header --api-key-prefix --query --header --method --env --placeholder --allow-http --disabled --vault --json';;

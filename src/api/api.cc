@@ -40,10 +40,10 @@ struct Api::Job {
   std::chrono::steady_clock::time_point due;
 };
 
-Api::Api(std::unique_ptr<store::Store> store, ApiOptions options)
+Api::Api(std::unique_ptr<store::Store> store, ApiOptions options, std::span<const Route> routes)
     : clock_(*options.clock),
       shared_(std::make_unique<Shared>(std::move(store), std::move(options))),
-      router_(std::make_unique<Router>(route_table())) {
+      router_(std::make_unique<Router>(routes.empty() ? route_table() : routes)) {
   thread_ = std::thread([this] { work(); });
   ::pthread_setname_np(thread_.native_handle(), "av-api");
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -16,6 +17,7 @@
 
 namespace av::api {
 
+struct Route;
 class Router;
 class Shared;
 
@@ -25,8 +27,9 @@ class Api final : public proxy::ApiHandler {
   static constexpr std::size_t kMaxParked = 256;
   static constexpr std::size_t kMaxParkedEach = 8;  // of one actor
 
-  // `store`: a connection for the API alone (Store::another()).
-  Api(std::unique_ptr<store::Store> store, ApiOptions options);
+  // `store`: a connection for the API alone (Store::another()). `routes`: for tests of who may use
+  // them; empty: route_table().
+  Api(std::unique_ptr<store::Store> store, ApiOptions options, std::span<const Route> routes = {});
   // Answers what is under way, refuses what waits, ends the thread.
   ~Api() override;
   Api(const Api&) = delete;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/rule_explanation.h"
 #include "api/user_directory.h"
 #include "core/clock.h"
 #include "core/fs.h"
@@ -48,6 +49,7 @@ struct ApiOptions {
   vault::AuditLog* audit = nullptr;            // only used on the API's thread; must outlive it
   const Clock* clock = nullptr;                // must outlive the API
   std::shared_ptr<vault::LimitLedger> limits;  // may be null: rule tests do not know the counts
+  Denial denial;                               // proxy::denial_fault, for rule tests; may be empty
   fs::Paths paths;                             // of the store, for its audit log
   // People; null: there are none.
   std::function<std::unique_ptr<UserDirectory>(store::Store&)> users;

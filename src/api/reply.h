@@ -43,6 +43,7 @@ class Reply {
   Reply(Unexpected<proxy::Fault> fault) : Reply(std::move(fault.error)) {}  // NOLINT
 
   [[nodiscard]] bool is_parked() const { return std::holds_alternative<Parked>(state_); }
+  [[nodiscard]] bool failed() const { return std::holds_alternative<proxy::Fault>(state_); }
   Parked& parked() { return std::get<Parked>(state_); }
   // Of a reply or fault, with everything that goes out.
   [[nodiscard]] proxy::LocalReply take(bool secure) &&;

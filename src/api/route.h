@@ -73,9 +73,19 @@ struct Route {
 
 // Every route. Each subject has its rows in a file of its own.
 std::span<const Route> route_table();
-std::span<const Route> general_routes();  // general_routes.cc
-std::span<const Route> auth_routes();     // auth_routes.cc
-std::span<const Route> user_routes();     // user_routes.cc
-std::span<const Route> vault_routes();    // vault_routes.cc
+std::span<const Route> general_routes();     // general_routes.cc
+std::span<const Route> auth_routes();        // auth_routes.cc
+std::span<const Route> user_routes();        // user_routes.cc
+std::span<const Route> vault_routes();       // vault_routes.cc
+std::span<const Route> credential_routes();  // credential_routes.cc
+std::span<const Route> service_routes();     // service_routes.cc
+std::span<const Route> rule_routes();        // rule_routes.cc
+std::span<const Route> approval_routes();    // approval_routes.cc
+std::span<const Route> agent_routes();       // agent_routes.cc
+std::span<const Route> session_routes();     // session_routes.cc
+std::span<const Route> log_routes();         // log_routes.cc
+std::span<const Route> proposal_routes();    // proposal_routes.cc
+std::span<const Route> page_routes();        // page_routes.cc
+std::span<const Route> meta_routes();        // meta_routes.cc
 
 }  // namespace av::api

@@ -7,7 +7,10 @@ namespace av::api {
 std::span<const Route> route_table() {
   static const std::vector<Route> kTable = [] {
     std::vector<Route> all;
-    for (const auto& routes : {general_routes(), auth_routes(), user_routes(), vault_routes()}) {
+    for (const auto& routes :
+         {general_routes(), auth_routes(), user_routes(), vault_routes(), credential_routes(),
+          service_routes(), rule_routes(), approval_routes(), agent_routes(), session_routes(),
+          log_routes(), proposal_routes(), page_routes(), meta_routes()}) {
       all.insert(all.end(), routes.begin(), routes.end());
     }
     return all;

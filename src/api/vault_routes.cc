@@ -26,7 +26,9 @@ Reply list(Call& call) {
     item["membership"] = role == Role::kNone ? "none" : "explicit";
     item["credentials"] = info.credentials;
     item["services"] = info.services;
-    item["pending_proposals"] = 0;
+    AV_TRY(const auto waiting,
+           call.store().list_proposals(info.name, vault::ProposalState::kPending));
+    item["pending_proposals"] = waiting.size();
     vaults.push_back(std::move(item));
   }
   return json_reply({{"vaults", vaults}});

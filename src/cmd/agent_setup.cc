@@ -35,12 +35,34 @@ Answers of the proxy itself carry `X-Agent-Vault-Proxy-Error: true` and a JSON b
 `{"error": CODE, "message": ..., "help": ...}`. Read `help`, it says what to do.
 
 * `407`: the client did not use the credentials in HTTPS_PROXY; use the variable as it is.
-* `403`: policy does not allow this host, path or method. Tell the user what you need and why;
-  `proposal_hint`, when present, says how to ask for it.
+* `403`: policy does not allow this host, path or method. Where `proposal_hint` is present, you can
+  ask for it: see below.
 * `502`, `504`: the upstream could not be reached; try again later.
 * `x-should-retry: false`: the same request will fail again.
 
 Errors without that header come from the service itself.
+
+## Asking for access
+
+`proposal_hint.body` is a proposal that fits the request that failed. Take it, say in `user_message`
+why you need it, make it as narrow as you can (`"host": "api.example.com/v1/orders/*"`,
+`"methods": ["GET"]`), and send it:
+
+    curl -s -X POST "$AGENT_VAULT_ADDR/v1/proposals" -H "Authorization: Bearer $AGENT_VAULT_TOKEN" \
+      -H 'Content-Type: application/json' -d '{"services": [{"host": "api.example.com/v1/orders/*",
+        "methods": ["GET"], "auth": {"type": "bearer", "token": "EXAMPLE_KEY"}}],
+        "credentials": [{"key": "EXAMPLE_KEY", "description": "what it is",
+        "obtain": "https://example.com/where-to-get-it"}], "user_message": "why"}'
+
+The answer has an `id` and an `approval_url`: give the URL to the user, who decides and enters the key.
+You never see it. Then wait, half a minute at a time, until `status` is no longer `pending`:
+
+    curl -s "$AGENT_VAULT_ADDR/v1/proposals/ID?wait=30" -H "Authorization: Bearer $AGENT_VAULT_TOKEN"
+
+`applied`: try your request again; it may have been allowed for less than you asked. `rejected`: read
+`review_note`, and do not ask for the same again. `expired`: nobody decided. You cannot decide
+yourself, and there is no way around it. A key that you made yourself goes into `"value"` of its
+credential. To be rid of one: `{"action": "delete", "key": "OLD_KEY"}`.
 )";
 constexpr const char* kSkillDirectory = "agent-vault";
 // By this line a file is known to be ours.

@@ -21,11 +21,6 @@ using Json = nlohmann::ordered_json;
 using Approval = store::Store::Approval;
 
 constexpr std::chrono::milliseconds kPollEvery{250};
-constexpr Millis kDay{86'400'000};
-// A grant by number of uses does not lie around for ever.
-constexpr Millis kGrantLifetime = kDay;
-constexpr Millis kMaxGrantLifetime = 30 * kDay;
-constexpr std::uint64_t kMaxUses = 10'000;
 
 std::string who(const vault::ApprovalRequest& request) {
   return request.agent.empty() ? request.run : request.agent;
@@ -182,33 +177,17 @@ struct DecideOptions {
 Expected<std::vector<vault::ApprovalGrant>> grants_of(const DecideOptions& options,
                                                       const vault::ApprovalRequest& request,
                                                       std::int64_t now_ms) {
-  std::vector<vault::ApprovalGrant> grants;
-  if (options.uses > kMaxUses) {
+  if (options.uses > vault::kMaxApprovalUses) {
     return usage_error("--uses takes 10000 at most");
   }
-  Millis lifetime = kGrantLifetime;
+  Millis lifetime{0};
   if (!options.time.empty()) {
     AV_TRY(lifetime, parse_duration(options.time));
   }
-  if (lifetime > kMaxGrantLifetime) {
+  if (lifetime.count() > vault::kMaxApprovalMs) {
     return usage_error("--for takes 30 days at most");
   }
-  if (options.uses == 1 || (options.uses == 0 && options.time.empty())) {
-    return grants;
-  }
-  for (const std::string& rule_uid : request.rule_uids) {
-    vault::ApprovalGrant grant;
-    grant.id = request.id + (grants.empty() ? "" : "-" + std::to_string(grants.size()));
-    grant.rule_uid = rule_uid;
-    grant.agent_uid = request.agent_uid;
-    grant.method = request.method;
-    grant.url_no_query = request.url_no_query;
-    // This request is the first.
-    grant.uses = options.uses == 0 ? 0 : static_cast<std::uint32_t>(options.uses - 1);
-    grant.expires_ms = now_ms + lifetime.count();
-    grants.push_back(std::move(grant));
-  }
-  return grants;
+  return vault::grants_for(request, options.uses, lifetime.count(), now_ms);
 }
 
 vault::AuditRecord decision_record(const vault::ApprovalRequest& request, bool allow,

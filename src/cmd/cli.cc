@@ -161,8 +161,8 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
 }
 
 bool takes_vault(std::string_view path) {
-  for (const std::string_view prefix :
-       {"vault credential ", "vault service ", "vault settings", "vault member ", "rule ", "run"}) {
+  for (const std::string_view prefix : {"vault credential ", "vault service ", "vault settings",
+                                        "vault member ", "rule ", "proposal ", "run"}) {
     if (path.starts_with(prefix)) {
       return true;
     }
@@ -215,11 +215,17 @@ Expected<int> dispatch(Context& context, const std::vector<std::string>& words) 
   return run_command(context, resolved);
 }
 
-// Whether a word is one that `credential set` reads as KEY=VALUE. Everything with a "=" counts,
-// also where the key is misspelt: what follows is a value all the same.
+// Whether a word is one that `credential set` or `proposal approve` reads as KEY=VALUE. Everything
+// with a "=" counts, also where the key is misspelt: what follows is a value all the same.
 std::size_t value_offset(std::string_view word) {
   const std::size_t equals = word.find('=');
   return word.starts_with("-") || equals == std::string_view::npos ? 0 : equals + 1;
+}
+
+// Options whose value is the next word, of the commands that take KEY=VALUE.
+bool takes_a_value(std::string_view word) {
+  return word == "--vault" || word == "--from-file" || word == "--service" || word == "--host" ||
+         word == "--path" || word == "--methods" || word == "--for" || word == "--uses";
 }
 
 }  // namespace
@@ -248,6 +254,7 @@ Parser make_parser(const Command& command) {
 Expected<Arguments> take_arguments(int argc, char** argv) {
   Arguments arguments;
   bool credential = false;
+  bool proposal = false;
   bool set = false;
   bool literal = false;       // behind "--"
   bool option_value = false;  // the word belongs to the option before it
@@ -262,13 +269,15 @@ Expected<Arguments> take_arguments(int argc, char** argv) {
       arguments.values.push_back(std::move(value));
       continue;
     }
-    const bool value_follows = !literal && (word == "--vault" || word == "--from-file");
+    const bool value_follows = !literal && takes_a_value(word);
     if (!option_value && !literal) {
-      set = set || (credential && word == "set");
+      set = set || (credential && word == "set") || (proposal && word == "approve");
+      proposal = proposal || word == "proposal";
       credential = credential || word == "credential" || word == "creds";
       literal = word == "--" && set;
       if (word == "--" && !set) {
         credential = false;
+        proposal = false;
       }
       if ((word == "run" || word == "get") && !set) {
         // Another command; what follows is its own.

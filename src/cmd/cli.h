@@ -17,8 +17,8 @@ struct Arguments {
   std::vector<Secret> values;      // see Context::argv_values
 };
 
-// Takes the values of `credential set KEY=VALUE` out of argv, overwriting them there, so that they
-// leave the process list as soon as we run. The words keep "KEY=".
+// Takes the values of `credential set KEY=VALUE` and `proposal approve` out of argv, overwriting
+// them there, so that they leave the process list as soon as we run. The words keep "KEY=".
 [[nodiscard]] Expected<Arguments> take_arguments(int argc, char** argv);
 
 // Returns the exit code.

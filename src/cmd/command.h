@@ -38,8 +38,8 @@ struct Context : vault::ActionLog {
   bool json = false;                    // --json
   std::optional<std::string> vault;     // --vault, when given
   std::unique_ptr<store::Store> store;  // set for Needs::kStore
-  // What followed "KEY=" on the command line of `credential set`, in order; argv and the words that
-  // the parser sees hold only "KEY=".
+  // What followed "KEY=" on the command line of `credential set` or `proposal approve`, in order;
+  // argv and the words that the parser sees hold only "KEY=".
   std::vector<Secret> argv_values;
 
   // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
@@ -84,6 +84,7 @@ std::span<const Command> vault_commands();       // vault_cmd.cc
 std::span<const Command> credential_commands();  // credential_cmd.cc
 std::span<const Command> service_commands();     // service_cmd.cc
 std::span<const Command> approval_commands();    // approval_cmd.cc
+std::span<const Command> proposal_commands();    // proposal_cmd.cc
 std::span<const Command> rule_commands();        // rule_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc

@@ -11,8 +11,8 @@ std::span<const Command> command_table() {
     for (const auto group :
          {run_commands(), serve_commands(), vault_commands(), credential_commands(),
           service_commands(), member_commands(), rule_commands(), agent_commands(), user_commands(),
-          approval_commands(), log_commands(), audit_commands(), key_commands(),
-          completion_commands()}) {
+          approval_commands(), proposal_commands(), log_commands(), audit_commands(),
+          key_commands(), completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;
@@ -21,7 +21,7 @@ std::span<const Command> command_table() {
 }
 
 std::span<const Group> command_groups() {
-  static constexpr std::array<Group, 11> kGroups = {{
+  static constexpr std::array<Group, 12> kGroups = {{
       {"vault", "vaults, and the credentials and services in them"},
       {"vault credential", "store, list and change credentials"},
       {"vault service", "which requests get which credential, and how"},
@@ -30,6 +30,7 @@ std::span<const Group> command_groups() {
       {"agent", "who uses the vaults: names, tokens, scopes and limits"},
       {"user", "people: accounts, passwords, roles, invites"},
       {"approval", "requests that wait for a human"},
+      {"proposal", "what agents ask for: access that a person allows or refuses"},
       {"audit", "check, export and prune the audit log"},
       {"key", "the key that the store is encrypted with"},
       {"ca", "the certificate authority of the store"},
@@ -38,9 +39,10 @@ std::span<const Group> command_groups() {
 }
 
 std::span<const Alias> command_aliases() {
-  static constexpr std::array<Alias, 4> kAliases = {{
+  static constexpr std::array<Alias, 5> kAliases = {{
       {"vault creds", "vault credential"},
       {"vault run", "run"},
+      {"vault proposal", "proposal"},
       {"credential", "vault credential"},
       {"creds", "vault credential"},
   }};

@@ -98,6 +98,22 @@ std::string path_cases(const Tree& tree) {
   return out;
 }
 
+// Numbers of proposals, for commands that take one. In a session of its own it has no terminal: a
+// locked store must not ask for its passphrase in the middle of a line.
+constexpr std::string_view kNumbers =
+    "setsid -w agent-vault proposal list --status STATUS 2>/dev/null </dev/null |"
+    " sed -n \"s/^\\([0-9][0-9]*\\) .*/\\1/p\"";
+
+std::string numbers_for(std::string_view path) {
+  const bool any = path == "proposal show";
+  if (!any && path != "proposal approve" && path != "proposal reject" &&
+      path != "proposal review") {
+    return {};
+  }
+  std::string out(kNumbers);
+  return out.replace(out.find("STATUS"), 6, any ? "all" : "pending");
+}
+
 std::string bash_script(const Tree& tree) {
   std::string out =
       "# bash completion for agent-vault\n"
@@ -116,7 +132,9 @@ std::string bash_script(const Tree& tree) {
       "  done\n"
       "  case \"$where\" in\n";
   for (const auto& [path, node] : tree) {
-    out += "    '" + path + "') words='" + texts(node.words) + " " + texts(node.options) + "';;\n";
+    const std::string numbers = numbers_for(path);
+    out += "    '" + path + "') words='" + texts(node.words) + " " + texts(node.options) + "'" +
+           (numbers.empty() ? "" : "\" $(" + numbers + ")\"") + ";;\n";
   }
   out +=
       "  esac\n"
@@ -150,6 +168,8 @@ std::string zsh_script(const Tree& tree) {
         out += "'" + word.text + ":" + quotable(word.help) + "' ";
       }
     }
+    const std::string numbers = numbers_for(path);
+    out += numbers.empty() ? "" : "$(" + numbers + ")";
     out += ");;\n";
   }
   out +=
@@ -189,6 +209,10 @@ std::string fish_script(const Tree& tree) {
     }
     for (const Word& option : node.options) {
       out += condition + " -l " + option.text.substr(2) + " -d '" + quotable(option.help) + "'\n";
+    }
+    const std::string numbers = numbers_for(path);
+    if (!numbers.empty()) {
+      out += condition + " -f -a '(" + numbers + ")'\n";
     }
   }
   return out;

@@ -1,325 +1,67 @@
 #include "cmd/otlp_client.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <openssl/x509v3.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <memory>
 
-#include "core/fs.h"
-#include "proxy/http1_parser.h"
+#include "proxy/head.h"
 
 namespace av::cmd {
-namespace {
 
-constexpr int kConnectTimeoutMs = 10'000;
-constexpr timeval kAnswerTimeout = {30, 0};
-constexpr std::size_t kMostBody = std::size_t{64} << 10;
-
-Error unreachable(const CollectorUrl& url, const std::string& why) {
-  return make_error(ErrorCode::kNetwork, "the collector at " + url.text() + ": " + why,
-                    "check the URL, and that it listens for OTLP over HTTP");
+Expected<CollectorUrl> parse_collector_url(std::string_view text, bool add_path) {
+  constexpr std::string_view kLogsPath = "/v1/logs";
+  AV_TRY(CollectorUrl url, parse_http_url(text, "a collector"));
+  if (add_path && !url.path.ends_with(kLogsPath)) {
+    while (url.path.ends_with('/')) {
+      url.path.pop_back();
+    }
+    url.path += kLogsPath;
+  }
+  return url;
 }
 
-using AddressList = std::unique_ptr<addrinfo, ossl::Free<&::freeaddrinfo>>;
-
-int connect_in_time(int fd, const addrinfo& address) {
-  if (::connect(fd, address.ai_addr, address.ai_addrlen) == 0) {
-    return 0;
-  }
-  if (errno != EINPROGRESS) {
-    return errno;
-  }
-  pollfd ready{fd, POLLOUT, 0};
-  int count = 0;
-  do {
-    count = ::poll(&ready, 1, kConnectTimeoutMs);
-  } while (count < 0 && errno == EINTR);
-  if (count <= 0) {
-    return count == 0 ? ETIMEDOUT : errno;
-  }
-  int error_number = 0;
-  socklen_t size = sizeof error_number;
-  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error_number, &size) == 0 ? error_number : errno;
-}
-
-Expected<UniqueFd> connect_to(const CollectorUrl& url) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  if (const int failed = ::getaddrinfo(url.host.c_str(), url.port.c_str(), &hints, &found);
-      failed != 0) {
-    return unreachable(url, ::gai_strerror(failed));
-  }
-  const AddressList addresses(found);
-  int error_number = ENOENT;
-  for (const addrinfo* one = addresses.get(); one != nullptr; one = one->ai_next) {
-    UniqueFd fd(::socket(one->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    error_number = fd.valid() ? connect_in_time(fd.get(), *one) : errno;
-    if (error_number != 0) {
+Status append_headers(SecretBuffer& out, std::string_view lines) {
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+    if (line.empty() || line.front() == '#') {
       continue;
     }
-    const int flags = ::fcntl(fd.get(), F_GETFL);
-    if (::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK) != 0 ||
-        ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerTimeout, sizeof kAnswerTimeout) !=
-            0 ||
-        ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kAnswerTimeout, sizeof kAnswerTimeout) !=
-            0) {
-      error_number = errno;
-      continue;
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, std::min(colon, line.size()));
+    std::string_view value = colon == std::string_view::npos ? "" : line.substr(colon + 1);
+    value.remove_prefix(std::min(value.find_first_not_of(" \t"), value.size()));
+    const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+      return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+    });
+    // Those that this client writes itself.
+    const bool ours = proxy::iequals(name, "Host") || proxy::iequals(name, "Content-Length") ||
+                      proxy::iequals(name, "Content-Type") || proxy::iequals(name, "Connection") ||
+                      proxy::iequals(name, "Transfer-Encoding");
+    if (!proxy::is_token(name) || value.empty() || !plain || ours) {
+      return make_error(ErrorCode::kInvalid, "a header is not like 'Name: value'",
+                        "one to a line; Host, Connection and those of the content are not yours");
     }
-    return fd;
+    out.append(name);
+    out.append(": ");
+    out.append(value);
+    out.append("\r\n");
   }
-  return unreachable(url, errno_error(error_number, "cannot connect").message);
-}
-
-// One connection, in clear or under TLS.
-class Wire {
- public:
-  Wire(const CollectorUrl& url, UniqueFd fd) : url_(url), fd_(std::move(fd)) {}
-
-  Status start_tls(SSL_CTX* context) {
-    ssl_.reset(SSL_new(context));
-    std::array<unsigned char, 16> address{};
-    const bool literal = ::inet_pton(AF_INET, url_.host.c_str(), address.data()) == 1 ||
-                         ::inet_pton(AF_INET6, url_.host.c_str(), address.data()) == 1;
-    if (ssl_ == nullptr || SSL_set_fd(ssl_.get(), fd_.get()) != 1 ||
-        (literal ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), url_.host.c_str()) != 1
-                 : SSL_set1_host(ssl_.get(), url_.host.c_str()) != 1 ||
-                       SSL_set_tlsext_host_name(ssl_.get(), url_.host.c_str()) != 1)) {
-      return ossl::error("cannot prepare TLS");
-    }
-    if (SSL_connect(ssl_.get()) == 1) {
-      return {};
-    }
-    const long verified = SSL_get_verify_result(ssl_.get());
-    const std::string why = ossl::drain_errors();
-    if (verified != X509_V_OK) {
-      return make_error(ErrorCode::kCrypto,
-                        "the certificate of the collector at " + url_.text() +
-                            " is not good: " + X509_verify_cert_error_string(verified),
-                        "name the roots that it is under in OTEL_EXPORTER_OTLP_CERTIFICATE");
-    }
-    return unreachable(url_, "no TLS" + (why.empty() ? "" : ": " + why));
-  }
-
-  Status send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const auto size = std::min(bytes.size(), std::size_t{1} << 20);
-      const ssize_t put = ssl_ != nullptr
-                              ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(size))
-                              : ::send(fd_.get(), bytes.data(), size, MSG_NOSIGNAL);
-      if (put < 0 && ssl_ == nullptr && errno == EINTR) {
-        continue;
-      }
-      if (put <= 0) {
-        (void)ossl::drain_errors();
-        return unreachable(url_, "the connection broke while sending");
-      }
-      bytes.remove_prefix(static_cast<std::size_t>(put));
-    }
-    return {};
-  }
-
-  // 0 at the end.
-  Expected<std::size_t> receive(char* out, std::size_t size) {
-    for (;;) {
-      const ssize_t got = ssl_ != nullptr ? SSL_read(ssl_.get(), out, static_cast<int>(size))
-                                          : ::recv(fd_.get(), out, size, 0);
-      if (got > 0) {
-        return static_cast<std::size_t>(got);
-      }
-      if (ssl_ != nullptr) {
-        const int error = SSL_get_error(ssl_.get(), static_cast<int>(got));
-        (void)ossl::drain_errors();
-        if (error == SSL_ERROR_ZERO_RETURN) {
-          return std::size_t{0};
-        }
-        return unreachable(url_, "the connection broke before the answer was complete");
-      }
-      if (got == 0) {
-        return std::size_t{0};
-      }
-      if (errno != EINTR) {
-        return unreachable(
-            url_, errno == EAGAIN ? "no answer in time" : "the connection broke before the answer");
-      }
-    }
-  }
-
- private:
-  const CollectorUrl& url_;
-  UniqueFd fd_;
-  ossl::Ssl ssl_;
-};
-
-// What has arrived, and more of it on demand.
-class Answer {
- public:
-  Answer(const CollectorUrl& url, Wire& wire) : url_(url), wire_(wire) {}
-  Expected<CollectorReply> read();
-
- private:
-  Expected<bool> more();
-  Status read_head(proxy::ResponseHead& head);
-  Status read_body(const proxy::ResponseHead& head, std::string& body);
-  Status read_chunks(std::string& body);
-
-  const CollectorUrl& url_;
-  Wire& wire_;
-  std::string bytes_;
-};
-
-// False at the end.
-Expected<bool> Answer::more() {
-  std::array<char, 8192> chunk;  // not initialised: it is written before it is read
-  AV_TRY(const std::size_t got, wire_.receive(chunk.data(), chunk.size()));
-  bytes_.append(chunk.data(), got);
-  return got != 0;
-}
-
-Status Answer::read_head(proxy::ResponseHead& head) {
-  proxy::HeadScanner scanner;
-  for (;;) {
-    switch (scanner.scan(bytes_)) {
-      case proxy::HeadScanner::State::kMore: {
-        AV_TRY(const bool any, more());
-        if (!any) {
-          return unreachable(url_, "the connection ended before an answer");
-        }
-        break;
-      }
-      case proxy::HeadScanner::State::kComplete: {
-        head.reset();
-        const std::string_view text = std::string_view(bytes_).substr(0, scanner.size());
-        if (proxy::parse_response_head(text, head) || proxy::check_response_head(head, "POST")) {
-          return unreachable(url_, "the answer is not HTTP");
-        }
-        bytes_.erase(0, scanner.size());
-        if (head.status / 100 != 1) {
-          return {};
-        }
-        scanner.reset();
-        break;
-      }
-      case proxy::HeadScanner::State::kBad:
-      case proxy::HeadScanner::State::kTooLong:
-        return unreachable(url_, "the answer is not HTTP");
-    }
-  }
-}
-
-Status Answer::read_chunks(std::string& body) {
-  proxy::ChunkDecoder decoder;
-  for (;;) {
-    const auto result = decoder.decode(bytes_.data(), bytes_.size());
-    body.append(bytes_, 0, result.produced);
-    bytes_.clear();
-    if (result.state == proxy::ChunkDecoder::State::kDone || body.size() > kMostBody) {
-      return {};
-    }
-    AV_TRY(const bool any, more());
-    if (result.state == proxy::ChunkDecoder::State::kBad || !any) {
-      return unreachable(url_, "the answer is not complete");
-    }
-  }
-}
-
-Status Answer::read_body(const proxy::ResponseHead& head, std::string& body) {
-  switch (head.body) {
-    case proxy::BodyKind::kNone:
-      return {};
-    case proxy::BodyKind::kChunked:
-      return read_chunks(body);
-    case proxy::BodyKind::kLength:
-    case proxy::BodyKind::kUntilClose:
-      break;
-  }
-  const bool counted = head.body == proxy::BodyKind::kLength;
-  const std::uint64_t want =
-      counted ? std::min<std::uint64_t>(head.content_length, kMostBody) : kMostBody;
-  while (bytes_.size() < want) {
-    AV_TRY(const bool any, more());
-    if (!any) {
-      if (counted) {
-        return unreachable(url_, "the answer is not complete");
-      }
-      break;
-    }
-  }
-  body = std::move(bytes_);
   return {};
 }
 
-Expected<CollectorReply> Answer::read() {
-  proxy::ResponseHead head;
-  AV_CHECK(read_head(head));
-  CollectorReply reply;
-  reply.status = head.status;
-  if (const proxy::Field* const field = head.find("Retry-After")) {
-    reply.retry_after = field->value;
-  }
-  AV_CHECK(read_body(head, reply.body));
-  reply.body.resize(std::min(reply.body.size(), kMostBody));
-  return reply;
-}
-
-Expected<ossl::SslCtx> make_context(const std::string& ca_file) {
-  ossl::SslCtx context(SSL_CTX_new(TLS_client_method()));
-  if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
-      SSL_CTX_set_default_verify_paths(context.get()) != 1) {
-    return ossl::error("cannot prepare TLS");
-  }
-  if (!ca_file.empty() &&
-      SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr) != 1) {
-    (void)ossl::drain_errors();
-    return make_error(ErrorCode::kInvalid, ca_file + " has no certificates",
-                      "OTEL_EXPORTER_OTLP_CERTIFICATE names a PEM file");
-  }
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  return context;
-}
-
-}  // namespace
-
 Expected<OtlpClient> OtlpClient::create(CollectorUrl url, SecretBuffer headers,
                                         const std::string& ca_file) {
-  ossl::SslCtx context;
-  if (url.tls) {
-    AV_TRY(context, make_context(ca_file));
-  }
-  return OtlpClient(std::move(url), std::move(headers), std::move(context));
-}
-
-Expected<CollectorReply> OtlpClient::post(std::string_view body) {
-  AV_TRY(UniqueFd fd, connect_to(url_));
-  Wire wire(url_, std::move(fd));
-  if (context_ != nullptr) {
-    AV_CHECK(wire.start_tls(context_.get()));
-  }
-  SecretBuffer head;
-  head.append("POST " + url_.path + " HTTP/1.1\r\nHost: " + url_.authority() +
-              "\r\nUser-Agent: agent-vault/" AV_VERSION
-              "\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
-              std::to_string(body.size()) + "\r\n");
-  head.append(headers_.view());
-  head.append("\r\n");
-  AV_CHECK(wire.send(head.view()));
-  // One that answers before it has everything (401, 413) may close: its answer counts.
-  const Status sent = wire.send(body);
-  auto reply = Answer(url_, wire).read();
-  if (!reply && !sent) {
-    return sent.error();
-  }
-  return reply;
+  HttpPeer peer;
+  peer.url = std::move(url);
+  peer.name = "the collector";
+  peer.hint = "check the URL, and that it listens for OTLP over HTTP";
+  peer.roots_hint =
+      "OTEL_EXPORTER_OTLP_CERTIFICATE names a PEM file with the roots that it is under";
+  AV_TRY(HttpClient http, HttpClient::create(std::move(peer), std::move(headers), ca_file));
+  return OtlpClient(std::move(http));
 }
 
 }  // namespace av::cmd

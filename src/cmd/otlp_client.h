@@ -1,28 +1,16 @@
 #pragma once
-// OtlpClient: POSTs to a collector, one connection for each, blocking, with certificates verified.
-//
-// Not a library's: the one of the distribution (cpp-httplib) is a shared object whose relocations
-// would add five milliseconds to the start of every run, and its headers are strings that nobody
-// wipes. What is needed here is one request whose answer the proxy's own strict parser reads.
+// OtlpClient: POSTs to a collector (http_client.h).
 
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "core/expected.h"
-#include "core/ossl.h"
-#include "core/secret.h"
+#include "cmd/http_client.h"
 
 namespace av::cmd {
 
-struct CollectorUrl {
-  bool tls = true;
-  std::string host;  // without brackets
-  std::string port;
-  std::string path;
-  [[nodiscard]] std::string authority() const;
-  [[nodiscard]] std::string text() const;
-  [[nodiscard]] bool is_loopback() const;
-};
+using CollectorUrl = HttpUrl;
+using CollectorReply = HttpReply;
 // "http[s]://HOST[:PORT][/PATH]". `add_path`: /v1/logs goes behind the path, unless it is there.
 [[nodiscard]] Expected<CollectorUrl> parse_collector_url(std::string_view text, bool add_path);
 
@@ -30,28 +18,19 @@ struct CollectorUrl {
 // are left out. kInvalid, without the line itself, for anything else.
 [[nodiscard]] Status append_headers(SecretBuffer& out, std::string_view lines);
 
-struct CollectorReply {
-  int status = 0;
-  std::string retry_after;
-  std::string body;  // at most 64 KiB
-};
-
 class OtlpClient {
  public:
   // `ca_file`: roots beside those of the system; may be empty.
   static Expected<OtlpClient> create(CollectorUrl url, SecretBuffer headers,
                                      const std::string& ca_file);
-  // kNetwork: could not be reached, or did not answer in time; worth another try. kCrypto: its
-  // certificate is not good.
-  [[nodiscard]] Expected<CollectorReply> post(std::string_view body);
-  [[nodiscard]] const CollectorUrl& url() const { return url_; }
+  [[nodiscard]] Expected<CollectorReply> post(std::string_view body) {
+    return http_.send("POST", url().path, body);
+  }
+  [[nodiscard]] const CollectorUrl& url() const { return http_.peer().url; }
 
  private:
-  OtlpClient(CollectorUrl url, SecretBuffer headers, ossl::SslCtx context)
-      : url_(std::move(url)), headers_(std::move(headers)), context_(std::move(context)) {}
-  CollectorUrl url_;
-  SecretBuffer headers_;
-  ossl::SslCtx context_;  // null: without TLS
+  explicit OtlpClient(HttpClient http) : http_(std::move(http)) {}
+  HttpClient http_;
 };
 
 }  // namespace av::cmd

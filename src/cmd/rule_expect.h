@@ -5,10 +5,15 @@
 #include <vector>
 
 #include "cmd/command.h"
-#include "cmd/rule_judge.h"
 #include "vault/rule_codec.h"
+#include "vault/rule_judge.h"
 
 namespace av::cmd {
+
+using vault::judge;
+using vault::Question;
+using vault::Verdict;
+using vault::view_of_body;
 
 struct Met {
   const vault::Expectation* expectation = nullptr;

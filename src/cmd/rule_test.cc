@@ -64,45 +64,6 @@ Status check_agent_name(Context& context, const vault::PolicySnapshot& snapshot,
                     near.empty() ? "see: agent-vault agent list" : "did you mean '" + near + "'?");
 }
 
-// The counts stand in the order in which policy takes them.
-void assign_counts(Explanation& out) {
-  std::size_t next = out.agent != nullptr && out.agent->limit.count != 0 ? 1 : 0;
-  for (Considered& considered : out.rules) {
-    if (considered.mismatch == vault::Mismatch::kNothing &&
-        considered.rule->action == vault::RuleAction::kRateLimit && next < out.counts.size()) {
-      considered.count = &out.counts[next++];
-    }
-  }
-}
-
-std::optional<proxy::Fault> answer_of(const Explanation& explained, std::int64_t now_ms) {
-  const auto& deny = explained.verdict.deny;
-  return deny ? std::optional(proxy::denial_fault(*deny, explained.request, now_ms)) : std::nullopt;
-}
-
-void explain(Context& context, const Question& question, Explanation& out) {
-  const vault::PolicySnapshot& snapshot = *question.snapshot;
-  const auto ledger = context.limits();
-  out.request = question.request;
-  out.readings = vault::path_readings(question.request.target.path);
-  out.unmatched = snapshot.unmatched;
-  const auto agent = snapshot.agents.find(out.agent_name);
-  out.agent = agent == snapshot.agents.end() ? nullptr : &agent->second;
-  out.service = snapshot.matcher.find(question.request, question.now_ms);
-  for (const vault::Rule& rule : out.all_rules) {
-    const vault::Mismatch mismatch =
-        vault::mismatch(rule, question.request, out.agent_name, question.body);
-    out.rules.push_back({&rule, mismatch, nullptr});
-  }
-  if (ledger != nullptr) {
-    out.counts = look_at_limits(question, *ledger);
-    assign_counts(out);
-  }
-  out.verdict = judge(question, ledger.get());
-  out.looks_at_body = depends_on_body(question);
-  out.answer = answer_of(out, question.now_ms);
-}
-
 Expected<int> explain_request(Context& context, const TestOptions& options) {
   Question question;
   AV_TRY(question.request, read_request(options.words));
@@ -111,7 +72,7 @@ Expected<int> explain_request(Context& context, const TestOptions& options) {
     AV_TRY(body, read_body(options.body));
   }
   AV_CHECK(context.open_store());
-  Explanation explained;
+  api::Explanation explained;
   AV_TRY(explained.vault, context.vault_name());
   AV_TRY(explained.all_rules, context.store->list_rules(explained.vault));
   AV_TRY(question.snapshot, context.store->load_snapshot(explained.vault));
@@ -121,9 +82,10 @@ Expected<int> explain_request(Context& context, const TestOptions& options) {
   question.now_ms = context.clock->wall_ms();
   explained.agent_name = options.agent;
   explained.body_given = !options.body.empty();
-  explain(context, question, explained);
+  const auto ledger = context.limits();
+  api::explain(question, ledger.get(), proxy::denial_fault, explained);
   if (context.json) {
-    print(context.out, explanation_json(explained, *question.snapshot, options.verbose));
+    print(context.out, api::explanation_json(explained, *question.snapshot, options.verbose));
   } else {
     print_explanation(context, explained, *question.snapshot, options.verbose);
   }

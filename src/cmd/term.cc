@@ -201,4 +201,30 @@ Expected<bool> confirm(std::string_view question) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
+Expected<std::optional<std::string>> ask_line(std::string_view prompt) {
+  constexpr std::size_t kMost = 4096;
+  const UniqueFd tty = open_terminal();
+  if (!tty.valid()) {
+    return make_error(ErrorCode::kUsage, "there is no terminal to ask on");
+  }
+  AV_CHECK(fs::write_all(tty.get(), prompt));
+  std::string line;
+  for (;;) {
+    char c = 0;
+    const ssize_t got = ::read(tty.get(), &c, 1);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got <= 0) {
+      return line.empty() ? std::optional<std::string>() : std::optional(std::move(line));
+    }
+    if (c == '\n') {
+      return std::optional(std::move(line));
+    }
+    if (line.size() < kMost) {
+      line.push_back(c);
+    }
+  }
+}
+
 }  // namespace av::cmd

@@ -1,6 +1,7 @@
 #pragma once
 // Talking to a person: always through /dev/tty, so that pipes on stdin and stdout stay data.
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,5 +19,9 @@ namespace av::cmd {
 
 // "question [y/N] ". kUsage when there is no terminal: the caller's hint is `--yes`.
 [[nodiscard]] Expected<bool> confirm(std::string_view question);
+
+// One line, shown while it is typed; nothing at the end of the input. At most 4 KiB. kUsage when
+// there is no terminal.
+[[nodiscard]] Expected<std::optional<std::string>> ask_line(std::string_view prompt);
 
 }  // namespace av::cmd

@@ -2,6 +2,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "vault/proposal_suggestion.h"
 
 namespace av::proxy {
 
@@ -64,6 +65,7 @@ Outcome<ResolvedPtr> CredentialResolver::open(const vault::AllowedRequest& reque
                       ", which is not in the vault " + snapshot.vault_name;
       fault.help = "the owner of the vault can add it: agent-vault vault credential set " + key;
       fault.proposal_host = request.identity().authority.host;
+      fault.proposal = vault::credential_proposal(key);
       return fault;
     }
     auto opened = key_ring.open(

@@ -26,6 +26,8 @@ struct Fault {
   std::int64_t retry_after = 0;
   // The host that a proposal could ask for: adds `proposal_hint`.
   std::string proposal_host;
+  // The proposal itself, as JSON (vault/proposal_suggestion.h); may be empty.
+  std::string proposal;
 };
 
 template <typename T>

@@ -98,7 +98,20 @@ LocalReply fault_reply(const Fault& fault, FaultOf whose) {
   if (!fault.proposal_host.empty()) {
     body += ",\"proposal_hint\":{\"host\":\"" + encoding::json_escaped(fault.proposal_host) +
             "\",\"endpoint\":\"POST /v1/proposals\",\"supported_auth_types\":[\"bearer\","
-            "\"basic\",\"api-key\",\"custom\",\"passthrough\"]}";
+            "\"basic\",\"api-key\",\"custom\",\"passthrough\"]";
+    if (!fault.proposal.empty()) {
+      // Ready to be sent; as a string, too, it would have to be taken apart first.
+      body +=
+          ",\"method\":\"POST\",\"url\":\"$AGENT_VAULT_ADDR/v1/proposals\","
+          "\"headers\":{\"Authorization\":\"Bearer $AGENT_VAULT_TOKEN\","
+          "\"Content-Type\":\"application/json\"},\"body\":" +
+          fault.proposal +
+          ",\"command\":\"agent-vault proposal create -\","
+          "\"then\":\"GET $AGENT_VAULT_ADDR/v1/proposals/ID?wait=30, until status is not "
+          "pending; people allow what is narrow sooner: add methods, and a path behind the "
+          "host\"";
+    }
+    body += '}';
   }
   body += "}\n";
   reply.fields.add("Content-Type", "application/json");

@@ -5,6 +5,7 @@
 #include "proxy/gateway_fault.h"
 #include "proxy/request_identity.h"
 #include "proxy/worker.h"
+#include "vault/proposal_suggestion.h"
 
 namespace av::proxy {
 
@@ -27,6 +28,8 @@ Fault upstream_fault(Io io, const vault::RequestIdentity& identity) {
 }
 
 namespace {
+
+constexpr std::string_view kAsk = "ask for it yourself: send the body in proposal_hint to its url";
 
 std::string because(const std::string& words) {
   return words.empty() ? std::string() : ": " + words;
@@ -138,6 +141,19 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
       fault.help = "what cannot be counted is refused; see agent-vault doctor";
       fault.transient = true;
       break;
+  }
+  return fault;
+}
+
+Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity,
+                   const vault::PolicySnapshot& snapshot, const vault::Principal& principal,
+                   std::int64_t now_ms) {
+  Fault fault = denial_fault(deny, identity, now_ms);
+  if (!fault.proposal_host.empty()) {
+    fault.proposal = deny.service.empty()
+                         ? vault::suggested_proposal(identity, &snapshot, principal.agent)
+                         : vault::renewal_proposal(deny.service);
+    fault.help += (fault.help.empty() ? "" : "; or ") + std::string(kAsk);
   }
   return fault;
 }

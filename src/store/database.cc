@@ -115,19 +115,22 @@ Expected<Database> Database::open(const std::filesystem::path& path) {
 }
 
 Expected<Database> Database::create(const std::filesystem::path& path) {
-  // SQLite gives -wal and -shm the mode of the database, so it must be private before it is opened.
-  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd.valid()) {
-    if (errno == EEXIST) {
-      return make_error(ErrorCode::kExists, path.string() + " exists");
+  {
+    // SQLite gives -wal and -shm the mode of the database, so it must be private before it is
+    // opened; and this descriptor must be closed by then (see join()).
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd.valid()) {
+      if (errno == EEXIST) {
+        return make_error(ErrorCode::kExists, path.string() + " exists");
+      }
+      return errno_error(errno, "cannot create " + path.string(),
+                         errno == EACCES || errno == EROFS
+                             ? "make the directory writable, or set AGENT_VAULT_HOME to one that is"
+                             : "");
     }
-    return errno_error(errno, "cannot create " + path.string(),
-                       errno == EACCES || errno == EROFS
-                           ? "make the directory writable, or set AGENT_VAULT_HOME to one that is"
-                           : "");
-  }
-  if (::fchmod(fd.get(), 0600) != 0) {
-    return errno_error(errno, "cannot make " + path.string() + " private");
+    if (::fchmod(fd.get(), 0600) != 0) {
+      return errno_error(errno, "cannot make " + path.string() + " private");
+    }
   }
   return connect(path, true);
 }

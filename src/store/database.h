@@ -24,6 +24,11 @@ class Database {
   // Opens a file that exists. Never creates, empties or repairs one: a file that is no database, or
   // is cut short, is kCorrupt and stays as it is.
   static Expected<Database> open(const std::filesystem::path& path);
+  // One more connection to a file that this process has open. open() would look at the file first,
+  // and closing that look would give back, unasked, every lock that the other connection holds
+  // (POSIX locks belong to the process): the next process to close the store would take itself for
+  // the last one and remove the log under our feet.
+  static Expected<Database> join(const std::filesystem::path& path) { return connect(path, false); }
   // Makes a new empty database, 0600; kExists when there is a file.
   static Expected<Database> create(const std::filesystem::path& path);
 

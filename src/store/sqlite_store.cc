@@ -92,7 +92,7 @@ Expected<std::unique_ptr<SqliteStore>> SqliteStore::open(const fs::Paths& paths,
 
 Expected<std::unique_ptr<Store>> SqliteStore::another() {
   AV_TRY(KeyStore keys, keys_.another());
-  AV_TRY(Database database, Database::open(keys.paths().database()));
+  AV_TRY(Database database, Database::join(keys.paths().database()));
   AV_CHECK(migrate(database));  // nothing to do, or the store is too new by now
   std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(database), std::move(keys), clock_));
   AV_CHECK(store->read_sealed("cannot read the store", [] { return Status{}; }));

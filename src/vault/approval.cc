@@ -29,4 +29,26 @@ std::optional<ApprovalState> approval_state_from_string(std::string_view text) {
   return std::nullopt;
 }
 
+std::vector<ApprovalGrant> grants_for(const ApprovalRequest& request, std::uint64_t uses,
+                                      std::int64_t for_ms, std::int64_t now_ms) {
+  constexpr std::int64_t kUsesLastMs = std::int64_t{24} * 3600 * 1000;
+  std::vector<ApprovalGrant> grants;
+  if (uses == 1 || (uses == 0 && for_ms == 0)) {
+    return grants;
+  }
+  for (const std::string& rule_uid : request.rule_uids) {
+    ApprovalGrant grant;
+    grant.id = request.id + (grants.empty() ? "" : "-" + std::to_string(grants.size()));
+    grant.rule_uid = rule_uid;
+    grant.agent_uid = request.agent_uid;
+    grant.method = request.method;
+    grant.url_no_query = request.url_no_query;
+    // This request is the first.
+    grant.uses = uses == 0 ? 0 : static_cast<std::uint32_t>(uses - 1);
+    grant.expires_ms = now_ms + (for_ms == 0 ? kUsesLastMs : for_ms);
+    grants.push_back(std::move(grant));
+  }
+  return grants;
+}
+
 }  // namespace av::vault

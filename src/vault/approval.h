@@ -51,6 +51,14 @@ struct ApprovalGrant {
   std::int64_t expires_ms = 0;
 };
 
+// What lets further requests like this one pass, by as many of them (this one included; 0: any
+// number) or for a time (0: a day at most). One use and no time needs none.
+inline constexpr std::uint64_t kMaxApprovalUses = 10'000;
+inline constexpr std::int64_t kMaxApprovalMs = std::int64_t{30} * 24 * 3600 * 1000;
+[[nodiscard]] std::vector<ApprovalGrant> grants_for(const ApprovalRequest& request,
+                                                    std::uint64_t uses, std::int64_t for_ms,
+                                                    std::int64_t now_ms);
+
 // Called from a worker's thread; answers on a thread of its own choosing.
 class ApprovalDesk {
  public:

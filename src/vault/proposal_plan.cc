@@ -95,6 +95,12 @@ Expected<ServiceChange> change_of(const ProposedService& proposed, const Service
       }
       change.after = *existing;
       change.after->enabled = wanted.enabled;
+      // To switch on what is on, but granted for a time or a number, is to ask for it anew.
+      if (existing->enabled && wanted.enabled) {
+        change.after->expires_ms = 0;
+        change.after->max_uses = 0;
+        change.after->grant.clear();
+      }
       return change;
   }
   return change;

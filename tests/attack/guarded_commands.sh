@@ -19,6 +19,7 @@ WORDS
 # These have come with rules and approvals.
 if av rule remove --help >/dev/null 2>&1; then echo 'rule remove some-rule' >>words; fi
 if av approval allow --help >/dev/null 2>&1; then echo 'approval allow apr_00' >>words; fi
+if av proposal approve --help >/dev/null 2>&1; then printf 'proposal %s\n' 'approve 1' 'reject 1' review >>words; fi
 
 cat >disguises.sh <<'SH'
 # disguise NAME COMMAND...: runs it as somebody else

@@ -51,7 +51,7 @@ if not common <= options_in(top):
     problems.append(f"agent-vault.1 lacks {sorted(common - options_in(top))}")
 places = {}
 for name in ("agent-vault-vault.1", "agent-vault-key.1", "agent-vault-agent.1", "agent-vault-rule.1",
-             "agent-vault-audit.1", "agent-vault-approval.1", "agent-vault-user.1"):
+             "agent-vault-audit.1", "agent-vault-approval.1", "agent-vault-proposal.1", "agent-vault-user.1"):
     places.update(sections(read(name)))
 places["run"] = read("agent-vault-run.1")
 places["log"] = read("agent-vault-log.1")

@@ -43,7 +43,7 @@ tunnel_status() { # CREDENTIALS HOST
 # The last request that the upstream saw carried this value.
 seen() { [ "$(received_header authorization)" = "Bearer $1" ]; }
 assert_seen() { seen "$1" || fail "the upstream saw '$(received_header authorization)'"; }
-has_requests() { [ "$(received "sum('$2' in x['path'] for x in r)")" -ge "$1" ]; } # COUNT TEXT
+has_requests() { [ "$(received "sum('$2' in x['target'] for x in r)")" -ge "$1" ]; } # COUNT TEXT
 
 av ca show >"$OUT/ca.pem"
 start_serve --grace 5s

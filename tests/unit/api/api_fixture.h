@@ -167,7 +167,7 @@ class ApiFixture {
     if (api_ == nullptr) {
       auto second = store_->another();
       REQUIRE(second);
-      api_ = std::make_unique<api::Api>(std::move(*second), options_);
+      api_ = std::make_unique<api::Api>(std::move(*second), options_, routes);
     }
     return *api_;
   }
@@ -248,6 +248,7 @@ class ApiFixture {
   api::ApiOptions& options() { return options_; }
   const TempHome& home() const { return home_; }
   std::atomic<int> grants_changes = 0;
+  std::vector<api::Route> routes;  // empty: the real ones; set before the first request
 
  private:
   TempHome home_;

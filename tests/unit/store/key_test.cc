@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -332,4 +333,52 @@ TEST_CASE("key: another connection is unlocked without asking, and follows a rot
   // It outlives the one that it came from.
   one = store::Store::open(home.paths(), with_passphrase("wrong"), clock);
   CHECK((*two)->list_vaults());
+}
+
+TEST_CASE("key: two connections of one process lose neither their locks nor what others write",
+          "[store][key]") {
+  const TempHome home;
+  const TickingClock clock;
+  int ask[2];
+  int answer[2];
+  REQUIRE((::pipe(ask) == 0 && ::pipe(answer) == 0));
+  // Before this process has a connection: a child must not inherit one. It does what another
+  // agent-vault does each time: open, write, close.
+  const pid_t writer = ::fork();
+  if (writer == 0) {
+    char number = 0;
+    while (::read(ask[0], &number, 1) == 1 && number != 0) {
+      auto store = open_store(home, clock);
+      const char done = store && set(**store, "KEY", std::string("value ") + number) ? 'y' : 'n';
+      if (store) {
+        store->reset();
+      }
+      (void)!::write(answer[1], &done, 1);
+    }
+    ::_exit(0);
+  }
+  const auto write_there = [&](char number) {
+    char done = 0;
+    REQUIRE(::write(ask[1], &number, 1) == 1);
+    REQUIRE(::read(answer[0], &done, 1) == 1);
+    CHECK(done == 'y');
+  };
+  write_there('0');
+  {
+    auto one = open_store(home, clock);
+    REQUIRE(one);
+    auto two = (*one)->another();
+    REQUIRE(two);
+    for (const char number : {'1', '2', '3'}) {
+      const auto before = (*one)->change_counter();
+      write_there(number);
+      CHECK(*(*one)->change_counter() != *before);
+      auto seen = (*two)->get_credential("default", "KEY");
+      REQUIRE(seen);
+      CHECK(reveal(*seen) == std::string("value ") + number);
+    }
+  }
+  const char end = 0;
+  REQUIRE(::write(ask[1], &end, 1) == 1);
+  REQUIRE(::waitpid(writer, nullptr, 0) == writer);
 }

@@ -66,14 +66,17 @@ struct Fixture {
   // Everything that a proposal could have changed.
   std::string contents() {
     std::string out;
-    for (const auto& service : *store->list_services(kVault)) {
+    const auto services = *store->list_services(kVault);
+    for (const auto& service : services) {
       out += vault::service_to_json(service) + "\n";
     }
-    for (const auto& credential : *store->list_credentials(kVault)) {
+    const auto credentials = *store->list_credentials(kVault);
+    for (const auto& credential : credentials) {
       out += credential.key + " " + std::to_string(credential.version) + " " +
              get(*store, credential.key) + "\n";
     }
-    for (const auto& proposal : *store->list_proposals(kVault, std::nullopt)) {
+    const auto proposals = *store->list_proposals(kVault, std::nullopt);
+    for (const auto& proposal : proposals) {
       out += vault::proposal_to_json(proposal) + "\n";
     }
     return out;
@@ -258,6 +261,9 @@ TEST_CASE_METHOD(Fixture, "proposals: an agent's value is sealed, and gone when 
   REQUIRE(create(kMade));
   const auto in_files = [&] {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(home.root())) {
+      if (!entry.is_regular_file()) {
+        continue;
+      }
       std::ifstream in(entry.path(), std::ios::binary);
       const std::string bytes{std::istreambuf_iterator<char>(in), {}};
       if (bytes.find("canary-from-agent") != std::string::npos) {
@@ -318,7 +324,8 @@ TEST_CASE_METHOD(Fixture, "proposals: an agent that is gone, or out of scope, is
   const std::string uid = store->get_agent("claude")->uid;
   REQUIRE(create(kStripe, kVault, {"claude", uid, "run_1"}));
   const auto warns = [&](std::string_view text) {
-    for (const auto& line : store->review_proposal(kVault, 1, {})->diff.lines) {
+    const auto review = *store->review_proposal(kVault, 1, {});
+    for (const auto& line : review.diff.lines) {
       if (line.kind == vault::DiffLine::Kind::kWarn && line.text.find(text) != std::string::npos) {
         return true;
       }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/encoding.h"
 #include "vault/matcher.h"
 #include "vault/proposal_codec.h"
@@ -17,6 +18,7 @@ using namespace av::vault;
 namespace {
 
 constexpr std::int64_t kNow = 1'700'000'000'000;
+constexpr std::int64_t kEnd = 1'893'456'000'000;  // 2030-01-01
 
 Service service(const std::string& json) {
   auto out = service_from_json(json);
@@ -108,8 +110,8 @@ const std::vector<Change>& changes() {
        }},
       {"every method", false, [](Service& s) { s.methods.clear(); }},
       {"switched off", true, [](Service& s) { s.enabled = false; }},
-      {"an earlier end", true, [](Service& s) { s.expires_ms -= 1; }},
-      {"a later end", false, [](Service& s) { s.expires_ms += 1; }},
+      {"an earlier end", true, [](Service& s) { s.expires_ms = kEnd - 1; }},
+      {"a later end", false, [](Service& s) { s.expires_ms = kEnd + 1; }},
       {"no end", false,
        [](Service& s) {
          s.expires_ms = 0;
@@ -131,7 +133,10 @@ const std::vector<Change>& changes() {
        }},
       {"no authentication", false, [](Service& s) { s.auth = PassthroughAuth{}; }},
       {"no substitutions", false, [](Service& s) { s.substitutions.clear(); }},
-      {"another place to substitute", false, [](Service& s) { s.substitutions[0].surfaces = 31; }},
+      {"another place to substitute", false,
+       [](Service& s) {
+         s.substitutions = {{"A_KEY", "__A__", 31}};
+       }},
       {"no variables", false, [](Service& s) { s.env.clear(); }},
       {"no client certificate", false, [](Service& s) { s.tls = {}; }},
       {"roots", false, [](Service& s) { s.tls.ca_pem = "-----BEGIN CERTIFICATE-----"; }},

@@ -136,7 +136,7 @@ TEST_CASE("proposal: what breaks a rule is refused with the member's name", "[va
        "\"message\" is longer than 2000"},
       {R"({"user_message":")" + std::string(5001, 'm') + R"(","credentials":[{"key":"A_KEY"}]})",
        "\"user_message\" is longer than 5000"},
-      {with(R"("obtain":"javascript:alert(1)") "), "\"obtain\" is not a URL"},
+      {with(R"~("obtain":"javascript:alert(1)")~"), "\"obtain\" is not a URL"},
       {with(R"("obtain":"data:text/html,x")"), "\"obtain\" is not a URL"},
       {with(R"("obtain":"https://me:pw@evil.test/")"), "\"obtain\" has no good host"},
       {with(R"("obtain":"https://evil.test/\" onclick=\"x")"), "\"obtain\" is not a URL"},

@@ -11,35 +11,35 @@
 #include "vault/policy.h"
 #include "vault/rule_codec.h"
 
-namespace av::cmd {
+namespace av::vault {
 
 struct Verdict {
-  vault::Expectation::Decision decision = vault::Expectation::Decision::kAllow;
+  Expectation::Decision decision = Expectation::Decision::kAllow;
   std::string rule;                   // the one that decided; "" for none
   std::string service;                // the one that covers it; "" for none
-  std::optional<vault::Deny> deny;    // when it is refused, also by a limit
+  std::optional<Deny> deny;           // when it is refused, also by a limit
   std::uint32_t timeout_seconds = 0;  // of an approval
 };
 
 // How far the limits are that count a request, in the order in which policy takes them: the agent's
 // own first, then the rules that match in their order. Empty when it is refused before.
-using Counts = std::vector<Expected<vault::LimitLedger::Count>>;
+using Counts = std::vector<Expected<LimitLedger::Count>>;
 
 struct Question {
-  vault::SnapshotPtr snapshot;
-  vault::Principal principal;
-  vault::RequestIdentity request;
-  vault::BodyView body;
+  SnapshotPtr snapshot;
+  Principal principal;
+  RequestIdentity request;
+  BodyView body;
   std::int64_t now_ms = 0;
 };
 
 // Nothing is taken from `ledger`; null: every limit grants.
-[[nodiscard]] Verdict judge(const Question& question, vault::LimitLedger* ledger);
-[[nodiscard]] Counts look_at_limits(const Question& question, vault::LimitLedger& ledger);
+[[nodiscard]] Verdict judge(const Question& question, LimitLedger* ledger);
+[[nodiscard]] Counts look_at_limits(const Question& question, LimitLedger& ledger);
 // Whether the decision may be another one for another body.
 [[nodiscard]] bool depends_on_body(const Question& question);
 
 // As a body that the proxy looks at: what is too large is not read.
-[[nodiscard]] vault::BodyView view_of_body(std::string_view bytes);
+[[nodiscard]] BodyView view_of_body(std::string_view bytes);
 
-}  // namespace av::cmd
+}  // namespace av::vault

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Headless Chromium through chromedriver's WebDriver protocol, for tests of the web pages.
+
+    with Browser() as b:
+        b.open(url); b.fill("E-mail", "a@b"); b.click("Sign in"); b.wait_text("Vaults")
+
+A temporary profile, a free port, no network but the loopback. Things are found as a person with a screen reader finds
+them: by role and accessible name, which the browser computes. Standard library only.
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "Space": " ", "Shift": "\ue008", "Down": "\ue015", "Up": "\ue013", "Left": "\ue012",
+        "Right": "\ue014", "Control": "\ue009", "Backspace": "\ue003", "End": "\ue010"}
+CONTROLS = "a[href],button,input,select,textarea,summary,[tabindex='0']"
+
+
+class WebDriverError(Exception):
+    pass
+
+
+def missing():
+    """What is not installed, or ''."""
+    return " ".join(p for p, b in (("chromium", "chromium"), ("chromium-driver", "chromedriver")) if not shutil.which(b))
+
+
+class Browser:
+    def __init__(self, width=1280, height=900, dark=False, reduced_motion=True):
+        self.home = tempfile.mkdtemp(prefix="av-browser-")
+        self.driver = subprocess.Popen(["chromedriver", "--port=0", "--log-level=WARNING"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                       env={**os.environ, "HOME": self.home, "XDG_CONFIG_HOME": self.home, "XDG_CACHE_HOME": self.home}, start_new_session=True)
+        self.session = None
+        try:
+            port = None
+            for line in self.driver.stdout:
+                if "successfully on port" in line:
+                    port = int(line.rsplit("port", 1)[1].strip(" .\n"))
+                    break
+            if port is None:
+                raise WebDriverError("chromedriver did not start")
+            self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            self.base = f"http://127.0.0.1:{port}"
+            arguments = ["--headless=new", "--no-first-run", "--disable-background-networking", "--disable-sync", "--disable-component-update", "--no-default-browser-check",
+                         "--disable-extensions", "--hide-scrollbars", f"--user-data-dir={self.home}/profile", f"--window-size={width},{height}", "--force-device-scale-factor=1",
+                         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost", "--disable-gpu", "--disable-dev-shm-usage"]
+            if os.geteuid() == 0:
+                arguments.append("--no-sandbox")  # Chromium's own sandbox refuses root
+            reply = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:loggingPrefs": {"browser": "ALL"}, "goog:chromeOptions": {"args": arguments}}}})
+            self.session = f"/session/{reply['sessionId']}"
+            self.emulate(width, height, dark, reduced_motion)
+            # Before any script of a page: what would otherwise go by unseen.
+            self.cdp("Page.addScriptToEvaluateOnNewDocument", source="""
+                window.violations = [];
+                addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective + ' ' + e.blockedURI));
+                window.shifts = [];
+                new PerformanceObserver((l) => { for (const e of l.getEntries()) if (!e.hadRecentInput) shifts.push(e.value); }).observe({type: 'layout-shift', buffered: true});
+                window.broken = [];
+                addEventListener('error', (e) => broken.push(e.message || String(e.target?.src || e.target?.href)), true);
+                addEventListener('unhandledrejection', (e) => broken.push(String(e.reason && e.reason.stack || e.reason)));""")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.session:
+            try:
+                self._call("DELETE", self.session)
+            except (WebDriverError, OSError):
+                pass
+        self.driver.terminate()
+        try:
+            self.driver.wait(10)
+        except subprocess.TimeoutExpired:
+            self.driver.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _call(self, method, path, body=None):
+        data = None if body is None and method != "POST" else json.dumps(body or {}).encode()
+        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with self.opener.open(request, timeout=60) as reply:
+                return json.load(reply)["value"]
+        except urllib.error.HTTPError as error:
+            value = json.load(error)["value"]
+            raise WebDriverError(f"{value['error']}: {value['message'].splitlines()[0]}") from None
+
+    def _in(self, method, path, body=None):
+        return self._call(method, self.session + path, body)
+
+    def cdp(self, command, **parameters):
+        return self._in("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def emulate(self, width=None, height=None, dark=False, reduced_motion=True):
+        if width:
+            self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                                                         {"name": "prefers-reduced-motion", "value": "reduce" if reduced_motion else "no-preference"}])
+
+    # ---- pages
+    def open(self, url):
+        self._in("POST", "/url", {"url": url})
+
+    def js(self, script, *arguments):
+        return self._in("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    @property
+    def url(self):
+        return self._in("GET", "/url")
+
+    @property
+    def title(self):
+        return self._in("GET", "/title")
+
+    @property
+    def text(self):
+        return self.js("return document.body.innerText")
+
+    def console(self):
+        return [e for e in self._in("POST", "/se/log", {"type": "browser"}) if e["level"] in ("SEVERE", "WARNING")]
+
+    def wait(self, what, condition, seconds=8):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                value = condition()
+                if value:
+                    return value
+            except WebDriverError as error:
+                if "stale" not in str(error):
+                    raise
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited for {what}; the page at {self.url} says:\n{self.text}")
+            time.sleep(0.05)
+
+    def wait_text(self, text, seconds=8):
+        return self.wait(f"the text {text!r}", lambda: text in self.text, seconds)
+
+    def wait_gone(self, text, seconds=8):
+        return self.wait(f"the text {text!r} to go", lambda: text not in self.text, seconds)
+
+    def screenshot(self, path, full=True):
+        width, height, now = self.js("return [innerWidth, document.documentElement.scrollHeight, innerHeight]")
+        if full and height > now:  # what sticks to the window should stick to the whole picture
+            self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=min(height, 6000), deviceScaleFactor=1, mobile=width < 500)
+        shot = self.cdp("Page.captureScreenshot", format="png")
+        if full and height > now:
+            self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=now, deviceScaleFactor=1, mobile=width < 500)
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(shot["data"]))
+
+    # ---- elements
+    def all(self, css):
+        return [e[ELEMENT] for e in self._in("POST", "/elements", {"using": "css selector", "value": css})]
+
+    @staticmethod
+    def ref(element):
+        """As an argument of js()."""
+        return {ELEMENT: element}
+
+    def name_of(self, element):
+        return self._in("GET", f"/element/{element}/computedlabel")
+
+    def find(self, name, css=CONTROLS, seconds=8):
+        """The control with that accessible name (or the first whose name begins with it); inside the dialog when one is open."""
+        def look():
+            scope = "dialog[open] " if self.js("return !!document.querySelector('dialog[open]')") else ""
+            elements = self.all(",".join(scope + part for part in css.split(",")))
+            shown = [e for e in elements if self.js("return arguments[0].checkVisibility()", {ELEMENT: e})]
+            names = [(self.name_of(e), e) for e in shown]
+            return next((e for n, e in names if n == name), None) or next((e for n, e in names if n.startswith(name)), None)
+        return self.wait(f"a control named {name!r}", look, seconds)
+
+    def click(self, name, css=CONTROLS):
+        element = self.find(name, css)
+        self.js("arguments[0].scrollIntoView({block: 'center'})", {ELEMENT: element})
+        self._in("POST", f"/element/{element}/click")
+
+    def fill(self, name, value):
+        element = self.find(name, "input,textarea,select")
+        if self.js("return arguments[0].localName", {ELEMENT: element}) == "select":
+            self.js("arguments[0].value = arguments[1]; for (const t of ['input', 'change']) arguments[0].dispatchEvent(new Event(t, {bubbles: true}))", {ELEMENT: element}, value)
+            return
+        self.js("arguments[0].scrollIntoView({block: 'center'}); arguments[0].select?.()", {ELEMENT: element})
+        self._in("POST", f"/element/{element}/value", {"text": value or KEYS["Backspace"]})
+
+    def value(self, name):
+        return self.js("return arguments[0].value", {ELEMENT: self.find(name, "input,textarea,select")})
+
+    # ---- keyboard
+    def press(self, *keys, shift=False):
+        actions = []
+        for key in keys:
+            text = KEYS.get(key, key)
+            if shift:
+                actions.append({"type": "keyDown", "value": KEYS["Shift"]})
+            for c in ([text] if key in KEYS else text):
+                actions += [{"type": "keyDown", "value": c}, {"type": "keyUp", "value": c}]
+            if shift:
+                actions.append({"type": "keyUp", "value": KEYS["Shift"]})
+        self._in("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
+
+    def focused(self):
+        """(accessible name, role) of where the keyboard is."""
+        element = self._in("GET", "/element/active")[ELEMENT]
+        return self.name_of(element), self._in("GET", f"/element/{element}/computedrole")
+
+    def tab_to(self, name, most=80):
+        """Goes there with the Tab key only."""
+        seen = []
+        for _ in range(most):
+            self.press("Tab")
+            now = self.focused()[0]
+            if now == name or now.startswith(name):
+                return
+            seen.append(now)
+        raise AssertionError(f"Tab does not lead to {name!r}; it went over {seen}")
