@@ -20,7 +20,7 @@ constexpr std::uint32_t kWindow = SignInLimiter::kWindowMs / 100;
 SignInLimiter::SignInLimiter(const Clock& clock)
     : clock_(clock),
       start_(clock.steady()),
-      secret_(crypto::random_hex(32)),
+      salt_(crypto::random_hex(32)),
       accounts_(kAccountSlots, kPerAccount),
       peers_(kPeerSlots, kPerPeer) {}
 
@@ -30,7 +30,7 @@ SignInLimiter::Stamp SignInLimiter::now() const {
 }
 
 SignInLimiter::Stamp* SignInLimiter::slot_of(Slots& slots, std::string_view key) const {
-  const crypto::Digest digest = crypto::sha256(secret_, key);
+  const crypto::Digest digest = crypto::sha256(salt_, key);
   std::uint64_t number = 0;
   std::memcpy(&number, digest.data(), sizeof number);
   return slots.stamps.data() + number % (slots.stamps.size() / slots.each) * slots.each;

@@ -48,7 +48,7 @@ class SignInLimiter {
 
   const Clock& clock_;
   const std::chrono::steady_clock::time_point start_;
-  const std::string secret_;
+  const std::string salt_;
   Slots accounts_;
   Slots peers_;
 };
