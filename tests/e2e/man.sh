@@ -54,6 +54,7 @@ for name in ("agent-vault-vault.1", "agent-vault-key.1", "agent-vault-agent.1", 
              "agent-vault-audit.1", "agent-vault-approval.1", "agent-vault-proposal.1", "agent-vault-user.1"):
     places.update(sections(read(name)))
 places["run"] = read("agent-vault-run.1")
+places["serve"] = read("agent-vault-serve.1")
 places["log"] = read("agent-vault-log.1")
 places["completion"] = top[top.index(".It Ic completion"):top.index(".Sh COMMON OPTIONS")]
 
@@ -73,11 +74,13 @@ for command in sorted(set(places) - set(listed)):
     problems.append(f"`{command}` is described and does not exist")
 
 codes = set()
-for path in glob.glob(os.path.join(os.environ["AV_ROOT"], "src/proxy/*.*")):
+sources = [path for place in ("proxy", "api")
+           for path in glob.glob(os.path.join(os.environ["AV_ROOT"], "src", place, "*.*"))]
+for path in sources:
     with open(path, encoding="utf-8") as file:
         text = file.read()
     for pattern in (r'\bcode = "([a-z_]+)"', r'HeadError\{\s*\d+,\s*"([a-z_]+)"', r'gateway_fault\(\s*"([a-z_]+)"',
-                    r'policy_fault\(\s*\d+,\s*"([a-z_]+)"'):
+                    r'(?:policy_|api_)?fault\(\s*\d+,\s*"([a-z_]+)"', r'unavailable\(\s*"([a-z_]+)"'):
         codes.update(re.findall(pattern, text))
     codes.update(re.findall(r"audit_tunnel_failure\(\"([a-z_]+)\"", text))
     for call in re.findall(r"note_broken_body\(([^;]*);", text):
@@ -89,7 +92,7 @@ if len(codes) < 25:
 for code in sorted(codes - described):
     problems.append(f"agent-vault-errors.7 lacks {code}")
 for code in sorted(described - codes):
-    problems.append(f"agent-vault-errors.7 has {code}, which src/proxy does not")
+    problems.append(f"agent-vault-errors.7 has {code}, which neither src/proxy nor src/api does")
 
 print("\n".join(problems))
 sys.exit(1 if problems else 0)
