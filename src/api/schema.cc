@@ -226,9 +226,9 @@ const Json& schema_components() {
       auto schema = schema_from_text(text);
       out[name] = schema ? std::move(*schema) : Json(nullptr);
     };
-    add("Service", "{name:string, host:string, enabled:boolean, auth:{type:string, ...}, ...}");
+    add("Service", "{name?:string, host:string, enabled?:boolean, auth:{type:string, ...}, ...}");
     add("Rule",
-        "{name:string, action:'block'|'approve'|'rate_limit'|'allow', enabled:boolean, ...}");
+        "{name?:string, action:'block'|'approve'|'rate_limit'|'allow', enabled?:boolean, ...}");
     add("Agent",
         "{id:string, name:string, identifier:string, role:string, status:'active'|'revoked', "
         "vaults:[{vault_name:string, vault_role:string}], all_vaults:boolean, created_at:time, "

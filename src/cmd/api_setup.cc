@@ -4,6 +4,7 @@
 
 #include "api/accounts.h"
 #include "cmd/output.h"
+#include "proxy/refusals.h"
 
 namespace av::cmd {
 namespace {
@@ -40,6 +41,7 @@ Expected<std::unique_ptr<OwnedApi>> OwnedApi::create(Context& context, const std
   options.audit = owned->journal_.get();
   options.clock = context.clock;
   options.paths = context.paths;
+  options.denial = proxy::denial_fault;
   const bool serves = options.mode == api::Mode::kServe;
   options.users = [&context, serves](store::Store& opened) -> std::unique_ptr<api::UserDirectory> {
     api::AccountsOptions accounts;

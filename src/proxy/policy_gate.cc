@@ -100,7 +100,7 @@ Outcome<vault::AllowedRequest> PolicyGate::decide(const vault::RequestIdentity& 
     record_.decision = "deny";
     record_.service = deny->service;
     record_.rule = deny->rule;
-    return denial_fault(*deny, identity, *snapshot_, worker_.grant.principal, input.now_ms);
+    return denial_with_proposal(*deny, identity, *snapshot_, worker_.grant.principal, input.now_ms);
   }
   if (needs_body_) {
     return policy_fault(500, "internal", "a rule wants the body", {});

@@ -145,9 +145,9 @@ Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identi
   return fault;
 }
 
-Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity,
-                   const vault::PolicySnapshot& snapshot, const vault::Principal& principal,
-                   std::int64_t now_ms) {
+Fault denial_with_proposal(const vault::Deny& deny, const vault::RequestIdentity& identity,
+                           const vault::PolicySnapshot& snapshot, const vault::Principal& principal,
+                           std::int64_t now_ms) {
   Fault fault = denial_fault(deny, identity, now_ms);
   if (!fault.proposal_host.empty()) {
     fault.proposal = deny.service.empty()

@@ -15,9 +15,10 @@ namespace av::proxy {
 [[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity,
                                  std::int64_t now_ms);
 // The same, with the proposal that would help: agent, credentials and services are of the snapshot.
-[[nodiscard]] Fault denial_fault(const vault::Deny& deny, const vault::RequestIdentity& identity,
-                                 const vault::PolicySnapshot& snapshot,
-                                 const vault::Principal& principal, std::int64_t now_ms);
+[[nodiscard]] Fault denial_with_proposal(const vault::Deny& deny,
+                                         const vault::RequestIdentity& identity,
+                                         const vault::PolicySnapshot& snapshot,
+                                         const vault::Principal& principal, std::int64_t now_ms);
 // A request that nobody has approved.
 [[nodiscard]] Fault approval_fault(vault::ApprovalState state, const vault::Rule& rule);
 

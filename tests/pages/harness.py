@@ -82,11 +82,11 @@ def sound(b):
     assert not bad, bad
     wide = b.js("return [document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1], f"scrolls sideways: {wide}"
-    unnamed = []
-    scope = "dialog[open] " if b.js("return !!document.querySelector('dialog[open]')") else ""
-    for element in b.all(",".join(scope + c for c in ("a[href]", "button", "input", "select", "textarea", "summary", "dialog", "progress"))):
-        if not b.name_of(element) and b.js("return arguments[0].checkVisibility() && !arguments[0].ariaHidden", b.ref(element)):
-            unnamed.append(b.js("return arguments[0].outerHTML", b.ref(element))[:120])
+    # Asked of the browser itself where the page does not show a name plainly.
+    doubtful = b.js("""const scope = document.querySelector('dialog[open]') || document;
+        return [...scope.querySelectorAll('a[href], button, input, select, textarea, summary, progress')].filter((e) => e.checkVisibility() && !e.ariaHidden && !e.closest('[aria-hidden=true]') &&
+            !(e.ariaLabel?.trim() || (e.matches('a, button, summary') && e.textContent.trim()) || e.labels?.[0]?.textContent.trim()))""")
+    unnamed = [b.js("return arguments[0].outerHTML", e)[:120] for e in doubtful if not b.name_of(list(e.values())[0])]
     assert not unnamed, f"without a name: {unnamed}"
 
 

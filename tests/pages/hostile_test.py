@@ -9,7 +9,7 @@ import harness
 from shots import views
 
 
-def test_an_agents_markup_stays_text_in_every_view(b, mock):
+def test_an_agents_markup_stays_text_in_every_view_and_none_asks_elsewhere(b, mock):
     mock.state.hold(600, url="https://x.example/" + harness.HOSTILE[0], method=harness.HOSTILE[1], agent=harness.HOSTILE[3], rule=harness.HOSTILE[0],
                     content_type=harness.HOSTILE[0], preview="\n".join(harness.HOSTILE))
     injected = "return [...document.querySelectorAll('img, svg[onload], iframe, object, embed, form[action], base, script:not([src^=\"/assets/\"])')].map((e) => e.outerHTML)"
@@ -18,6 +18,8 @@ def test_an_agents_markup_stays_text_in_every_view(b, mock):
         bring()
         assert not b.js(injected), f"{name}: {b.js(injected)}"
         harness.no_accident(b)
+        foreign = b.js("return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => !n.startsWith(location.origin))")
+        assert not foreign, f"{name} asks elsewhere: {foreign}"
         seen += b.text
         assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\x1b\x07]", b.js("return document.body.textContent + document.title")), f"{name}: an invisible character is on the page"
     assert seen.count("<img src=x onerror") > 10, "the hostile texts were not on the pages"
@@ -51,13 +53,6 @@ def test_links_of_agents_lead_to_the_web_only_and_are_shown_in_full(b, mock):
         assert "@" not in href and href.isascii()
     assert "javascript:window.pwned=7 (not a link" in b.text
     assert "https://accounts.google.com@evil.example/keys (not a link" in b.text
-
-
-def test_no_page_asks_anybody_but_its_own_server(b, mock):
-    for _, bring in views(b, mock):
-        bring()
-        foreign = b.js("return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => !n.startsWith(location.origin))")
-        assert not foreign, foreign
 
 
 def test_the_sources_have_no_way_to_make_markup_of_text(b, mock):

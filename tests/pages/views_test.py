@@ -31,6 +31,27 @@ def test_views_on_a_phone(b, mock):
     each(b, mock)
 
 
+def test_control_the_checks_see_what_is_wrong(b, mock):
+    flaws = {"without a name": "const e = document.createElement('button'); e.append(document.createElement('i')); document.body.append(e)",
+             "too little contrast": "const e = document.createElement('p'); e.style.color = '#aaa'; e.style.background = '#fff'; e.append('pale text'); document.body.append(e)",
+             "scrolls sideways": "const e = document.createElement('canvas'); e.width = 4000; e.height = 9; document.querySelector('main').append(e)",
+             "2 h1": "document.querySelector('main').append(document.createElement('h1')); document.querySelectorAll('h1')[1].append('x')",
+             "leads nowhere": "document.querySelector('main').setAttribute('aria-labelledby', 'nobody')",
+             "inline": "document.querySelector('main').setAttribute('onclick', 'x')"}
+    for words, flaw in flaws.items():
+        b.open(mock.url + "/login")
+        b.wait_text("No account?")
+        harness.sound(b)
+        b.js(flaw)
+        b.js("if (document.querySelector('[onclick]')) violations.length = 0")
+        try:
+            harness.sound(b)
+        except AssertionError as error:
+            assert words in str(error), (words, error)
+        else:
+            raise AssertionError(f"not seen: {words}")
+
+
 def test_a_chosen_colour_scheme_wins_over_the_systems(b, mock):
     b.open(mock.url + "/login")
     ground = lambda: b.js("return getComputedStyle(document.body).backgroundColor")  # noqa: E731

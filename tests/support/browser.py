@@ -178,19 +178,34 @@ class Browser:
     def find(self, name, css=CONTROLS, seconds=8):
         """The control with that accessible name (or the first whose name begins with it); inside the dialog when one is open."""
         def look():
-            scope = "dialog[open] " if self.js("return !!document.querySelector('dialog[open]')") else ""
-            elements = self.all(",".join(scope + part for part in css.split(",")))
-            shown = [e for e in elements if self.js("return arguments[0].checkVisibility()", {ELEMENT: e})]
-            names = [(self.name_of(e), e) for e in shown]
+            # The page says which could be it; the browser, what each is really called.
+            likely = self.js("""const scope = document.querySelector('dialog[open]') || document, said = (e) => [e.ariaLabel, e.textContent, e.labels?.[0]?.textContent].join(' ');
+                return [...scope.querySelectorAll(arguments[0])].filter((e) => e.checkVisibility() && said(e).replace(/\\s+/g, ' ').includes(arguments[1]))""", css, name)
+            names = [(self.name_of(e[ELEMENT]), e[ELEMENT]) for e in likely]
             return next((e for n, e in names if n == name), None) or next((e for n, e in names if n.startswith(name)), None)
         return self.wait(f"a control named {name!r}", look, seconds)
 
+    def _steadily(self, act):
+        """Again when the page has made its list anew between the look and the deed."""
+        for left in (3, 2, 1, 0):
+            try:
+                return act()
+            except WebDriverError as error:
+                if "stale" not in str(error) or not left:
+                    raise
+
     def click(self, name, css=CONTROLS):
+        self._steadily(lambda: self._click(name, css))
+
+    def fill(self, name, value):
+        self._steadily(lambda: self._fill(name, value))
+
+    def _click(self, name, css):
         element = self.find(name, css)
         self.js("arguments[0].scrollIntoView({block: 'center'})", {ELEMENT: element})
         self._in("POST", f"/element/{element}/click")
 
-    def fill(self, name, value):
+    def _fill(self, name, value):
         element = self.find(name, "input,textarea,select")
         if self.js("return arguments[0].localName", {ELEMENT: element}) == "select":
             self.js("arguments[0].value = arguments[1]; for (const t of ['input', 'change']) arguments[0].dispatchEvent(new Event(t, {bubbles: true}))", {ELEMENT: element}, value)

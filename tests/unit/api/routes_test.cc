@@ -437,7 +437,7 @@ TEST_CASE("routes: the man page names every route", "[api][routes][docs]") {
   REQUIRE_FALSE(page.empty());
   for (const api::Route& route : api::route_table()) {
     CAPTURE(route.method, route.path);
-    CHECK(page.find("\n.B " + std::string(route.method) + " " + std::string(route.path) + "\n") !=
-          std::string::npos);
+    CHECK(page.find("\n.It Cm " + std::string(route.method) + " " + std::string(route.path) +
+                    "\n") != std::string::npos);
   }
 }
