@@ -264,22 +264,30 @@ Reply set_member(Call& call) {
   return put_member(call, call.parts[1]);
 }
 
-Reply drop_member(Call& call, const std::string& email) {
-  AV_TRY(Accounts* const accounts, accounts_of(call));
-  AV_CHECK(call.audited(call.action("member.remove", email),
-                        [&] { return accounts->people().remove_member(call.vault(), email); }));
-  call.grants_changed();
-  return json_reply({{"vault", call.vault()}, {"email", email}, {"removed", true}});
-}
-
 Reply remove_member(Call& call) {
   AV_TRY(Accounts* const accounts, accounts_of(call));
   AV_TRY(const vault::User user, accounts->people().get_user(call.parts[1]));
-  return drop_member(call, user.email);
+  AV_CHECK(call.audited(call.action("member.remove", user.email), [&] {
+    return accounts->people().remove_member(call.vault(), user.email);
+  }));
+  call.grants_changed();
+  return json_reply({{"vault", call.vault()}, {"email", user.email}, {"removed", true}});
 }
 
+// For people whatever they are in it; a vault in which one is nothing is not there.
 Reply leave(Call& call) {
-  return drop_member(call, call.actor.name);
+  AV_TRY(Accounts* const accounts, accounts_of(call));
+  const std::string& vault = call.parts[0];
+  AV_TRY(const Role role, call.role_in(vault));
+  if (role == Role::kNone) {
+    return unknown_vault(vault);
+  }
+  vault::AuditRecord record = call.action("member.remove", call.actor.name);
+  record.vault = vault;
+  AV_CHECK(call.audited(std::move(record),
+                        [&] { return accounts->people().remove_member(vault, call.actor.name); }));
+  call.grants_changed();
+  return json_reply({{"vault", vault}, {"email", call.actor.name}, {"removed", true}});
 }
 
 Reply join(Call& call) {
@@ -385,8 +393,8 @@ std::span<const Route> user_routes() {
             remove_member, "", kRemoved},
       Route{"POST", "/v1/vaults/{v}/join", "as the owner: become an admin of a vault", kManage,
             Where::kServe, join, "", kMember},
-      Route{"POST", "/v1/vaults/{v}/leave", "be no member any more", Who::vault(Role::kProxy),
-            Where::kServe, leave, "", kRemoved},
+      Route{"POST", "/v1/vaults/{v}/leave", "be no member any more", Who::user(), Where::kServe,
+            leave, "", kRemoved},
       Route{"GET", "/v1/admin/settings", "who may come in", Who::owner(), Where::kServe, settings,
             "", kSettings},
       Route{"PUT", "/v1/admin/settings", "change that", Who::owner(), Where::kServe,
