@@ -74,6 +74,7 @@ Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
   session.agent_uid = agent.uid;
   session.vault = call.vault();
   session.expires_ms = minted.expires_ms;
+  session.minted_by = call.actor.kind == Actor::Kind::kUser ? call.actor.uid : std::string();
   std::string detail = minted.id + " of " + agent.name + ", " + std::to_string(ttl_seconds) + " s";
   if (!label.empty()) {
     detail += ", " + encoding::printable(label.substr(0, 100));
