@@ -58,6 +58,17 @@ _agent_vault() {
       'rule show') where='rule show';;
       'rule test') where='rule test';;
       'run') where='run';;
+      'serve') where='serve';;
+      'user') where='user';;
+      'user add') where='user add';;
+      'user disable') where='user disable';;
+      'user enable') where='user enable';;
+      'user invite') where='user invite';;
+      'user list') where='user list';;
+      'user remove') where='user remove';;
+      'user sessions') where='user sessions';;
+      'user set-password') where='user set-password';;
+      'user set-role') where='user set-role';;
       'vault') where='vault';;
       'vault create') where='vault create';;
       'vault credential') where='vault credential';;
@@ -71,6 +82,11 @@ _agent_vault() {
       'vault current') where='vault current';;
       'vault delete') where='vault delete';;
       'vault list') where='vault list';;
+      'vault member') where='vault member';;
+      'vault member add') where='vault member add';;
+      'vault member list') where='vault member list';;
+      'vault member remove') where='vault member remove';;
+      'vault member set') where='vault member set';;
       'vault rename') where='vault rename';;
       'vault service') where='vault service';;
       'vault service add') where='vault service add';;
@@ -87,7 +103,7 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run vault rule agent approval proposal log audit key ca completion credential creds ';;
+    '') words='run serve vault rule agent user approval proposal log audit key ca completion credential creds ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json';;
     'agent delete') words=' --help --yes --json';;
@@ -116,12 +132,12 @@ _agent_vault() {
     'key status') words=' --help --json';;
     'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json';;
     'proposal') words='create list show approve reject review ';;
-    'proposal approve') words=' --help --stdin --service --host --path --methods --for --uses --vault --json';;
+    'proposal approve') words=' --help --stdin --service --host --path --methods --for --uses --vault --json'" $(setsid -w agent-vault proposal list --status pending 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
     'proposal create') words=' --help --service --methods --key --description --obtain --user-message --message --vault --json';;
     'proposal list') words=' --help --status --vault --json';;
-    'proposal reject') words=' --help --reason --vault --json';;
-    'proposal review') words=' --help --vault --json';;
-    'proposal show') words=' --help --wait --timeout --vault --json';;
+    'proposal reject') words=' --help --reason --vault --json'" $(setsid -w agent-vault proposal list --status pending 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
+    'proposal review') words=' --help --vault --json'" $(setsid -w agent-vault proposal list --status pending 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
+    'proposal show') words=' --help --wait --timeout --vault --json'" $(setsid -w agent-vault proposal list --status all 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
     'rule') words='add set list show remove enable disable test ';;
     'rule add') words=' --help --file --name --action --host --path --method --agent --limit --window --timeout --body-contains --body-equals --reason --disabled --replace --force --vault --json';;
     'rule disable') words=' --help --vault --json';;
@@ -132,7 +148,18 @@ _agent_vault() {
     'rule show') words=' --help --vault --json';;
     'rule test') words=' --help --agent --body --file --verbose --vault --json';;
     'run') words=' --help --agent --ttl --isolation --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --vault';;
-    'vault') words='create list delete rename use current settings credential service creds run proposal ';;
+    'serve') words=' --help --host --port --proxy-host --proxy-port --any-port --base-url --tls --tls-cert --tls-key --plain-http --grace --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --json';;
+    'user') words='add list remove set-password set-role disable enable invite sessions ';;
+    'user add') words=' --help --owner --password-stdin --json';;
+    'user disable') words=' --help --json';;
+    'user enable') words=' --help --json';;
+    'user invite') words=' --help --vault --role --owner --url --json';;
+    'user list') words=' --help --json';;
+    'user remove') words=' --help --yes --json';;
+    'user sessions') words=' --help --revoke --json';;
+    'user set-password') words=' --help --password-stdin --json';;
+    'user set-role') words=' --help --json';;
+    'vault') words='create list delete rename use current settings credential service member creds run proposal ';;
     'vault create') words=' --help --json';;
     'vault credential') words='set get list delete import history rollback ';;
     'vault credential delete') words=' --help --vault --json';;
@@ -145,6 +172,11 @@ _agent_vault() {
     'vault current') words=' --help --vault --json';;
     'vault delete') words=' --help --yes --json';;
     'vault list') words=' --help --json';;
+    'vault member') words='add list set remove ';;
+    'vault member add') words=' --help --role --vault --json';;
+    'vault member list') words=' --help --vault --json';;
+    'vault member remove') words=' --help --vault --json';;
+    'vault member set') words=' --help --role --vault --json';;
     'vault rename') words=' --help --json';;
     'vault service') words='add set list show remove enable disable clear catalog ';;
     'vault service add') words=' --help --preset --file --name --host --auth-type --token-key --username-key --username --password-key --api-key-key --api-key-header --api-key-prefix --query --header --method --env --placeholder --allow-http --disabled --vault --json';;
