@@ -63,7 +63,6 @@ assert_eq pending "$(as_agent "$API/v1/proposals/1" >"$OUT/state"; json "$OUT/st
 # The person sees what would change, takes away the rest, and allows.
 as_page "$API/v1/admin/proposals/1/diff?vault=default" >"$OUT/diff"
 assert_contains "$OUT/diff" echo.test
-name=$(json "$OUT/diff" '"" if "services" not in d else d["services"][0]["name"]')
 as_page "$API/v1/admin/proposals/1?vault=default" >"$OUT/proposal"
 name=$(json "$OUT/proposal" 'd["services"][0].get("name", "")')
 narrow='"path":"/headers","methods":["GET"]'
@@ -93,7 +92,7 @@ as_page --data '{"vault":"default","ttl_seconds":600,"vault_role":"proxy"}' "$AP
 session=$(json "$OUT/session" 'd["token"]')
 through "$session" https://echo.test/headers >"$OUT/answer" # good at once
 assert_eq "Bearer $value" "$(received_header authorization)" "what bob's session reached"
-av user remove bob@example.com >/dev/null 2>&1 || av user remove bob@example.com --force >/dev/null 2>&1
+av user remove bob@example.com --yes >/dev/null 2>&1
 gone() { [ "$(curl -s -m 10 --cacert "$OUT/ca.pem" -x "http://$session:@$PROXY" -o /dev/null -w '%{http_connect}' https://echo.test/headers || true)" = 407 ]; }
 wait_for 5 gone
 through "$agent" https://echo.test/headers >"$OUT/answer"
@@ -101,7 +100,7 @@ canary_check "$OUT/answer"
 
 # Figures, and the log: who allowed it, and no value.
 curl -sS -m 10 -b "$OUT/jar.ann" "$API/metrics" >"$OUT/metrics"
-assert_matches "$OUT/metrics" '^agent_vault_requests_total\{status="2xx"\} [1-9]'
+assert_matches "$OUT/metrics" '^agent_vault_decisions_total\{decision="allow"\} [1-9]'
 kill -TERM "$SERVE"
 wait "$SERVE"
 av log --json -n 0 >"$OUT/log"
