@@ -82,7 +82,6 @@ Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
   AV_CHECK(call.audited(call.action("session.create", detail), [&] {
     return call.store().create_session(session, vault::hash_of(minted.token));
   }));
-  call.grants_changed();
   return minted;
 }
 

@@ -132,7 +132,6 @@ Reply create(Call& call) {
   AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
   AV_CHECK(call.audited(about(call, "agent.create", agent.name),
                         [&] { return call.store().create_agent(agent, vault::hash_of(token)); }));
-  call.grants_changed();
   AV_TRY(const vault::Agent made, call.store().get_agent(agent.name));
   return with_token(agent_json(made), token, 201);
 }
@@ -146,7 +145,6 @@ Reply revoke(Call& call) {
   AV_TRY(const vault::Agent agent, find_agent(call, call.parts[0], /*manage=*/true));
   AV_CHECK(call.audited(about(call, "agent.revoke", agent.name),
                         [&] { return call.store().revoke_agent(agent.name); }));
-  call.grants_changed();
   return json_reply({{"name", agent.name}, {"status", "revoked"}});
 }
 
@@ -155,7 +153,6 @@ Reply remove(Call& call) {
   AV_CHECK(call.audited(about(call, "agent.delete", agent.name),
                         [&] { return call.store().delete_agent(agent.name); }));
   store::remove_lanes(call.options().paths, agent.uid);
-  call.grants_changed();
   return json_reply({{"name", agent.name}, {"status", "deleted"}});
 }
 
@@ -165,7 +162,6 @@ Reply rotate(Call& call) {
   AV_CHECK(call.audited(about(call, "agent.rotate", agent.name), [&] {
     return call.store().rotate_agent(agent.name, vault::hash_of(token));
   }));
-  call.grants_changed();
   return with_token({{"name", agent.name}, {"rotated_at", format_utc(call.now_ms())}}, token, 200);
 }
 
@@ -195,7 +191,6 @@ Reply add_to_vault(Call& call) {
   agent.vaults.push_back(call.vault());
   AV_CHECK(call.audited(about(call, "agent.set", name),
                         [&] { return call.store().update_agent(agent); }));
-  call.grants_changed();
   return json_reply({{"name", name}, {"vault_role", "proxy"}}, 201);
 }
 
@@ -214,7 +209,6 @@ Reply take_from_vault(Call& call) {
   agent.vaults.erase(it);
   AV_CHECK(call.audited(about(call, "agent.set", agent.name),
                         [&] { return call.store().update_agent(agent); }));
-  call.grants_changed();
   return json_reply({{"name", agent.name}, {"removed", true}});
 }
 

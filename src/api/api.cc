@@ -122,7 +122,11 @@ void Api::serve(std::unique_ptr<Job> job) {
     return;
   }
   job->call = std::make_unique<Call>(*shared_, job->request);
+  shared_->unsettled = false;
   Reply reply = router_->answer(*job->call);
+  if (shared_->unsettled) {
+    settle();
+  }
   if (!reply.is_parked()) {
     job->reply(std::move(reply));
     return;
@@ -130,6 +134,12 @@ void Api::serve(std::unique_ptr<Job> job) {
   job->parked = std::move(reply.parked());
   job->due = clock_.steady() + std::chrono::seconds(job->parked.seconds);
   park(std::move(job));
+}
+
+void Api::settle() {
+  if (shared_->options.settle) {
+    shared_->options.settle();
+  }
 }
 
 void Api::park(std::unique_ptr<Job> job) {
@@ -158,6 +168,7 @@ bool Api::store_changed() {
 
 void Api::poll(bool all) {
   const auto now = clock_.steady();
+  bool settled = false;  // once is enough: what they tell of is in the store
   std::erase_if(parked_, [&](const std::unique_ptr<Job>& job) {
     if (job->gone()) {
       return true;
@@ -171,6 +182,10 @@ void Api::poll(bool all) {
       return true;
     }
     std::optional<Reply> reply = job->parked.poll(*job->call, last);
+    if (reply && !settled) {
+      settle();
+      settled = true;
+    }
     if (!reply) {
       return last;  // never: a poll must answer the last time
     }

@@ -50,6 +50,7 @@ class Api final : public proxy::ApiHandler {
   // Asks those that wait; `all`: also those whose time is not up.
   void poll(bool all);
   [[nodiscard]] bool store_changed();
+  void settle();
 
   std::mutex mutex_;
   std::condition_variable wake_;

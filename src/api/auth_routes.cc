@@ -168,7 +168,6 @@ Reply delete_account(Call& call) {
   const std::string email = call.actor.name;
   AV_CHECK(call.audited(call.action("user.delete", email),
                         [&] { return accounts->people().delete_user(email); }));
-  call.grants_changed();
   proxy::LocalReply reply = json_reply({{"status", "deleted"}, {"email", email}});
   clear_cookie(reply, call.request.secure);
   return reply;
@@ -184,7 +183,6 @@ Reply accept_with(Call& call, const Secret& link, Secret password) {
       return accounts->people().accept_invite(hash, call.actor.uid, std::nullopt);
     }));
     accounts->limiter().give_back(call.request.peer, "invite");
-    call.grants_changed();
     return json_reply({{"status", "accepted"}, {"email", user.email}});
   }
   if (!invite.needs_account) {
@@ -200,7 +198,6 @@ Reply accept_with(Call& call, const Secret& link, Secret password) {
       return ours->people().accept_invite(hash, "", done.made());
     }));
     ours->limiter().give_back(now.request.peer, "invite");
-    now.grants_changed();
     return sign_in(now, user, 201,
                    {{"email", user.email},
                     {"role", vault::to_string(user.role)},

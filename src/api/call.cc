@@ -152,12 +152,6 @@ vault::AuditRecord Call::action(std::string_view event, std::string_view detail,
   return record;
 }
 
-void Call::grants_changed() const {
-  if (shared_.options.grants_changed) {
-    shared_.options.grants_changed();
-  }
-}
-
 std::string Call::base_url() const {
   // The Host has been checked (router.cc), so a link made of it leads here.
   const std::string_view host = request.field("host");

@@ -32,6 +32,8 @@ class Shared final : public vault::ActionLog {
   // Who waits for something may be told of a change of our own, which the store's counter does not
   // show.
   bool changed = false;
+  // The call that is being answered has changed something.
+  bool unsettled = false;
 
  private:
   std::uint64_t actions_ = 0;
@@ -81,11 +83,10 @@ class Call {
   template <typename F>
   std::invoke_result_t<F> audited(vault::AuditRecord record, F&& body) {
     shared_.changed = true;
+    shared_.unsettled = true;
     return vault::audited(shared_, std::move(record), std::forward<F>(body));
   }
   [[nodiscard]] vault::ActionLog& log() { return shared_; }
-  // After a change of agents, sessions or memberships.
-  void grants_changed() const;
 
   // The URL under which the client knows the API: its own Host where that is one of ours.
   [[nodiscard]] std::string base_url() const;

@@ -42,9 +42,9 @@ struct ApiOptions {
   // the API's thread.
   std::function<std::string()> ca_pem;
   std::string skill_text;
-  // Agents, sessions or what they may do have changed: called on the API's thread, after the change
-  // is in the store.
-  std::function<void()> grants_changed;
+  // Returns when the proxy goes by what is in the store now. Called on the API's thread before an
+  // answer that tells of a change, so that what the client does next meets the new state.
+  std::function<void()> settle;
   MetricsSource* metrics = nullptr;            // may be null; must outlive the API
   vault::AuditLog* audit = nullptr;            // only used on the API's thread; must outlive it
   const Clock* clock = nullptr;                // must outlive the API

@@ -93,7 +93,6 @@ Reply end(Call& call) {
   }
   AV_CHECK(
       call.audited(call.action("session.end", id), [&] { return call.store().end_session(id); }));
-  call.grants_changed();
   return json_reply({{"id", id}, {"status", "revoked"}});
 }
 

@@ -42,7 +42,6 @@ Reply change_user(Call& call, std::string_view event, F&& change) {
   AV_TRY(const vault::User user, people.get_user(call.parts[0]));
   AV_CHECK(call.audited(call.action(event, user.email),
                         [&]() -> Status { return change(people, user.email); }));
-  call.grants_changed();
   const auto now = people.get_user(user.email);
   return json_reply(now ? user_json(*now) : Json{{"email", user.email}, {"deleted", true}});
 }
@@ -251,7 +250,6 @@ Reply put_member(Call& call, const std::string& email) {
   AV_TRY(const vault::User user, accounts->people().get_user(email));
   AV_CHECK(call.audited(call.action("member.set", user.email + ", " + word),
                         [&] { return call.users().set_role(user.uid, call.vault(), role); }));
-  call.grants_changed();
   return json_reply({{"vault", call.vault()}, {"email", user.email}, {"role", word}});
 }
 
@@ -270,7 +268,6 @@ Reply remove_member(Call& call) {
   AV_CHECK(call.audited(call.action("member.remove", user.email), [&] {
     return accounts->people().remove_member(call.vault(), user.email);
   }));
-  call.grants_changed();
   return json_reply({{"vault", call.vault()}, {"email", user.email}, {"removed", true}});
 }
 
@@ -286,7 +283,6 @@ Reply leave(Call& call) {
   record.vault = vault;
   AV_CHECK(call.audited(std::move(record),
                         [&] { return accounts->people().remove_member(vault, call.actor.name); }));
-  call.grants_changed();
   return json_reply({{"vault", vault}, {"email", call.actor.name}, {"removed", true}});
 }
 
@@ -294,7 +290,6 @@ Reply join(Call& call) {
   AV_CHECK(call.audited(call.action("member.join", call.actor.name), [&] {
     return call.users().set_role(call.actor.uid, call.vault(), Role::kAdmin);
   }));
-  call.grants_changed();
   return json_reply({{"vault", call.vault()}, {"email", call.actor.name}, {"role", "admin"}});
 }
 

@@ -43,7 +43,6 @@ Reply create(Call& call) {
     return call.users().set_role(call.actor.uid, name, Role::kAdmin);
   };
   AV_CHECK(call.audited(std::move(record), make));
-  call.grants_changed();
   AV_TRY(const store::VaultInfo info, call.store().get_vault(name));
   return json_reply(vault_json(info), 201);
 }
@@ -51,7 +50,6 @@ Reply create(Call& call) {
 Reply remove(Call& call) {
   AV_CHECK(call.audited(call.action("vault.delete"),
                         [&] { return call.store().delete_vault(call.vault()); }));
-  call.grants_changed();
   return json_reply({{"name", call.vault()}, {"deleted", true}});
 }
 
@@ -59,7 +57,6 @@ Reply rename(Call& call) {
   AV_TRY(const std::string name, call.text("name"));
   AV_CHECK(call.audited(call.action("vault.rename", "to " + name),
                         [&] { return call.store().rename_vault(call.vault(), name); }));
-  call.grants_changed();
   return json_reply({{"name", name}, {"renamed_from", call.vault()}});
 }
 

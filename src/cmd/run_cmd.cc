@@ -17,6 +17,7 @@
 #include "cmd/command.h"
 #include "cmd/egress_settings.h"
 #include "cmd/env_secrets.h"
+#include "cmd/follow_barrier.h"
 #include "cmd/hidden_paths.h"
 #include "cmd/journal_closer.h"
 #include "cmd/listener.h"
@@ -125,6 +126,7 @@ class Session {
   std::optional<AgentSetup> agent_;
   std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
   std::shared_ptr<LazyApi> api_ = std::make_shared<LazyApi>();
+  FollowBarrier barrier_;
   std::string authority_pem_;
   std::unique_ptr<proxy::ProxyServer> proxy_;
 };
@@ -152,6 +154,7 @@ Expected<Outcome> Session::run() {
 // The proxy's end and the record of it need not wait for the last process of the run: none can use
 // a credential any more.
 void Session::end(const Expected<Outcome>& outcome) {
+  barrier_.end();
   api_->stop();
   proxy_.reset();
   desk_->pump(*context_.store);  // nobody need decide any more
@@ -311,6 +314,7 @@ Expected<std::unique_ptr<OwnedApi>> Session::make_api() {
   options.run_vault = vault_;
   options.ca_pem = [pem = authority_pem_] { return pem; };
   options.skill_text = skill_text();
+  options.settle = [this] { barrier_.wait(); };
   options.limits = context_.limits();
   return OwnedApi::create(context_, run_id_, std::move(options));
 }
@@ -327,9 +331,11 @@ void Session::tick() {
 // What another process has changed takes effect here. A store that cannot be followed any more must
 // not go on granting what it once said: the run is left without services.
 void Session::follow_store() {
+  const std::uint64_t waiting = barrier_.take();
   desk_->pump(*context_.store);
   if (follow_policy()) {
     desk_->deliver();
+    barrier_.done(waiting);
   }
 }
 

@@ -1,14 +1,11 @@
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
-#include <condition_variable>
 #include <csignal>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -16,6 +13,7 @@
 #include "cmd/api_setup.h"
 #include "cmd/approval_desk.h"
 #include "cmd/cli.h"
+#include "cmd/follow_barrier.h"
 #include "cmd/journal_closer.h"
 #include "cmd/listener.h"
 #include "cmd/option_set.h"
@@ -43,49 +41,6 @@ class ProxyMetrics final : public api::MetricsSource {
 
  private:
   std::shared_ptr<const proxy::Metrics> metrics_;
-};
-
-// A token that the API has just made is good as soon as its client has it: the API's thread waits
-// here until the proxy goes by what is in the store.
-class FollowBarrier {
- public:
-  static constexpr std::chrono::milliseconds kPatience{2'000};
-
-  Status open() {
-    wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    return wake_.valid() ? Status() : Status(errno_error(errno, "cannot make an event"));
-  }
-  // Becomes readable when somebody waits.
-  [[nodiscard]] int fd() const { return wake_.get(); }
-  // By the API's thread.
-  void wait() {
-    std::unique_lock lock(mutex_);
-    const std::uint64_t mine = ++wanted_;
-    const std::uint64_t one = 1;
-    (void)!::write(wake_.get(), &one, sizeof one);
-    followed_.wait_for(lock, kPatience, [&] { return done_ >= mine; });
-  }
-  // By the owner: take() before the store is read, done() when what was read holds.
-  std::uint64_t take() {
-    std::uint64_t count = 0;
-    (void)!::read(wake_.get(), &count, sizeof count);
-    const std::lock_guard lock(mutex_);
-    return wanted_;
-  }
-  void done(std::uint64_t until) {
-    {
-      const std::lock_guard lock(mutex_);
-      done_ = until;
-    }
-    followed_.notify_all();
-  }
-
- private:
-  UniqueFd wake_;
-  std::mutex mutex_;
-  std::condition_variable followed_;
-  std::uint64_t wanted_ = 0;  // guarded by mutex_
-  std::uint64_t done_ = 0;    // guarded by mutex_
 };
 
 // One `serve`, from the open store to the signal that ends it.
@@ -249,7 +204,7 @@ Expected<std::unique_ptr<OwnedApi>> Server::make_api(const proxy::CertificateAut
   options.proxy_port = proxy_listener_.port;
   options.ca_pem = [pem = authority.certificate_pem()] { return pem; };
   options.skill_text = skill_text();
-  options.grants_changed = [this] { barrier_.wait(); };
+  options.settle = [this] { barrier_.wait(); };
   options.metrics = &metrics_source_;
   options.limits = context_.limits();
   return OwnedApi::create(context_, id_, std::move(options));
@@ -331,6 +286,7 @@ void Server::end() {
     notice(context_, "ending; requests under way have " +
                          std::to_string(options_.grace.count() / 1000) + " s");
   }
+  barrier_.end();
   api_->stop();  // long polls end, so that nothing waits for them
   proxy_->stop(options_.grace);
   proxy_.reset();

@@ -153,7 +153,7 @@ class ApiFixture {
     options_.run_vault = mode == api::Mode::kRun ? "default" : "";
     options_.ca_pem = [] { return std::string("-----BEGIN CERTIFICATE-----\nx\n"); };
     options_.skill_text = "# agent-vault\n";
-    options_.grants_changed = [this] { ++grants_changes; };
+    options_.settle = [this] { ++grants_changes; };
     options_.audit = &audit_;
     options_.clock = &clock_;
     options_.paths = home_.paths();
