@@ -28,7 +28,7 @@ LIMIT = 60
 SKIPPED = 77
 PR_SET_CHILD_SUBREAPER = 36
 # All that a case inherits. Proxies, CA bundles and keys of the caller would decide its outcome.
-KEEP = ("PATH", "LANG", "USER", "LOGNAME", "AV_NPM_DIR", "AV_PYTHON", "JAVA_HOME", "SOAK_SECONDS", "PARALLEL_SECONDS", "PARALLEL_AGENTS",
+KEEP = ("PATH", "LANG", "USER", "LOGNAME", "AV_NPM_DIR", "AV_PYTHON", "JAVA_HOME", "SOAK_SECONDS", "AV_SHOTS", "PARALLEL_SECONDS", "PARALLEL_AGENTS",
         "SOAK_SEED")
 
 

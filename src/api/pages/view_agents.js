@@ -55,7 +55,7 @@ export async function show({ place, vault, role, signal }) {
           { name: 'Made by', cell: (s) => said(s.created_by?.display_name || '\u2014') },
           { name: 'Made', cell: (s) => time(s.created_at) }, { name: 'Ends', cell: (s) => time(s.expires_at) },
           { name: 'Actions', kind: 'acts', cell: (s) => button('Revoke', () => confirm('Revoke this token?', h('p', null, s.label ? said(s.label) : 'The token without a label', ' stops working at once.'), { submit: 'Revoke', onsubmit: async () => { await api.endSession(vault, s.id); await fetch(); } }), { small: true, kind: 'quiet danger', name: `Revoke token ${s.label || s.id}` }) },
-        ], sessions) : empty('No token is alive', null, `agent-vault vault token --vault ${vault} --ttl 24h`)) : null);
+        ], sessions) : empty('No token is alive')) : null);
   });
   await fetch();
 }

@@ -26,7 +26,7 @@ async function all({ place, vault, signal }) {
       { name: 'Proposal', kind: 'main', cell: (p) => h('a', { href: base + p.id, class: 'row-link' }, headlineText(p) || `Proposal ${p.id}`) },
       { name: 'Says', cell: (p) => h('span', { class: 'clamp' }, said((p.words || p.message).slice(0, 200))) },
       { name: 'State', cell: (p) => stateBadge(p.status) }, { name: 'Asked', cell: (p) => time(p.created) },
-    ], list) : empty(which.get() ? 'Nothing to decide' : 'No agent has asked for anything', 'An agent asks with one call; refused requests tell it how. To try it:', `agent-vault proposal create --vault ${vault} --host api.example.com --auth-type bearer --token-key EXAMPLE_TOKEN -m 'I need it'`));
+    ], list) : empty(which.get() ? 'Nothing to decide' : 'No agent has asked for anything', 'An agent asks with one call; refused requests tell it how. To try it:', `agent-vault proposal create --vault ${vault} --service api.example.com --key EXAMPLE_TOKEN --user-message 'I need it'`));
   });
   which.onchange(fetch);
   await fetch();

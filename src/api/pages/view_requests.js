@@ -68,7 +68,7 @@ export async function show({ place, vault, signal }) {
     for (const id of [...cards.keys()]) if (!ids.includes(id)) { cards.get(id).node.remove(); cards.delete(id); }
     if (!ids.length) {
       fill(body, empty('Nothing is waiting', 'A rule with the action approve holds requests here. For example:',
-        `agent-vault rule add --vault ${vault} --action approve --method DELETE 'api.github.com/*'`, `agent-vault approval list --vault ${vault}`));
+        `agent-vault rule add approve 'api.github.com/*' --method DELETE --vault ${vault}`, `agent-vault approval list --vault ${vault}`));
     } else {
       for (const a of fresh) { const c = card(a, vault); cards.set(a.id, c); listing.append(c.node); }
       if (!listing.isConnected) fill(body, listing);
