@@ -15,3 +15,6 @@ install(FILES completions/agent-vault.fish
 
 install(FILES README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+install(FILES systemd/agent-vault.service systemd/agent-vault-api.socket systemd/agent-vault-proxy.socket
+        DESTINATION lib/systemd/user)

@@ -119,3 +119,30 @@ curl -sS -m 10 --cacert "$OUT/ca.pem" "$API/health" >"$OUT/health"
 assert_contains "$OUT/health" ok
 if curl -s -m 10 "http://${API#https://}/health" >"$OUT/health" 2>&1; then fail "the API answers in clear"; fi
 end_serve
+
+# Sockets of a service manager: they are there before the server is, and it says when it is ready.
+cat >"$OUT/manager.py" <<'PY'
+import os, socket, sys, urllib.request
+binary, options = sys.argv[1], sys.argv[2:]
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind(os.environ["OUT"] + "/notify")
+notify.settimeout(20)
+listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+ports = [s.getsockname()[1] for s in listening]
+child = os.fork()
+if child == 0:
+    for fd, sock in zip((103, 104), listening):
+        os.dup2(sock.fileno(), fd)
+    os.dup2(103, 3)
+    os.dup2(104, 4)
+    os.closerange(5, 200)
+    os.environ.update(LISTEN_FDS="2", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="api:proxy", NOTIFY_SOCKET=os.environ["OUT"] + "/notify")
+    os.execv(binary, [binary, "serve", *options])
+assert notify.recv(100) == b"READY=1"
+with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://127.0.0.1:{ports[0]}/v1/mitm/ca.pem", timeout=10) as reply:
+    assert reply.headers["X-MITM-Port"] == str(ports[1]), reply.headers
+os.kill(child, 15)
+assert notify.recv(100) == b"STOPPING=1"
+assert os.waitpid(child, 0)[1] == 0
+PY
+OUT=$OUT "$AV_PYTHON" "$OUT/manager.py" "$AV_BINARY" "${RUN_OPTIONS[@]}" >"$OUT/managed" 2>&1 || fail "a service manager: $(cat "$OUT/managed")"
