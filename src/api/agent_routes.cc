@@ -184,7 +184,8 @@ Reply list_in_vault(Call& call) {
 Reply add_to_vault(Call& call) {
   AV_TRY(const std::string name, call.text("name"));
   AV_CHECK(vault::check_slug("agent", name));
-  AV_TRY(vault::Agent agent, call.store().get_agent(name));
+  // Somebody else's agent is not to be had by its name: it would then answer to two masters.
+  AV_TRY(vault::Agent agent, find_agent(call, name, /*manage=*/true));
   if (agent.may_use_vault(call.vault())) {
     return fault(409, "exists", "the agent '" + name + "' may use this vault already");
   }

@@ -1,11 +1,13 @@
 // Proposals: agents ask and look at what became of it; people look closer, take away, and decide.
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "api/call.h"
 #include "api/route.h"
+#include "core/encoding.h"
 #include "vault/names.h"
 #include "vault/token.h"
 
@@ -168,12 +170,31 @@ Reply show_any(Call& call) {
   return json_reply(admin_json(proposal));
 }
 
+// What is meant to allow less must not be passed over because it is misspelt.
 Expected<vault::Narrowing> narrowing_of(Call& call) {
+  static constexpr std::array<std::string_view, 4> kKnown{"vault", "credentials", "narrow",
+                                                          "fingerprint"};
   AV_TRY(const JsonView body, call.body());
+  if (body.is(JsonView::Kind::kObject)) {
+    for (const JsonView& member : body.children()) {
+      const std::string name = member.name();
+      if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
+        return make_error(ErrorCode::kInvalid,
+                          "unknown member \"" + encoding::printable(name.substr(0, 40)) + "\"",
+                          "vault, credentials, narrow and fingerprint are known; what allows less "
+                          "belongs into narrow");
+      }
+    }
+  }
   const auto narrow = body.find("narrow");
-  return narrow && narrow->is(JsonView::Kind::kObject)
-             ? vault::narrowing_from_json(narrow->source())
-             : Expected<vault::Narrowing>(vault::Narrowing());
+  if (!narrow || narrow->is(JsonView::Kind::kNull)) {
+    return vault::Narrowing();
+  }
+  if (!narrow->is(JsonView::Kind::kObject)) {
+    return make_error(ErrorCode::kInvalid, "\"narrow\" is no object",
+                      "{\"services\":[...],\"expires_in_seconds\":3600,\"uses\":5}");
+  }
+  return vault::narrowing_from_json(narrow->source());
 }
 
 // What the agent could do before and after; with what the person would take away.

@@ -1,6 +1,7 @@
 #include "api/router.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "vault/canonical.h"
@@ -215,6 +216,26 @@ Router::Router(std::span<const Route> routes) {
   }
 }
 
+namespace {
+
+// At the proxy's port of `serve`, which has no TLS, there is what agents need: no pages, and
+// nowhere to type a password.
+bool is_withheld(const Call& call, const proxy::ApiRequest& request) {
+  static constexpr std::array<std::string_view, 9> kForAgents{
+      "/discover", "/v1/discover", "/health",       "/v1/health", "/v1/status",
+      "/v1/mitm/", "/v1/gateway/", "/v1/proposals", "/v1/skill"};
+  return request.at_proxy && call.options().mode == Mode::kServe &&
+         std::none_of(kForAgents.begin(), kForAgents.end(),
+                      [&](std::string_view prefix) { return request.path.starts_with(prefix); });
+}
+
+// At the proxy's port there is no more than at a run's.
+Mode mode_for(const Call& call, const proxy::ApiRequest& request) {
+  return request.at_proxy ? Mode::kRun : call.options().mode;
+}
+
+}  // namespace
+
 Router::Found Router::find(std::string_view method, std::string_view path, Mode mode) const {
   Found found;
   auto segments = split(path);
@@ -339,7 +360,7 @@ Failed Router::check_again(Call& call) const {
   if (auto known = identify(call); !known) {
     return fault_of(known.error());
   }
-  const Found found = find(call.request.method, call.request.path, call.options().mode);
+  const Found found = find(call.request.method, call.request.path, mode_for(call, call.request));
   return check_who(call, *found.route);
 }
 
@@ -357,7 +378,9 @@ Reply Router::answer(Call& call) const {
     slow.transient = true;
     return slow;
   }
-  const Found found = find(request.method, request.path, call.options().mode);
+  const Found found = is_withheld(call, request)
+                          ? Found()
+                          : find(request.method, request.path, mode_for(call, request));
   if (found.route == nullptr) {
     if (found.allowed.empty()) {
       return fault(404, "not_found", "there is no such path",

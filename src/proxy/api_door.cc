@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <atomic>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -42,18 +42,58 @@ class Held {
   std::size_t mine_ = 0;
 };
 
-// What the handler's thread and the connection's both hold.
-struct Pending {
-  explicit Pending(Executor executor) : executor_(executor), signal(executor) {}
+// What the handler's thread and the connection's both hold. The handler may keep it for longer than
+// there is a server: nothing in it needs one, and what is answered too late goes nowhere.
+class Slot {
+ public:
+  explicit Slot(Executor executor) : executor_(executor) {}
 
-  Executor executor_;
-  Signal signal;
+  // By the handler, from any thread. Only the first counts.
+  static void answer(const std::shared_ptr<Slot>& slot, LocalReply reply, bool known) {
+    const std::lock_guard lock(slot->mutex_);
+    if (slot->over_ || std::exchange(slot->answered_, true)) {
+      return;
+    }
+    auto shared = std::make_shared<LocalReply>(std::move(reply));
+    asio::post(slot->executor_, [slot, shared, known] {
+      slot->reply = std::move(*shared);
+      slot->known = known;
+      if (slot->waiting_ != nullptr) {
+        slot->waiting_->notify();
+      }
+    });
+  }
+  [[nodiscard]] bool over() {
+    const std::lock_guard lock(mutex_);
+    return over_;
+  }
+
+  // The coroutine that waits for the answer; it may be destroyed with the server.
+  class Waiting {
+   public:
+    Waiting(Slot& slot, Signal& signal) : slot_(slot) { slot_.waiting_ = &signal; }
+    ~Waiting() {
+      const std::lock_guard lock(slot_.mutex_);
+      slot_.over_ = true;
+      slot_.waiting_ = nullptr;
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+   private:
+    Slot& slot_;
+  };
+
   // Of the server's thread only.
   std::optional<LocalReply> reply;
   bool known = false;
-  // Set by the server's thread, read by the handler's.
-  std::atomic<bool> gone{false};
-  std::atomic<bool> answered{false};
+
+ private:
+  Executor executor_;
+  Signal* waiting_ = nullptr;  // of the server's thread only
+  std::mutex mutex_;
+  bool over_ = false;      // guarded by mutex_
+  bool answered_ = false;  // guarded by mutex_
 };
 
 std::string peer_of(int socket) {
@@ -205,46 +245,40 @@ Awaitable<std::optional<Fault>> read_body(Worker& worker, Stream& stream, ReadBu
 }  // namespace
 
 Awaitable<ApiOutcome> serve_api(Worker& worker, Stream& stream, ReadBuffer& buffer,
-                                const RequestHead& head,
+                                const RequestHead& head, bool at_proxy,
                                 std::shared_ptr<const vault::Principal> run) {
   ApiRequest request = describe(head, stream);
   request.run = std::move(run);
+  request.at_proxy = at_proxy;
   Held held(worker.state.held_bytes);
   const std::optional<Fault> broken =
       co_await read_body(worker, stream, buffer, head, request.body, held);
   if (broken) {
     co_return refusal(*broken, false);
   }
-  const auto pending = std::make_shared<Pending>(worker.io.get_executor());
-  ApiHandler::Answer answer = [pending](LocalReply reply, bool known) {
-    if (pending->answered.exchange(true)) {
-      return;
-    }
-    auto shared = std::make_shared<LocalReply>(std::move(reply));
-    asio::post(pending->executor_, [pending, shared, known] {
-      pending->reply = std::move(*shared);
-      pending->known = known;
-      pending->signal.notify();
-    });
+  const auto slot = std::make_shared<Slot>(worker.io.get_executor());
+  Signal answered(worker.io.get_executor());
+  const Slot::Waiting waiting(*slot, answered);
+  ApiHandler::Answer answer = [slot](LocalReply reply, bool known) {
+    Slot::answer(slot, std::move(reply), known);
   };
-  ApiHandler::Gone gone = [pending] { return pending->gone.load(); };
+  ApiHandler::Gone gone = [slot] { return slot->over(); };
   worker.options.api->handle(std::move(request), std::move(answer), std::move(gone));
   const auto give_up = worker.clock.steady() + kAnswer;
-  while (!pending->reply && worker.clock.steady() < give_up) {
-    (void)co_await pending->signal.wait(kLookAtClient);
-    if (!pending->reply && stream.peer_silent()) {
+  while (!slot->reply && worker.clock.steady() < give_up) {
+    (void)co_await answered.wait(kLookAtClient);
+    if (!slot->reply && stream.peer_silent()) {
       break;
     }
   }
-  if (!pending->reply) {
-    pending->gone = true;
+  if (!slot->reply) {
     const Fault late = api_fault(504, "api_timeout", "the broker did not answer in time");
     co_return refusal(late, false);
   }
   ApiOutcome out;
-  out.reply = std::move(*pending->reply);
+  out.reply = std::move(*slot->reply);
   out.reusable = true;
-  out.known = pending->known;
+  out.known = slot->known;
   co_return out;
 }
 

@@ -25,7 +25,7 @@ struct ApiOutcome {
 // `run`: who the token of the head stands for, on the port of a run. All references must outlive
 // the call.
 [[nodiscard]] Awaitable<ApiOutcome> serve_api(Worker& worker, Stream& stream, ReadBuffer& buffer,
-                                              const RequestHead& head,
+                                              const RequestHead& head, bool at_proxy,
                                               std::shared_ptr<const vault::Principal> run);
 
 }  // namespace av::proxy

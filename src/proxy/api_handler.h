@@ -35,6 +35,9 @@ struct ApiRequest {
   std::shared_ptr<const vault::Principal> run;
   std::string peer;     // address of the client, without the port
   bool secure = false;  // came over TLS
+  // Came in at a proxy's port, which agents reach and which has no TLS: what is for people is not
+  // to be had there.
+  bool at_proxy = false;
 
   // The first field of that name (lower case); empty when absent.
   [[nodiscard]] std::string_view field(std::string_view name) const {
@@ -49,9 +52,9 @@ struct ApiRequest {
 
 class ApiHandler {
  public:
-  // May be called once, from any thread, as long as the server is there: a handler lets go of all
-  // that it holds before the server ends. Later calls do nothing. `known`: the client has shown who
-  // it is, so its connection is not one of those that make room for others.
+  // May be called from any thread, and kept for as long as one likes; calls after the first, and
+  // after the server's end, do nothing. `known`: the client has shown who it is, so its connection
+  // is not one of those that make room for others.
   using Answer = std::function<void(LocalReply, bool known)>;
   // The client has left: true from then on. An answer is thrown away.
   using Gone = std::function<bool()>;

@@ -151,7 +151,8 @@ Awaitable<bool> Session::serve_api_request() {
       authenticate(worker_->grant, field->value)) {
     run = std::make_shared<const vault::Principal>(worker_->grant.principal);
   }
-  const ApiOutcome outcome = co_await serve_api(*worker_, stream_, buffer_, head_, std::move(run));
+  const ApiOutcome outcome =
+      co_await serve_api(*worker_, stream_, buffer_, head_, door_ == Door::kProxy, std::move(run));
   if (outcome.known) {
     no_longer_newcomer();
   }

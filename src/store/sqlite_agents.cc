@@ -14,6 +14,9 @@ constexpr const char* kAgentNames = "SELECT name FROM agent";
 // Sessions that are over are kept this long.
 constexpr std::int64_t kKeptMs = std::int64_t{24} * 3600 * 1000;
 
+// In place of the vaults of an agent that has none left; a name begins with a letter or a digit.
+constexpr std::string_view kNoVault = "-";
+
 constexpr const char* kSelectAgents =
     "SELECT name, uid, body, created_ms, rotated_ms, revoked_ms FROM agent";
 constexpr const char* kSelectSessions =
@@ -366,6 +369,34 @@ Expected<std::vector<Store::TokenGrant>> SqliteStore::token_grants() {
     }
     return grants;
   });
+}
+
+// What an agent may do in a vault ends with it: another of the name is another one. Who has no
+// vault left is revoked; an empty list would mean all, so a name stays that no vault can have.
+Status SqliteStore::remove_vault_from_agents(std::string_view vault) {
+  std::vector<vault::Agent> changed;
+  auto select = database_.prepare(kSelectAgents);
+  while (select.executeStep()) {
+    Expected<vault::Agent> agent = agent_of(select);
+    if (agent && std::erase(agent->vaults, vault) != 0) {
+      changed.push_back(std::move(*agent));
+    }
+  }
+  for (vault::Agent& agent : changed) {
+    const bool none = agent.vaults.empty();
+    if (none) {
+      agent.vaults.emplace_back(kNoVault);
+    }
+    auto update = database_.prepare(
+        "UPDATE agent SET body = ?1, revoked_ms = CASE WHEN ?2 AND revoked_ms = 0 THEN ?3 ELSE"
+        " revoked_ms END WHERE uid = ?4");
+    put(update, 1, body_of(agent));
+    put(update, 2, static_cast<std::int64_t>(none ? 1 : 0));
+    put(update, 3, clock_.wall_ms());
+    put(update, 4, agent.uid);
+    update.exec();
+  }
+  return {};
 }
 
 // An agent stays what it may be: its scope names the vault, whatever that is called.

@@ -152,6 +152,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Expected<vault::Agent> find_agent(std::string_view name);
   [[nodiscard]] Expected<std::int64_t> agent_id(std::string_view name);
   void end_sessions_of(std::int64_t agent_id, std::int64_t now_ms);
+  Status remove_vault_from_agents(std::string_view vault);
   [[nodiscard]] Status rename_vault_in_agents(std::string_view from, std::string_view to);
   [[nodiscard]] std::vector<vault::ApprovalGrant> load_grants(std::int64_t vault_id);
   struct ProposalRow {

@@ -146,6 +146,7 @@ Status SqliteStore::delete_vault(std::string_view name) {
     put(forget, 1, kCurrentVault);
     put(forget, 2, name);
     forget.exec();
+    AV_CHECK(remove_vault_from_agents(name));
     auto remove = database_.prepare("DELETE FROM vault WHERE id = ?");
     put(remove, 1, row.id);
     remove.exec();

@@ -93,6 +93,21 @@ printf '%s' "$new" | av vault credential set TOKEN --stdin --vault team 2>>"$OUT
 sees_new() { ask "$bob:" api.echo.test && seen "$new"; }
 wait_for 5 sees_new
 
+# What is for people is not at the proxy's port, which has no TLS; what is for agents is.
+for path in /login /setup /v1/users /v1/vaults/default/rules; do
+  assert_eq 404 "$(curl -s -m 10 -o /dev/null -w '%{http_code}' "http://$PROXY$path")" "$path at the proxy's port"
+done
+assert_eq 200 "$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $bob" "http://$PROXY/discover")" "discover at the proxy's port"
+
+# An agent of a vault that is deleted is no agent of the next one of that name.
+av vault create passing >>"$OUT/made" 2>&1
+squatter=$(av agent create squatter --vault passing 2>/dev/null)
+good() { [ "$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $squatter" "$API/discover?vault=passing")" = 200 ]; }
+wait_for 5 good
+av vault delete passing --yes >>"$OUT/made" 2>&1
+av vault create passing >>"$OUT/made" 2>&1
+assert_eq 401 "$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $squatter" "$API/discover?vault=passing")" "an agent of the vault before"
+
 # A second one on the same ports, and the addresses that it refuses.
 expect_exit 5 av serve --port "${API##*:}" --proxy-port "${PROXY##*:}"
 assert_error "listens on"

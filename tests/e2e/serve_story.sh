@@ -60,6 +60,11 @@ assert_eq 403 "$(code curl -s -m 10 -b "$OUT/jar" -H 'Content-Type: application/
 assert_eq 403 "$(code curl -s -m 10 -b "$OUT/jar" -H 'Origin: http://evil.example' -H 'X-Agent-Vault: 1' -H 'Content-Type: application/json' --data "$approval" "$approve")" "a cookie from another site"
 assert_eq pending "$(as_agent "$API/v1/proposals/1" >"$OUT/state"; json "$OUT/state" 'd["status"]')" "still waiting"
 
+# What is meant to allow less, and is not understood, allows nothing.
+for odd in '"narrow":[]' '"narrow":"x"' '"uses":1'; do
+  assert_eq 400 "$(printf '{"vault":"default","credentials":{"%s":"x"},%s}' "$key" "$odd" >"$OUT/odd.json"; code as_page --data @"$OUT/odd.json" "$approve")" "$odd"
+done
+
 # The person sees what would change, takes away the rest, and allows.
 as_page "$API/v1/admin/proposals/1/diff?vault=default" >"$OUT/diff"
 assert_contains "$OUT/diff" echo.test
