@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/encoding.h"
+#include "core/utf8.h"
 
 namespace av::api {
 namespace {
@@ -31,26 +32,6 @@ int code_unit(std::string_view text, std::size_t at) {
     value = value * 16 + digit;
   }
   return value;
-}
-
-template <typename Put>
-void put_utf8(std::uint32_t point, const Put& put) {
-  const auto byte = [&](std::uint32_t value) { put(static_cast<char>(value)); };
-  if (point < 0x80) {
-    byte(point);
-  } else if (point < 0x800) {
-    byte(0xC0U | (point >> 6U));
-    byte(0x80U | (point & 0x3FU));
-  } else if (point < 0x10000) {
-    byte(0xE0U | (point >> 12U));
-    byte(0x80U | ((point >> 6U) & 0x3FU));
-    byte(0x80U | (point & 0x3FU));
-  } else {
-    byte(0xF0U | (point >> 18U));
-    byte(0x80U | ((point >> 12U) & 0x3FU));
-    byte(0x80U | ((point >> 6U) & 0x3FU));
-    byte(0x80U | (point & 0x3FU));
-  }
 }
 
 char plain_escape(char c) {

@@ -93,12 +93,6 @@ Expected<std::string> host_of(const std::string& given) {
   return given;
 }
 
-bool is_loopback(const std::string& host) {
-  const auto address = proxy::parse_ip(host);
-  const auto v4 = proxy::parse_cidr("127.0.0.0/8");
-  return address && (host == "::1" || (v4 && v4->contains(*address)));
-}
-
 Status check_base_url(const std::string& url) {
   const bool good = url.empty() || url.starts_with("http://") || url.starts_with("https://");
   const std::size_t host = url.find("://") + 3;
@@ -169,7 +163,8 @@ Expected<ServeOptions> resolve_serve_options(const ServeWords& command_line,
   if (!words.grace.empty()) {
     AV_TRY(options.grace, parse_duration(words.grace));
   }
-  if (!is_loopback(options.host) && !options.tls && !words.plain_http) {
+  const auto address = proxy::parse_ip(options.host);
+  if (!(address && proxy::is_loopback(*address)) && !options.tls && !words.plain_http) {
     return make_error(ErrorCode::kUsage,
                       "without TLS, passwords and tokens would travel in clear to " + options.host,
                       "add --tls, or --tls-cert and --tls-key; or --plain-http when something in "

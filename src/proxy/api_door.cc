@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "core/ascii.h"
-#include "core/encoding.h"
+#include "proxy/authenticator.h"
 #include "proxy/held_body.h"
 #include "proxy/net_guard.h"
 #include "proxy/refusals.h"
@@ -113,41 +113,6 @@ std::string peer_of(int socket) {
   return text;
 }
 
-// The token of Authorization; empty when there is none.
-Secret token_of(std::string_view value) {
-  const std::size_t space = value.find(' ');
-  if (space == std::string_view::npos || value.size() > 2 * kMaxToken) {
-    return {};
-  }
-  const std::string_view scheme = value.substr(0, space);
-  std::string_view rest = value.substr(space + 1);
-  while (!rest.empty() && rest.front() == ' ') {
-    rest.remove_prefix(1);
-  }
-  if (iequals(scheme, "bearer")) {
-    auto token = Secret::copy_of(rest);
-    return token ? std::move(*token) : Secret();
-  }
-  if (!iequals(scheme, "basic")) {
-    return {};
-  }
-  auto decoded = Secret::with_size(encoding::base64_decoded_bound(rest.size()));
-  if (!decoded) {
-    return {};
-  }
-  const auto size = encoding::from_base64(rest, decoded->writable());
-  if (!size) {
-    return {};
-  }
-  decoded->truncate(*size);
-  const std::size_t end = decoded->reveal([](std::string_view pair) {
-    const std::size_t colon = pair.find(':');
-    return colon == std::string_view::npos ? pair.size() : colon;
-  });
-  decoded->truncate(end);
-  return std::move(*decoded);
-}
-
 // RFC 6265 section 5.4; the first of that name, which a subdomain cannot get in front of: there are
 // none of an address.
 Secret session_cookie(std::string_view value) {
@@ -176,7 +141,7 @@ ApiRequest describe(const RequestHead& head, const Stream& stream) {
   }
   for (const Field& field : head.fields) {
     if (iequals(field.name, "authorization")) {
-      request.bearer = token_of(field.value);
+      request.bearer = shown_token(field.value);
     } else if (iequals(field.name, "cookie")) {
       if (request.cookie.empty()) {
         request.cookie = session_cookie(field.value);

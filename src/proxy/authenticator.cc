@@ -1,6 +1,8 @@
 #include "proxy/authenticator.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "core/encoding.h"
 #include "core/secret.h"
@@ -23,47 +25,60 @@ bool same(const crypto::Digest& a, const crypto::Digest& b) {
                                      {reinterpret_cast<const char*>(b.data()), b.size()});
 }
 
-// Both halves of what Basic carries are hashed, whichever fits: the time tells nothing.
-template <typename Take>
-void basic(std::string_view encoded, const Take& take) {
+struct Credentials {
+  std::string_view scheme;
+  std::string_view rest;  // what stands behind it; empty: malformed
+};
+
+// RFC 9110 section 11.4.
+Credentials split(std::string_view field_value) {
+  const std::size_t space = field_value.find(' ');
+  if (space == std::string_view::npos) {
+    return {};
+  }
+  Credentials out{field_value.substr(0, space), field_value.substr(space + 1)};
+  while (!out.rest.empty() && out.rest.front() == ' ') {
+    out.rest.remove_prefix(1);
+  }
+  return out;
+}
+
+// What Basic carries, "user:password"; none when it cannot be read.
+std::optional<Secret> decoded_basic(std::string_view encoded) {
   if (encoded.size() > kMaxCredentials) {
-    return;
+    return std::nullopt;
   }
   auto decoded = Secret::with_size(encoding::base64_decoded_bound(encoded.size()));
   if (!decoded) {
-    return;
+    return std::nullopt;
   }
   const auto size = encoding::from_base64(encoded, decoded->writable());
   if (!size) {
-    return;
+    return std::nullopt;
   }
   decoded->truncate(*size);
-  decoded->reveal([&](std::string_view pair) {
-    const std::size_t colon = pair.find(':');
-    const std::string_view user = pair.substr(0, colon);
-    const std::string_view password =
-        colon == std::string_view::npos ? std::string_view() : pair.substr(colon + 1);
-    take(crypto::sha256(user), password);
-    take(crypto::sha256(password), std::string_view());
-  });
+  return std::move(*decoded);
 }
 
-// take(hash, what stood behind it) for each that may be a token.
+// take(hash, what stood behind it) for each that may be a token. Of Basic both halves are hashed,
+// whichever fits: the time tells nothing.
 template <typename Take>
 void each_token(std::string_view field_value, const Take& take) {
-  const std::size_t space = field_value.find(' ');
-  if (space == std::string_view::npos) {
+  const Credentials shown = split(field_value);
+  if (iequals(shown.scheme, "bearer")) {
+    take(crypto::sha256(shown.rest), std::string_view());
     return;
   }
-  const std::string_view scheme = field_value.substr(0, space);
-  std::string_view rest = field_value.substr(space + 1);
-  while (!rest.empty() && rest.front() == ' ') {
-    rest.remove_prefix(1);
-  }
-  if (iequals(scheme, "bearer")) {
-    take(crypto::sha256(rest), std::string_view());
-  } else if (iequals(scheme, "basic")) {
-    basic(rest, take);
+  const auto pair = iequals(shown.scheme, "basic") ? decoded_basic(shown.rest) : std::nullopt;
+  if (pair) {
+    pair->reveal([&](std::string_view both) {
+      const std::size_t colon = both.find(':');
+      const std::string_view user = both.substr(0, colon);
+      const std::string_view password =
+          colon == std::string_view::npos ? std::string_view() : both.substr(colon + 1);
+      take(crypto::sha256(user), password);
+      take(crypto::sha256(password), std::string_view());
+    });
   }
 }
 
@@ -77,6 +92,24 @@ std::vector<ShownToken> shown_tokens(std::string_view field_value) {
     out.push_back(ShownToken{hash, name ? std::string(behind) : std::string()});
   });
   return out;
+}
+
+Secret shown_token(std::string_view field_value) {
+  if (field_value.size() > kMaxCredentials) {
+    return {};
+  }
+  const Credentials shown = split(field_value);
+  if (iequals(shown.scheme, "bearer")) {
+    auto token = Secret::copy_of(shown.rest);
+    return token ? std::move(*token) : Secret();
+  }
+  auto pair = iequals(shown.scheme, "basic") ? decoded_basic(shown.rest) : std::nullopt;
+  if (!pair) {
+    return {};
+  }
+  pair->truncate(
+      pair->reveal([](std::string_view both) { return std::min(both.find(':'), both.size()); }));
+  return std::move(*pair);
 }
 
 bool authenticate(const SessionGrant& grant, std::string_view field_value) {
