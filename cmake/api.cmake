@@ -9,13 +9,18 @@ add_custom_command(
   VERBATIM)
 
 add_library(av_api STATIC
-  src/api/actor.cc src/api/api.cc src/api/call.cc src/api/general_routes.cc src/api/json_view.cc
+  src/api/actor.cc src/api/api.cc src/api/call.cc src/api/container_sessions.cc src/api/general_routes.cc
   src/api/query.cc src/api/rate_limiter.cc src/api/reply.cc src/api/route_table.cc
   src/api/router.cc src/api/vault_routes.cc
   src/api/accounts.cc src/api/auth_routes.cc src/api/password_pool.cc src/api/setup_code.cc
-  src/api/sign_in_limiter.cc src/api/user_routes.cc
+  src/api/browser_flow.cc src/api/flow_table.cc src/api/oauth_client_words.cc
+  src/api/oauth_routes.cc src/api/oauth_token_routes.cc src/api/oidc_routes.cc
+  src/api/provider_pool.cc src/api/sign_in_limiter.cc src/api/user_routes.cc
   src/api/agent_access.cc src/api/agent_routes.cc src/api/approval_routes.cc
   src/api/credential_routes.cc src/api/log_routes.cc src/api/meta_routes.cc src/api/page_routes.cc
   src/api/proposal_routes.cc src/api/rule_explanation.cc src/api/rule_routes.cc src/api/schema.cc
+  src/api/cors.cc src/api/reference_routes.cc src/api/store_ask.cc src/api/store_ask_routes.cc
+  src/api/store_check.cc src/api/store_pairing.cc src/api/store_pool.cc src/api/store_rights.cc
+  src/api/store_routes.cc src/api/store_words.cc src/api/value_member.cc
   src/api/service_routes.cc src/api/session_routes.cc ${AV_PAGES_CC})
-target_link_libraries(av_api PUBLIC av_reply av_store av_vault av_core nlohmann_json::nlohmann_json)
+target_link_libraries(av_api PUBLIC av_reply av_store av_oauth av_source av_vault av_core nlohmann_json::nlohmann_json)

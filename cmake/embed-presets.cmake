@@ -1,13 +1,17 @@
-# cmake -DINPUT=presets.toml -DOUTPUT=presets_toml.cc -P embed-presets.cmake
+# cmake -DINPUT=presets.toml -DOUTPUT=presets_toml.cc [-DDIRECTORY=vault -DNAME=presets] -P embed-presets.cmake
+if(NOT NAME)
+  set(DIRECTORY vault)
+  set(NAME presets)
+endif()
 file(READ "${INPUT}" text)
-if(text MATCHES "\\)presets\"")
+if(text MATCHES "\\)toml\"")
   message(FATAL_ERROR "${INPUT} contains the end of the raw string")
 endif()
-file(WRITE "${OUTPUT}" "#include \"vault/presets_toml.h\"
+file(WRITE "${OUTPUT}" "#include \"${DIRECTORY}/${NAME}_toml.h\"
 
-namespace av::vault {
+namespace av::${DIRECTORY} {
 
-std::string_view presets_toml() { return R\"presets(${text})presets\"; }
+std::string_view ${NAME}_toml() { return R\"toml(${text})toml\"; }
 
-}  // namespace av::vault
+}  // namespace av::${DIRECTORY}
 ")

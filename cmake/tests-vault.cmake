@@ -2,9 +2,9 @@ set(AV_TESTS_VAULT
   tests/unit/vault/approval_preview_test.cc
   tests/unit/vault/canonical_property_test.cc
   tests/unit/vault/canonical_test.cc
-  tests/unit/vault/grant_test.cc tests/unit/vault/key_ring_test.cc
-  tests/unit/vault/matcher_test.cc
-  tests/unit/vault/names_test.cc
+  tests/unit/vault/grant_test.cc tests/unit/vault/json_view_test.cc tests/unit/vault/key_ring_test.cc
+  tests/unit/vault/host_mapping_test.cc tests/unit/vault/matcher_test.cc
+  tests/unit/vault/names_test.cc tests/unit/vault/oauth_test.cc
   tests/unit/vault/placeholder_index_test.cc
   tests/unit/vault/placeholder_test.cc
   tests/unit/vault/policy_test.cc

@@ -55,6 +55,25 @@ Expected<std::optional<SignedInUser>> Accounts::user_of_session(const crypto::Di
   return std::optional<SignedInUser>(std::move(user));
 }
 
+Expected<std::optional<SignedInUser>> Accounts::user_of_session_id(std::string_view user_uid,
+                                                                   std::string_view session) {
+  const auto user = people_.get_user_by_uid(user_uid);
+  if (!user && user.error().code != ErrorCode::kNotFound) {
+    return user.error();
+  }
+  if (!user || !user->active()) {
+    return std::optional<SignedInUser>();
+  }
+  AV_TRY(const auto sessions, people_.list_user_sessions(user_uid));
+  for (const store::UserSession& each : sessions) {
+    if (each.id == session) {
+      return std::optional<SignedInUser>(
+          SignedInUser{user->uid, user->email, each.id, user->role == vault::InstanceRole::kOwner});
+    }
+  }
+  return std::optional<SignedInUser>();
+}
+
 Expected<Role> Accounts::role_in(std::string_view user_uid, std::string_view vault) {
   AV_TRY(const auto role, people_.role_in(user_uid, vault));
   return role ? role_of(*role) : Role::kNone;
@@ -108,12 +127,12 @@ proxy::Outcome<void> check_reauthenticated(Call& call) {
   return {};
 }
 
-proxy::Outcome<void> count_try(Call& call, std::string_view account) {
+proxy::Outcome<void> count_try(Call& call, Try what, std::string_view account) {
   const auto accounts = accounts_of(call);
   if (!accounts) {
     return fault_of(accounts.error());
   }
-  const std::int64_t wait = (*accounts)->limiter().take(call.request.peer, account);
+  const std::int64_t wait = (*accounts)->limiter().take(what, call.request.peer, account);
   if (wait == 0) {
     return {};
   }
@@ -122,6 +141,12 @@ proxy::Outcome<void> count_try(Call& call, std::string_view account) {
   slow.retry_after = wait;
   slow.transient = true;
   return slow;
+}
+
+void try_worked(Call& call, Try what, std::string_view account) {
+  if (Accounts* const accounts = call.users().accounts()) {
+    accounts->limiter().give_back(what, call.request.peer, account);
+  }
 }
 
 Reply after(Call& call, const std::shared_ptr<PasswordTask>& task, FinishTask finish) {
@@ -150,6 +175,12 @@ Reply after(Call& call, const std::shared_ptr<PasswordTask>& task, FinishTask fi
   return parked;
 }
 
+Reply after_hashing(Call& call, Secret password, FinishTask finish) {
+  const auto task = std::make_shared<PasswordTask>();
+  task->make(std::move(password));
+  return after(call, task, std::move(finish));
+}
+
 void clear_cookie(proxy::LocalReply& reply, bool secure) {
   reply.fields.add("Set-Cookie", secure ? "av_session=; Path=/; Max-Age=0; HttpOnly; "
                                           "SameSite=Strict; Secure"
@@ -157,42 +188,56 @@ void clear_cookie(proxy::LocalReply& reply, bool secure) {
                                           "SameSite=Strict");
 }
 
-Reply sign_in(Call& call, const vault::User& user, int status, Json body) {
+Expected<NewSession> new_session(Call& call, const vault::User& user, bool page,
+                                 const std::string& label) {
   AV_TRY(Accounts* const accounts, accounts_of(call));
   store::People& people = accounts->people();
   store::UserSession wanted;
-  // A label of another kind is none: what was asked for may be done by now.
-  wanted.label = call.text_or("device_label", "").value_or("");
+  wanted.label = label;
   wanted.ip = call.request.peer;
   wanted.user_agent = call.request.field("user-agent");
-  AV_TRY(const Secret token, vault::make_token(vault::kSessionToken));
-  AV_TRY(const store::UserSession made,
-         call.audited(call.action("user.login", words_for(call, user.email)), [&] {
-           return people.create_user_session(user.uid, wanted, vault::hash_of(token));
-         }));
+  NewSession made;
+  AV_TRY(made.token, vault::make_token(vault::kSessionToken));
+  const crypto::Digest hash = page ? vault::hash_of_cookie(made.token) : vault::hash_of(made.token);
+  AV_TRY(made.session, call.audited(call.action("user.login", words_for(call, user.email)), [&] {
+    return people.create_user_session(user.uid, wanted, hash);
+  }));
   if (call.actor.is_user() && call.actor.by_cookie) {
     // May be over already: a new password ended all.
     static_cast<void>(people.end_user_session(call.actor.uid, call.actor.run).has_value());
   }
+  return made;
+}
+
+void add_session_cookie(proxy::LocalReply& reply, const Secret& token, bool secure) {
+  SecretBuffer& cookie = reply.fields.begin("Set-Cookie");
+  cookie.append("av_session=");
+  cookie.append(token);
+  cookie.append("; Path=/; Max-Age=" + std::to_string(store::kSessionIdleMs / 1000) +
+                "; HttpOnly; SameSite=Strict" + (secure ? "; Secure" : ""));
+  reply.fields.end(proxy::HeadText::Kind::kSecret);
+}
+
+Reply sign_in(Call& call, const vault::User& user, int status, Json body) {
   const bool page = call.request.field("x-agent-vault") == "1";
-  body["expires_at"] = format_utc(made.expires_ms);
+  // A label of another kind is none: what was asked for may be done by now.
+  const std::string label = call.text_or("device_label", "").value_or("");
+  AV_TRY(const NewSession made, new_session(call, user, page, label));
+  body["expires_at"] = format_utc(made.session.expires_ms);
   const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   SecretBuffer out;
   out.append("{");
   if (!page) {
     out.append("\"token\":\"");
-    out.append(token);
+    out.append(made.token);
     out.append("\",");
   }
   out.append(std::string_view(text).substr(1));
   out.push_back('\n');
   proxy::LocalReply reply = secret_reply("application/json", std::move(out), status);
-  SecretBuffer& cookie = reply.fields.begin("Set-Cookie");
-  cookie.append("av_session=");
-  cookie.append(token);
-  cookie.append("; Path=/; Max-Age=" + std::to_string(store::kSessionIdleMs / 1000) +
-                "; HttpOnly; SameSite=Strict" + (call.request.secure ? "; Secure" : ""));
-  reply.fields.end(proxy::HeadText::Kind::kSecret);
+  if (page) {
+    add_session_cookie(reply, made.token, call.request.secure);
+  }
   return reply;
 }
 

@@ -27,6 +27,8 @@ class Accounts final : public UserDirectory {
   Accounts(store::Store& store, AccountsOptions options);
 
   Expected<std::optional<SignedInUser>> user_of_session(const crypto::Digest& token_hash) override;
+  Expected<std::optional<SignedInUser>> user_of_session_id(std::string_view user_uid,
+                                                           std::string_view session) override;
   void note_peer(std::string_view address, std::string_view user_agent) override;
   Expected<Role> role_in(std::string_view user_uid, std::string_view vault) override;
   Status set_role(std::string_view user_uid, std::string_view vault, Role role) override;
@@ -56,17 +58,29 @@ class Accounts final : public UserDirectory {
 // password within the last five minutes. 403 "reauthentication_required".
 [[nodiscard]] proxy::Outcome<void> check_reauthenticated(Call& call);
 
-// One more try, or 429.
-[[nodiscard]] proxy::Outcome<void> count_try(Call& call, std::string_view account);
+// One more try, or 429; and that it worked. `account`: whose password.
+using Try = SignInLimiter::What;
+[[nodiscard]] proxy::Outcome<void> count_try(Call& call, Try what, std::string_view account = {});
+void try_worked(Call& call, Try what, std::string_view account = {});
 
 // Submits; what comes of it is asked with `finish` once it is there. 503 when too many wait.
 using FinishTask = std::function<Reply(Call&, const PasswordTask&)>;
 [[nodiscard]] Reply after(Call& call, const std::shared_ptr<PasswordTask>& task, FinishTask finish);
+// The same for a new password alone: done.made() is its hash.
+[[nodiscard]] Reply after_hashing(Call& call, Secret password, FinishTask finish);
 
-// A new session for a user who has shown who they are: its token in a cookie, and in the body for
-// programs. A page of ours (X-Agent-Vault: 1) does not get to see it. Never an old token again
-// (session fixation); a session that the cookie had is over.
+// A new session for a user who has shown who they are. A page of ours (X-Agent-Vault: 1) gets it as
+// a cookie and does not see the token, a program gets the token and no cookie; neither does for the
+// other. Never an old token again (session fixation); a session that the cookie had is over.
 [[nodiscard]] Reply sign_in(Call& call, const vault::User& user, int status, Json body);
+struct NewSession {
+  Secret token;
+  store::UserSession session;
+};
+// The session alone; of a `page`, the token is good as a cookie only.
+[[nodiscard]] Expected<NewSession> new_session(Call& call, const vault::User& user, bool page,
+                                               const std::string& label);
+void add_session_cookie(proxy::LocalReply& reply, const Secret& token, bool secure);
 // Forgets the cookie.
 void clear_cookie(proxy::LocalReply& reply, bool secure);
 

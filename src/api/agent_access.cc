@@ -3,14 +3,32 @@
 #include <algorithm>
 
 #include "core/encoding.h"
+#include "vault/agent.h"
 #include "vault/names.h"
 #include "vault/token.h"
 
 namespace av::api {
 
+namespace {
+
+std::string name_for_sessions(const Call& call) {
+  const crypto::Digest digest = crypto::sha256(call.actor.uid);
+  return std::string(vault::kAutomaticAgent) + encoding::hex(std::span(digest).first(6));
+}
+
+// Sessions that a person has made end with the person.
+std::string minter_of(const Call& call) {
+  return call.actor.is_user() ? call.actor.uid : std::string();
+}
+
+}  // namespace
+
 Expected<bool> may_see(Call& call, const vault::Agent& agent) {
   if (call.actor.owner) {
     return true;
+  }
+  if (vault::is_automatic_agent(agent.name)) {
+    return agent.name == name_for_sessions(call);
   }
   AV_TRY(const auto vaults, call.store().list_vaults());
   for (const store::VaultInfo& info : vaults) {
@@ -57,15 +75,15 @@ proxy::Outcome<vault::Agent> find_agent(Call& call, const std::string& name, boo
   return std::move(*agent);
 }
 
-Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
-                                     std::int64_t ttl_seconds, std::string_view label) {
+Expected<KeptSession> mint_session(Call& call, const vault::Agent& agent, std::int64_t ttl_seconds,
+                                   std::string_view label, std::string_view id_prefix) {
   if (!agent.may_use_vault(call.vault()) || agent.revoked_ms != 0) {
     return make_error(
         ErrorCode::kNotPermitted,
         "the agent '" + agent.name + "' may not act in the vault '" + call.vault() + "'");
   }
-  MintedSession minted;
-  minted.id = "ses_" + crypto::random_hex(10);
+  KeptSession minted;
+  minted.id = std::string(id_prefix) + crypto::random_hex(10);
   minted.expires_ms = call.now_ms() + ttl_seconds * 1000;
   AV_TRY(minted.token, vault::make_token(vault::kSessionToken));
   store::SessionInfo session;
@@ -74,7 +92,7 @@ Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
   session.agent_uid = agent.uid;
   session.vault = call.vault();
   session.expires_ms = minted.expires_ms;
-  session.minted_by = call.actor.kind == Actor::Kind::kUser ? call.actor.uid : std::string();
+  session.minted_by = minter_of(call);
   std::string detail = minted.id + " of " + agent.name + ", " + std::to_string(ttl_seconds) + " s";
   if (!label.empty()) {
     detail += ", " + encoding::printable(label.substr(0, 100));
@@ -85,9 +103,33 @@ Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
   return minted;
 }
 
+Expected<const KeptSession*> container_session(Call& call, const vault::Agent& agent,
+                                               std::int64_t ttl_seconds) {
+  const std::string key = call.actor.uid + "\n" + agent.uid + "\n" + call.vault();
+  if (const KeptSession* const kept = call.containers().find(key)) {
+    const auto holds = call.store().session_of_token(vault::hash_of(kept->token));
+    if (holds && holds->vault == call.vault() && agent.may_use_vault(call.vault()) &&
+        kept->expires_ms - call.now_ms() > ttl_seconds * 500) {
+      return kept;
+    }
+    call.containers().forget(key);
+  }
+  AV_TRY(auto sessions, call.store().list_sessions(agent.name));
+  std::erase_if(sessions, [&](const store::SessionInfo& session) {
+    return !session.id.starts_with(kContainerId) || session.vault != call.vault() ||
+           session.minted_by != minter_of(call);
+  });
+  // The oldest is first.
+  for (std::size_t i = 0; i + kMostContainerSessions <= sessions.size(); ++i) {
+    AV_CHECK(call.audited(call.action("session.end", sessions[i].id),
+                          [&] { return call.store().end_session(sessions[i].id); }));
+  }
+  AV_TRY(KeptSession minted, mint_session(call, agent, ttl_seconds, "container", kContainerId));
+  return &call.containers().keep(key, std::move(minted));
+}
+
 Expected<vault::Agent> agent_for_sessions(Call& call) {
-  const crypto::Digest digest = crypto::sha256(call.actor.uid);
-  const std::string name = "sessions-" + encoding::hex(std::span(digest).first(6));
+  const std::string name = name_for_sessions(call);
   Expected<vault::Agent> known = call.store().get_agent(name);
   if (known || known.error().code != ErrorCode::kNotFound) {
     return known;

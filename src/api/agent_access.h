@@ -14,18 +14,24 @@ namespace av::api {
                                                       bool manage);
 [[nodiscard]] Expected<bool> may_see(Call& call, const vault::Agent& agent);
 
-struct MintedSession {
-  std::string id;
-  Secret token;
-  std::int64_t expires_ms = 0;
-};
+// What a new session's id begins with: which kind it is can be told from it later.
+inline constexpr std::string_view kSessionId = "ses_";
+inline constexpr std::string_view kContainerId = "ctr_";  // of GET /v1/container-config
+
 // A session of the agent in call.vault(), on the log. kNotPermitted when the agent may not act
 // there.
-[[nodiscard]] Expected<MintedSession> mint_session(Call& call, const vault::Agent& agent,
-                                                   std::int64_t ttl_seconds,
-                                                   std::string_view label);
+[[nodiscard]] Expected<KeptSession> mint_session(Call& call, const vault::Agent& agent,
+                                                 std::int64_t ttl_seconds, std::string_view label,
+                                                 std::string_view id_prefix = kSessionId);
+// The session for containers of whoever asks: the one that they got before for as long as half of
+// its time is left, else a new one. At most kMostContainerSessions of one caller and agent hold in
+// a vault; the oldest makes room.
+inline constexpr std::size_t kMostContainerSessions = 16;
+[[nodiscard]] Expected<const KeptSession*> container_session(Call& call, const vault::Agent& agent,
+                                                             std::int64_t ttl_seconds);
 // For sessions that a person makes without naming an agent: one agent for each person, made at
-// first use, whose own token nobody knows.
+// first use, whose own token nobody knows. It may act wherever its person may, so it is in no
+// vault's list of agents, and nobody else sees it but the owner.
 [[nodiscard]] Expected<vault::Agent> agent_for_sessions(Call& call);
 
 }  // namespace av::api

@@ -82,7 +82,11 @@ Reply list(Call& call) {
 Expected<std::vector<std::string>> read_vaults(Call& call) {
   AV_TRY(const JsonView body, call.body());
   std::vector<std::string> vaults;
-  if (const auto list = body.find("vaults"); list && list->is(JsonView::Kind::kArray)) {
+  if (const auto list = body.find("vaults"); list && !list->is(JsonView::Kind::kNull)) {
+    // Said in a way that is not understood must not mean the vault of those who say nothing.
+    if (!list->is(JsonView::Kind::kArray) || list->children().empty()) {
+      return make_error(ErrorCode::kInvalid, "\"vaults\" must be a list of vaults, not empty");
+    }
     for (const JsonView& item : list->children()) {
       const auto named = item.find("vault_name");
       vaults.push_back(named ? named->text() : item.text());
@@ -128,7 +132,7 @@ Reply create(Call& call) {
   AV_TRY(agent.credentials, call.texts("credentials"));
   AV_TRY(const std::int64_t most, call.number_or("max_concurrent", 0, 100'000, 0));
   agent.max_concurrent = static_cast<std::uint32_t>(most);
-  AV_CHECK(vault::check_agent(agent));
+  AV_CHECK(vault::check_new_agent(agent));
   AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
   AV_CHECK(call.audited(about(call, "agent.create", agent.name),
                         [&] { return call.store().create_agent(agent, vault::hash_of(token)); }));
@@ -171,7 +175,7 @@ Reply list_in_vault(Call& call) {
   AV_TRY(const auto agents, call.store().list_agents());
   Json items = Json::array();
   for (const vault::Agent& agent : agents) {
-    if (agent.may_use_vault(call.vault())) {
+    if (agent.may_use_vault(call.vault()) && !vault::is_automatic_agent(agent.name)) {
       items.push_back({{"name", agent.name},
                        {"agent_id", agent.uid},
                        {"vault_role", "proxy"},
@@ -183,6 +187,10 @@ Reply list_in_vault(Call& call) {
 
 Reply add_to_vault(Call& call) {
   AV_TRY(const std::string name, call.text("name"));
+  AV_TRY(const std::string role, call.text_or("role", "proxy"));
+  if (role != "proxy") {
+    return bad_request("agents have the role \"proxy\" and no other");
+  }
   AV_CHECK(vault::check_slug("agent", name));
   // Somebody else's agent is not to be had by its name: it would then answer to two masters.
   AV_TRY(vault::Agent agent, find_agent(call, name, /*manage=*/true));
@@ -213,9 +221,12 @@ Reply take_from_vault(Call& call) {
   return json_reply({{"name", agent.name}, {"removed", true}});
 }
 
+// "role" (Infisical's) and "parentIdentifier" (OneCLI's) are sent by clients that were not written
+// for this API; an agent has no role in the instance here and no parent, so nothing comes of them.
 constexpr std::string_view kCreate =
-    "{name?:string, identifier?:string, vaults?:[any], vault?:string, all_vaults?:boolean, "
-    "services?:[string], credentials?:[string], max_concurrent?:integer, ...}";
+    "{name?:string, identifier?:string, vaults?:[string|{vault_name:string, "
+    "vault_role?:'proxy'}], vault?:string, all_vaults?:boolean, services?:[string], "
+    "credentials?:[string], max_concurrent?:integer, role?:any, parentIdentifier?:any}";
 
 }  // namespace
 
@@ -238,7 +249,7 @@ std::span<const Route> agent_routes() {
             Who::vault(Role::kMember), Where::kServe, list_in_vault, "",
             "{agents:[{name:string, agent_id:string, vault_role:string, status:string}]}"},
       Route{"POST", "/v1/vaults/{v}/agents", "let an agent use a vault", Who::vault(Role::kAdmin),
-            Where::kServe, add_to_vault, "{name:string, ...}",
+            Where::kServe, add_to_vault, "{name:string, role?:'proxy'}",
             "201 {name:string, vault_role:string}"},
       Route{"DELETE", "/v1/vaults/{v}/agents/{name}", "let it no more", Who::vault(Role::kAdmin),
             Where::kServe, take_from_vault, "", "{name:string, removed:boolean}"},

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/call.h"
+#include "api/cors.h"
 #include "api/router.h"
 
 namespace av::api {
@@ -13,6 +14,8 @@ namespace {
 
 // How often those that wait are looked at, and the store asked whether it has changed.
 constexpr std::chrono::milliseconds kTick{50};
+// How long the end waits for what providers answer.
+constexpr std::chrono::seconds kMostFinish{25};
 
 proxy::LocalReply unavailable(std::string_view code, std::string message) {
   proxy::Fault why = fault(503, code, std::move(message), "try again");
@@ -28,7 +31,9 @@ struct Api::Job {
       : request(std::move(from)), answer(std::move(to)), gone(std::move(left)) {}
 
   void reply(Reply with) {
-    answer(std::move(with).take(request.secure), call->actor.kind != Actor::Kind::kNobody);
+    proxy::LocalReply out = std::move(with).take(request.secure);
+    add_cors_fields(out, request, call->options());
+    answer(std::move(out), call->actor.kind != Actor::Kind::kNobody);
   }
 
   proxy::ApiRequest request;
@@ -111,6 +116,20 @@ void Api::work() {
       poll(std::exchange(fresh_, false) || changed);
     }
   }
+  std::erase_if(parked_, [](const std::unique_ptr<Job>& job) {
+    if (!job->parked.finish) {
+      job->answer(unavailable("stopping", "the broker is being stopped"), /*known=*/false);
+    }
+    return !job->parked.finish;
+  });
+  // What has been asked of a provider is seen to its end: no longer than the port takes.
+  for (const auto end = std::chrono::steady_clock::now() + kMostFinish;
+       !parked_.empty() && std::chrono::steady_clock::now() < end;) {
+    poll(/*all=*/true);
+    if (!parked_.empty()) {
+      std::this_thread::sleep_for(kTick);
+    }
+  }
   for (const auto& job : parked_) {
     job->answer(unavailable("stopping", "the broker is being stopped"), /*known=*/false);
   }
@@ -170,16 +189,18 @@ void Api::poll(bool all) {
   const auto now = clock_.steady();
   bool settled = false;  // once is enough: what they tell of is in the store
   std::erase_if(parked_, [&](const std::unique_ptr<Job>& job) {
-    if (job->gone()) {
+    if (job->gone() && !job->parked.finish) {
       return true;
     }
     const bool last = now >= job->due;
     if (!all && !last && !job->parked.eager) {
       return false;
     }
-    if (auto allowed = router_->check_again(*job->call); !allowed) {
-      job->reply(std::move(allowed.error()));
-      return true;
+    if (!job->parked.allowed) {
+      if (auto allowed = router_->check_again(*job->call); !allowed) {
+        job->reply(std::move(allowed.error()));
+        return true;
+      }
     }
     std::optional<Reply> reply = job->parked.poll(*job->call, last);
     if (reply && !settled) {
@@ -187,7 +208,7 @@ void Api::poll(bool all) {
       settled = true;
     }
     if (!reply) {
-      return last;  // never: a poll must answer the last time
+      return last && !job->parked.finish;  // never: a poll must answer the last time
     }
     job->reply(std::move(*reply));
     return true;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "api/call.h"
 #include "api/route.h"
+#include "vault/grant_uses.h"
 
 namespace av::api {
 namespace {
@@ -28,7 +30,8 @@ Json approval_json(const Approval& approval) {
           {"content_type", request.content_type},
           {"body_size", request.body_size},
           {"body_complete", request.body_complete},
-          {"preview", request.preview}};
+          {"preview", request.preview},
+          {"effect", request.effect}};
 }
 
 Reply list(Call& call) {
@@ -46,19 +49,20 @@ Json pending_json(const Approval& approval) {
   const std::size_t scheme = request.url.find("://");
   const std::size_t host = scheme == std::string::npos ? 0 : scheme + 3;
   const std::size_t path = std::min(request.url.find('/', host), request.url.size());
-  return {{"id", request.id},
-          {"workspaceId", request.vault},
-          {"projectId", request.vault},
-          {"method", request.method},
-          {"url", request.url},
-          {"host", request.url.substr(host, path - host)},
-          {"path", path == request.url.size() ? "/" : request.url.substr(path)},
-          {"headers", Json::object()},
-          {"bodyPreview", request.has_body ? Json(request.preview) : Json(nullptr)},
-          {"agent",
-           {{"id", request.agent_uid}, {"name", request.agent}, {"externalId", request.agent}}},
-          {"createdAt", format_utc(request.created_ms)},
-          {"expiresAt", format_utc(request.expires_ms)}};
+  return {
+      {"id", request.id},
+      {"workspaceId", request.vault},
+      {"projectId", request.vault},
+      {"method", request.method},
+      {"url", request.url},
+      {"host", request.url.substr(host, path - host)},
+      {"path", path == request.url.size() ? "/" : request.url.substr(path)},
+      {"headers", Json::object()},
+      {"bodyPreview", request.has_body ? Json(request.effect + request.preview) : Json(nullptr)},
+      {"agent",
+       {{"id", request.agent_uid}, {"name", request.agent}, {"externalId", request.agent}}},
+      {"createdAt", format_utc(request.created_ms)},
+      {"expiresAt", format_utc(request.expires_ms)}};
 }
 
 Expected<Json> pending_of(Call& call, const std::set<std::string>& exclude) {
@@ -95,6 +99,64 @@ Reply pending(Call& call) {
     return Reply(json_reply({{"requests", std::move(*items)}, {"timeoutSeconds", 180}}));
   };
   return parked;
+}
+
+Json grant_json(const store::Store::GrantInfo& info, const std::optional<std::uint32_t>& left) {
+  return {{"id", info.grant.id},
+          {"vault", info.vault},
+          {"rule", info.rule},
+          {"agent", info.agent},
+          {"method", info.grant.method},
+          {"url", info.grant.url_no_query},
+          {"uses", info.grant.uses == 0 ? Json(nullptr) : Json(info.grant.uses)},
+          {"uses_left", left ? Json(*left) : Json(nullptr)},
+          {"created_at", format_utc(info.created_ms)},
+          {"expires_at", format_utc(info.grant.expires_ms)}};
+}
+
+Reply list_grants(Call& call) {
+  AV_TRY(const auto grants, call.store().list_grants(call.vault()));
+  Json items = Json::array();
+  for (const store::Store::GrantInfo& info : grants) {
+    const auto left =
+        vault::uses_left(info.grant, info.vault_uid, call.options().limits.get(), call.now_ms());
+    // What is used up lets nothing pass any more.
+    if (!left || *left != 0) {
+      items.push_back(grant_json(info, left));
+    }
+  }
+  return json_reply({{"grants", items}});
+}
+
+// Those of the vault that are meant; each on the log for itself.
+Reply revoke(Call& call, const std::optional<std::string>& id) {
+  AV_TRY(const auto grants, call.store().list_grants(call.vault()));
+  Json revoked = Json::array();
+  for (const store::Store::GrantInfo& info : grants) {
+    if (id && info.grant.id != *id) {
+      continue;
+    }
+    vault::AuditRecord record =
+        call.action("approval.revoke",
+                    info.grant.id + ", " + info.grant.method + " " + info.grant.url_no_query);
+    record.agent = info.agent;
+    record.rule = info.rule;
+    AV_CHECK(call.audited(std::move(record),
+                          [&] { return call.store().revoke_grants({info.grant.id}); }));
+    revoked.push_back(info.grant.id);
+  }
+  if (id && revoked.empty()) {
+    return fault(404, "not_found", "no such grant in this vault, or not any more");
+  }
+  return json_reply({{"vault", call.vault()}, {"revoked", revoked}});
+}
+
+Reply revoke_one(Call& call) {
+  return revoke(call, call.parts[1]);
+}
+
+Reply revoke_all(Call& call) {
+  return revoke(call, std::nullopt);
 }
 
 Reply decide(Call& call) {
@@ -150,7 +212,8 @@ std::span<const Route> approval_routes() {
             Who::vault(Role::kMember), Where::kServe, list, "",
             "{approvals:[{id:string, vault:string, method:string, url:string, agent:string, "
             "run:string, rule:string, state:string, created_at:time, expires_at:time, "
-            "content_type:string, body_size:integer, body_complete:boolean, preview:string}]}",
+            "content_type:string, body_size:integer, body_complete:boolean, preview:string, "
+            "effect:string}]}",
             "all"},
       Route{"GET", "/v1/approvals/pending",
             "those of all your vaults, as soon as there are any; waits up to 30 s", Who::user(),
@@ -162,6 +225,17 @@ std::span<const Route> approval_routes() {
             Where::kServe, decide,
             "{decision:'approve'|'allow'|'deny', uses?:integer, for_seconds?:integer}",
             "{success:boolean, id:string, state:string}"},
+      Route{"GET", "/v1/vaults/{v}/grants", "what passes without being asked about, and until when",
+            Who::vault(Role::kMember), Where::kServe, list_grants, "",
+            "{grants:[{id:string, vault:string, rule:string, agent:string, method:string, "
+            "url:string, uses:integer|null, uses_left:integer|null, created_at:time, "
+            "expires_at:time}]}"},
+      Route{"DELETE", "/v1/vaults/{v}/grants/{id}", "ask about such requests again",
+            Who::vault(Role::kMember), Where::kServe, revoke_one, "",
+            "{vault:string, revoked:[string]}"},
+      Route{"DELETE", "/v1/vaults/{v}/grants", "ask about all of them again",
+            Who::vault(Role::kMember), Where::kServe, revoke_all, "",
+            "{vault:string, revoked:[string]}"},
   };
   return kRoutes;
 }

@@ -30,7 +30,7 @@ Reply login(Call& call) {
   AV_TRY(Accounts* const accounts, accounts_of(call));
   AV_TRY(const std::string email, call.text("email"));
   AV_TRY(Secret given, secret_member(call, "password"));
-  AV_CHECK(count_try(call, account_key(email)));
+  AV_CHECK(count_try(call, Try::kPassword, account_key(email)));
   AV_TRY(const auto account, accounts->people().find_account(email));
   const auto task = std::make_shared<PasswordTask>();
   task->check(bounded(std::move(given)), account ? account->password : std::nullopt);
@@ -42,7 +42,7 @@ Reply login(Call& call) {
       note_refusal(now, "user.login", words_for(now, email));
       return wrong_password();
     }
-    ours->limiter().give_back(now.request.peer, account_key(email));
+    try_worked(now, Try::kPassword, account_key(email));
     return sign_in(now, found->user, 200,
                    {{"email", found->user.email}, {"role", vault::to_string(found->user.role)}});
   };
@@ -55,6 +55,11 @@ Reply logout(Call& call) {
     AV_CHECK(call.audited(call.action("user.logout"), [&] {
       return accounts->people().end_user_session(call.actor.uid, call.actor.run);
     }));
+  } else if (call.actor.kind == Actor::Kind::kSession) {
+    vault::AuditRecord record = call.action("session.end", call.actor.run);
+    record.vault = call.actor.own_vault;
+    AV_CHECK(
+        call.audited(std::move(record), [&] { return call.store().end_session(call.actor.run); }));
   }
   proxy::LocalReply reply = json_reply({{"status", "ok"}});
   clear_cookie(reply, call.request.secure);
@@ -65,11 +70,16 @@ Reply me(Call& call) {
   const Actor& actor = call.actor;
   if (actor.is_user()) {
     AV_TRY(const bool recent, call.users().reauthenticated(actor.uid, actor.run));
-    return json_reply({{"type", "user"},
-                       {"email", actor.name},
-                       {"role", actor.owner ? "owner" : "member"},
-                       {"is_owner", actor.owner},
-                       {"reauthenticated", recent}});
+    Json out = {{"type", "user"},
+                {"email", actor.name},
+                {"role", actor.owner ? "owner" : "member"},
+                {"is_owner", actor.owner},
+                {"reauthenticated", recent}};
+    if (Accounts* const accounts = call.users().accounts()) {
+      AV_TRY(const vault::User user, accounts->people().get_user_by_uid(actor.uid));
+      out["has_password"] = user.has_password;
+    }
+    return json_reply(out);
   }
   Json out = {{"type", actor.kind == Actor::Kind::kAgent ? "agent" : "session"},
               {"agent_name", actor.name},
@@ -84,7 +94,7 @@ Reply me(Call& call) {
 // The password of whoever is signed in, then `finish`.
 Reply with_password(Call& call, Secret given, Secret fresh, FinishTask finish) {
   AV_TRY(Accounts* const accounts, accounts_of(call));
-  AV_CHECK(count_try(call, call.actor.name));
+  AV_CHECK(count_try(call, Try::kPassword, call.actor.name));
   AV_TRY(const auto account, accounts->people().find_account(call.actor.name));
   const auto task = std::make_shared<PasswordTask>();
   task->check(bounded(std::move(given)), account ? account->password : std::nullopt);
@@ -97,8 +107,7 @@ Reply with_password(Call& call, Secret given, Secret fresh, FinishTask finish) {
                    note_refusal(now, "user.reauthenticate", words_for(now, now.actor.name));
                    return fault(403, "wrong_password", "the password is wrong");
                  }
-                 AV_TRY(Accounts* const ours, accounts_of(now));
-                 ours->limiter().give_back(now.request.peer, now.actor.name);
+                 try_worked(now, Try::kPassword, now.actor.name);
                  return finish(now, done);
                });
 }
@@ -175,14 +184,14 @@ Reply delete_account(Call& call) {
 
 Reply accept_with(Call& call, const Secret& link, Secret password) {
   AV_TRY(Accounts* const accounts, accounts_of(call));
-  AV_CHECK(count_try(call, "invite"));
+  AV_CHECK(count_try(call, Try::kInvite));
   const crypto::Digest hash = vault::hash_of(link);
   AV_TRY(const store::Invite invite, accounts->people().invite_of_token(hash));
   if (call.actor.is_user()) {
     AV_TRY(const vault::User user, call.audited(call.action("user.invite.accept", invite.id), [&] {
       return accounts->people().accept_invite(hash, call.actor.uid, std::nullopt);
     }));
-    accounts->limiter().give_back(call.request.peer, "invite");
+    try_worked(call, Try::kInvite);
     return json_reply({{"status", "accepted"}, {"email", user.email}});
   }
   if (!invite.needs_account) {
@@ -190,14 +199,12 @@ Reply accept_with(Call& call, const Secret& link, Secret password) {
                  "sign in to it, then open the link again");
   }
   AV_CHECK(vault::check_password(password));
-  const auto task = std::make_shared<PasswordTask>();
-  task->make(std::move(password));
   const auto finish = [hash](Call& now, const PasswordTask& done) -> Reply {
     AV_TRY(Accounts* const ours, accounts_of(now));
     AV_TRY(const vault::User user, now.audited(now.action("user.invite.accept"), [&] {
       return ours->people().accept_invite(hash, "", done.made());
     }));
-    ours->limiter().give_back(now.request.peer, "invite");
+    try_worked(now, Try::kInvite);
     return sign_in(now, user, 201,
                    {{"email", user.email},
                     {"role", vault::to_string(user.role)},
@@ -205,7 +212,7 @@ Reply accept_with(Call& call, const Secret& link, Secret password) {
                     {"authenticated", true},
                     {"message", "welcome"}});
   };
-  return after(call, task, finish);
+  return after_hashing(call, std::move(password), finish);
 }
 
 Reply accept_invite(Call& call) {
@@ -229,8 +236,6 @@ Reply first_owner(Call& call, const std::string& email, Secret password) {
     return fault(403, "wrong_setup_code", "the setup code is wrong, or void by now",
                  "it stands on the terminal of agent-vault serve; five wrong tries make a new one");
   }
-  const auto task = std::make_shared<PasswordTask>();
-  task->make(std::move(password));
   const auto finish = [email](Call& now, const PasswordTask& done) -> Reply {
     AV_TRY(Accounts* const ours, accounts_of(now));
     store::NewUser user;
@@ -240,7 +245,7 @@ Reply first_owner(Call& call, const std::string& email, Secret password) {
            now.audited(now.action("user.create", "first owner, " + words_for(now, email)),
                        [&] { return ours->people().create_first_owner(user); }));
     ours->setup_code().forget();
-    ours->limiter().give_back(now.request.peer, "setup");
+    try_worked(now, Try::kSetupCode);
     return sign_in(now, owner, 201,
                    {{"email", owner.email},
                     {"role", "owner"},
@@ -248,7 +253,7 @@ Reply first_owner(Call& call, const std::string& email, Secret password) {
                     {"authenticated", true},
                     {"message", "you own this instance"}});
   };
-  return after(call, task, finish);
+  return after_hashing(call, std::move(password), finish);
 }
 
 // Somebody whom nobody asked. No mail is sent, so an address proves nothing: the account waits
@@ -263,8 +268,6 @@ Reply stranger(Call& call, const std::string& email, Secret password) {
     return fault(403, "invite_only", "nobody may register here without an invite",
                  "ask an owner for one");
   }
-  const auto task = std::make_shared<PasswordTask>();
-  task->make(std::move(password));
   const auto finish = [email](Call& now, const PasswordTask& done) -> Reply {
     AV_TRY(Accounts* const ours, accounts_of(now));
     store::NewUser user;
@@ -284,7 +287,7 @@ Reply stranger(Call& call, const std::string& email, Secret password) {
                        {"message", "an owner has to let you in"}},
                       201);
   };
-  return after(call, task, finish);
+  return after_hashing(call, std::move(password), finish);
 }
 
 Reply register_user(Call& call) {
@@ -297,7 +300,7 @@ Reply register_user(Call& call) {
   AV_CHECK(vault::check_password(password));
   AV_TRY(const bool owned, call.users().has_owner());
   if (!owned) {
-    AV_CHECK(count_try(call, "setup"));
+    AV_CHECK(count_try(call, Try::kSetupCode));
     return first_owner(call, email, std::move(password));
   }
   AV_TRY(const JsonView body, call.body());
@@ -310,7 +313,7 @@ Reply register_user(Call& call) {
     }
     return accept_with(call, link, std::move(password));
   }
-  AV_CHECK(count_try(call, "register"));
+  AV_CHECK(count_try(call, Try::kRegistration));
   return stranger(call, email, std::move(password));
 }
 
@@ -329,19 +332,19 @@ std::span<const Route> auth_routes() {
             "{email:string, password:string, setup_code?:string, invite?:string, "
             "device_label?:string}",
             kRegistered},
-      Route{"POST", "/v1/auth/login", "sign in", Who::anybody(), Where::kEverywhere, login,
+      Route{"POST", "/v1/auth/login", "sign in", Who::anybody(), Where::kRuns, login,
             "{email:string, password:string, device_label?:string}", kSignedIn},
-      Route{"POST", "/v1/auth/logout", "sign out", Who::anybody(), Where::kEverywhere, logout, "",
-            "{status:string}"},
-      Route{"GET", "/v1/auth/me", "who you are", Who::signed_in(), Where::kEverywhere, me, "",
+      Route{"POST", "/v1/auth/logout", "sign out; the token of a session ends the session",
+            Who::anybody(), Where::kRuns, logout, "", "{status:string}"},
+      Route{"GET", "/v1/auth/me", "who you are", Who::signed_in(), Where::kRuns, me, "",
             "{type:'user'|'agent'|'session', email?:string, agent_name?:string, role:string, "
-            "is_owner:boolean, reauthenticated?:boolean, vault?:string}"},
+            "is_owner:boolean, reauthenticated?:boolean, has_password?:boolean, vault?:string}"},
       Route{"POST", "/v1/auth/change-password", "set a new password; signs you out elsewhere",
             Who::user(), Where::kServe, change_password,
-            "{current_password:string, new_password:string}",
+            "{current_password:string, new_password:string, device_label?:string}",
             "{token?:string, status:string, expires_at:time}"},
       Route{"POST", "/v1/auth/reauthenticate", "give the password once more, for what needs it",
-            Who::user(), Where::kEverywhere, reauthenticate, "{password:string}",
+            Who::user(), Where::kRuns, reauthenticate, "{password:string}",
             "{status:string, reauthenticated_until:time}"},
       Route{"GET", "/v1/auth/sessions", "where you are signed in", Who::user(), Where::kServe,
             sessions, "",

@@ -21,7 +21,10 @@ Shared::Shared(std::unique_ptr<store::Store> opened, ApiOptions given)
     : options(std::move(given)),
       store(std::move(opened)),
       users(options.users ? options.users(*store) : std::make_unique<NoUsers>()),
-      limiter(RateLimiter::Rate(), *options.clock) {}
+      limiter(RateLimiter::Rate(), *options.clock),
+      flows(*options.clock),
+      shelf(*options.clock),
+      providers(options.provider_http) {}
 
 Status Shared::audit(vault::AuditRecord record) {
   if (record.time_ms == 0) {

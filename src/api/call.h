@@ -8,15 +8,27 @@
 #include <vector>
 
 #include "api/actor.h"
+#include "api/container_sessions.h"
+#include "api/flow_table.h"
 #include "api/json_view.h"
 #include "api/options.h"
+#include "api/provider_pool.h"
 #include "api/query.h"
 #include "api/rate_limiter.h"
 #include "api/reply.h"
+#include "api/store_pool.h"
+#include "oauth/provider.h"
 #include "proxy/api_handler.h"
 #include "vault/audit_action.h"
 
 namespace av::api {
+
+// What the issuer of identities says about itself, asked for when somebody signs in.
+struct IssuerCache {
+  std::optional<oauth::Discovered> known;
+  std::chrono::steady_clock::time_point until;
+  int asking = 0;  // under way
+};
 
 // What all calls share. Belongs to the API's thread.
 class Shared final : public vault::ActionLog {
@@ -29,6 +41,12 @@ class Shared final : public vault::ActionLog {
   std::unique_ptr<store::Store> store;
   std::unique_ptr<UserDirectory> users;
   RateLimiter limiter;
+  ContainerSessions containers;
+  FlowTable flows;
+  ConnectionShelf shelf;
+  ProviderPool providers;
+  StorePool store_pool;
+  IssuerCache issuer;
   // Who waits for something may be told of a change of our own, which the store's counter does not
   // show.
   bool changed = false;
@@ -55,6 +73,12 @@ class Call {
   [[nodiscard]] const ApiOptions& options() const { return shared_.options; }
   [[nodiscard]] std::int64_t now_ms() const { return shared_.options.clock->wall_ms(); }
   [[nodiscard]] RateLimiter& limiter() { return shared_.limiter; }
+  [[nodiscard]] ContainerSessions& containers() { return shared_.containers; }
+  [[nodiscard]] FlowTable& flows() { return shared_.flows; }
+  [[nodiscard]] ConnectionShelf& shelf() { return shared_.shelf; }
+  [[nodiscard]] ProviderPool& providers() { return shared_.providers; }
+  [[nodiscard]] StorePool& store_pool() { return shared_.store_pool; }
+  [[nodiscard]] IssuerCache& issuer() { return shared_.issuer; }
 
   // The vault that is meant, which the actor may use: {v}, else ?vault=, else "vault" in the body,
   // else X-Vault, else the actor's own, else "default". Only for routes in a vault.
@@ -85,6 +109,20 @@ class Call {
     shared_.changed = true;
     shared_.unsettled = true;
     return vault::audited(shared_, std::move(record), std::forward<F>(body));
+  }
+  // The second half of audited(), for what takes longer than one call: note_intention() was its
+  // first.
+  template <typename F>
+  std::invoke_result_t<F> completed(vault::AuditRecord record, F&& body) {
+    shared_.changed = true;
+    shared_.unsettled = true;
+    std::invoke_result_t<F> result = std::forward<F>(body)();
+    const Status noted =
+        vault::note_outcome(shared_, std::move(record), result ? nullptr : &result.error());
+    if (result && !noted) {
+      return noted.error();
+    }
+    return result;
   }
   [[nodiscard]] vault::ActionLog& log() { return shared_; }
 

@@ -8,7 +8,8 @@
 #include "api/accounts.h"
 #include "api/call.h"
 #include "api/route.h"
-#include "core/encoding.h"
+#include "api/store_words.h"
+#include "api/value_member.h"
 #include "vault/names.h"
 
 namespace av::api {
@@ -30,11 +31,35 @@ Expected<Infos> visible(Call& call) {
 }
 
 Json info_json(const store::CredentialInfo& info) {
-  return {{"key", info.key},
-          {"type", info.type},
-          {"version", info.version},
-          {"created_at", format_utc(info.created_ms)},
-          {"updated_at", format_utc(info.updated_ms)}};
+  Json json = {{"key", info.key},
+               {"type", info.type},
+               {"version", info.version},
+               {"created_at", format_utc(info.created_ms)},
+               {"updated_at", format_utc(info.updated_ms)}};
+  if (info.type == "oauth") {
+    json["oauth_state"] = vault::to_string(info.oauth_state);
+    if (info.expires_ms != 0) {
+      json["token_expires_at"] = format_utc(info.expires_ms);
+    }
+  }
+  return json;
+}
+
+// Where the value of each is that is not kept here; for people of the vault.
+void add_sources(Call& call, Json& list) {
+  if (!call.actor.is_user() || call.role() < Role::kMember) {
+    return;
+  }
+  const auto sources = call.store().list_sources(call.vault());
+  for (Json& item : list) {
+    for (const auto& source : sources ? *sources : SourceInfos()) {
+      if (item["key"] == source.key) {
+        item["store"] = source.store;
+        item["reference"] = source.reference;
+        item["missing_since"] = time_or_null(source.missing_ms);
+      }
+    }
+  }
 }
 
 Json keys_of(const Infos& infos) {
@@ -51,22 +76,16 @@ Reply reveal_all(Call& call, const Infos& infos) {
   out.append("{\"keys\":" + keys_of(infos).dump() + ",\"credentials\":[");
   bool first = true;
   for (const auto& info : infos) {
+    if (info.type == "external") {
+      continue;  // asked for one by one, of its store: POST /v1/vaults/{v}/stores/{s}/read
+    }
     AV_TRY(const Secret value, call.store().get_credential(call.vault(), info.key));
     std::string head = info_json(info).dump();
     head.pop_back();
     out.append((first ? "" : ",") + head);
     first = false;
-    value.reveal([&](std::string_view bytes) {
-      // What is no text has no place in a JSON string.
-      const bool text = encoding::is_utf8(bytes);
-      out.append(text ? ",\"value\":\"" : ",\"value_base64\":\"");
-      if (text) {
-        encoding::append_json_escaped(out, bytes);
-      } else {
-        encoding::append_base64(out, bytes);
-      }
-    });
-    out.append("\"}");
+    append_value(out, value);
+    out.push_back('}');
   }
   out.append("]}\n");
   return secret_reply("application/json", std::move(out));
@@ -79,6 +98,7 @@ Reply list(Call& call) {
     for (const auto& info : infos) {
       list.push_back(info_json(info));
     }
+    add_sources(call, list);
     return json_reply({{"keys", keys_of(infos)}, {"credentials", list}});
   }
   // The only thing that depends on a parameter, so the router could not say it.
@@ -142,8 +162,10 @@ std::span<const Route> credential_routes() {
   static constexpr std::array kRoutes = {
       Route{"GET", "/v1/credentials", "names of credentials; with reveal=true, for members, values",
             Who::vault(Role::kProxy), Where::kServe, list, "",
-            "{keys:[string], credentials:[{key:string, type:'static'|'oauth', version:integer, "
-            "created_at:time, updated_at:time, value?:string, value_base64?:string}]}",
+            "{keys:[string], credentials:[{key:string, type:'static'|'oauth'|'external', "
+            "version:integer, store?:string, reference?:string, missing_since?:time|null, "
+            "created_at:time, updated_at:time, oauth_state?:'connected'|'reconnect', "
+            "token_expires_at?:time, value?:string, value_base64?:string}]}",
             "vault reveal key"},
       Route{"POST", "/v1/credentials", "store values", Who::vault(Role::kMember), Where::kServe,
             set, "{vault?:string, credentials:{*:string}}", "{set:[string]}", "vault"},

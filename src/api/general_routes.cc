@@ -32,6 +32,9 @@ Reply status(Call& call) {
     json["invite_only"] = settings.invite_only;
     json["allowed_email_domains"] = settings.allowed_email_domains;
   }
+  if (options.sign_in) {
+    json["oidc"] = Json{{"name", options.sign_in->name}, {"url", "/v1/auth/oidc/start"}};
+  }
   return json_reply(json);
 }
 
@@ -43,6 +46,9 @@ Reply ca_certificate(Call& call) {
   }
   proxy::LocalReply reply = text_reply("application/x-pem-file", pem);
   reply.fields.add("X-MITM-Port", std::to_string(options.proxy_port));
+  if (options.mode == Mode::kServe) {
+    reply.fields.add("X-MITM-TLS", "1");  // the port takes connections with TLS too
+  }
   return reply;
 }
 
@@ -125,7 +131,8 @@ std::span<const Route> general_routes() {
       Route{"GET", "/v1/status", "whether somebody owns the instance", Who::anybody(),
             Where::kEverywhere, status, "",
             "{initialized:boolean, needs_first_user:boolean, mode:'serve'|'run', "
-            "base_url?:string, invite_only?:boolean, allowed_email_domains?:[string]}"},
+            "base_url?:string, invite_only?:boolean, allowed_email_domains?:[string], "
+            "oidc?:{name:string, url:string}}"},
       Route{"GET", "/v1/mitm/ca.pem", "the certificate of the proxy's CA; X-MITM-Port is its port",
             Who::anybody(), Where::kEverywhere, ca_certificate, "", "@application/x-pem-file"},
       Route{"GET", "/v1/gateway/ca", "the same", Who::anybody(), Where::kEverywhere, ca_certificate,
@@ -135,7 +142,7 @@ std::span<const Route> general_routes() {
       Route{"GET", "/v1/skill/gateway", "the same", Who::anybody(), Where::kEverywhere, skill, "",
             "@text/markdown"},
       Route{"GET", "/v1/service-catalog", "ready-made services for common APIs", Who::anybody(),
-            Where::kEverywhere, catalog, "", "{services:[CatalogEntry]}"},
+            Where::kRuns, catalog, "", "{services:[CatalogEntry]}"},
       Route{"GET", "/discover", "what there is in a vault: services and names of credentials",
             Who::vault(Role::kProxy), Where::kEverywhere, discover, "", kDiscovered, "vault"},
       Route{"GET", "/v1/discover", "the same", Who::vault(Role::kProxy), Where::kEverywhere,

@@ -1,5 +1,6 @@
 // The API about itself: its description, made of the route table, and figures for a monitor.
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -90,7 +91,7 @@ Reply openapi(Call& call) {
               {"info", {{"title", "agent-vault"}, {"version", AV_VERSION}}},
               {"paths", Json::object()}};
   for (const Route& route : route_table()) {
-    if (call.options().mode == Mode::kRun && route.where != Where::kEverywhere) {
+    if (call.options().mode == Mode::kRun && route.where < Where::kRuns) {
       continue;
     }
     std::string path(route.path);
@@ -106,10 +107,21 @@ Reply openapi(Call& call) {
   return json_reply(out);
 }
 
+// From a program on this machine, and not from a reverse proxy that runs on it: that one says for
+// whom it asks.
+bool is_local(const proxy::ApiRequest& request) {
+  static constexpr std::array<std::string_view, 8> kOfProxies{
+      "forwarded",         "via",       "x-forwarded-for", "x-forwarded-host",
+      "x-forwarded-proto", "x-real-ip", "x-client-ip",     "true-client-ip"};
+  return (request.peer == "127.0.0.1" || request.peer == "::1") &&
+         std::none_of(request.fields.begin(), request.fields.end(), [](const auto& field) {
+           return std::find(kOfProxies.begin(), kOfProxies.end(), field.first) != kOfProxies.end();
+         });
+}
+
 // Whoever is on this machine, or is the owner: names of nothing are in it, but how busy it is.
 Reply metrics(Call& call) {
-  const std::string& peer = call.request.peer;
-  if (peer != "127.0.0.1" && peer != "::1" && !call.actor.owner) {
+  if (!is_local(call.request) && !call.actor.owner) {
     return call.actor.kind == Actor::Kind::kNobody
                ? fault(401, "unauthorized", "this needs the token of the owner")
                : fault(403, "forbidden", "only the owner of the instance may see this from afar");
@@ -124,8 +136,8 @@ Reply metrics(Call& call) {
 
 std::span<const Route> meta_routes() {
   static constexpr std::array kRoutes = {
-      Route{"GET", "/v1/openapi.json", "this description", Who::anybody(), Where::kEverywhere,
-            openapi, "", "{openapi:string, info:any, paths:any, components:any}"},
+      Route{"GET", "/v1/openapi.json", "this description", Who::anybody(), Where::kRuns, openapi,
+            "", "{openapi:string, info:any, paths:any, components:any}"},
       Route{"GET", "/metrics", "figures for Prometheus; on this machine, or for the owner",
             Who::anybody(), Where::kServe, metrics, "", "@text/plain"},
   };

@@ -4,16 +4,21 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/rule_explanation.h"
+#include "api/store_port.h"
 #include "api/user_directory.h"
 #include "core/clock.h"
 #include "core/fs.h"
+#include "oauth/http_port.h"
 #include "store/store.h"
 #include "vault/audit.h"
 #include "vault/limits.h"
+#include "vault/oauth_refresh.h"
+#include "vault/user.h"
 
 namespace av::api {
 
@@ -22,6 +27,19 @@ class MetricsSource {
  public:
   virtual ~MetricsSource() = default;
   [[nodiscard]] virtual std::string metrics() = 0;
+};
+
+// An issuer of identities by which people sign in (OpenID Connect).
+struct SignInOptions {
+  std::string name;    // on the button: "Google"
+  std::string issuer;  // https; its metadata say the rest
+  std::string client_id;
+  std::shared_ptr<const Secret> client_secret;  // null: a public client
+  // Who may come in at all; both empty: whoever has an account or an invite. Canonical.
+  std::vector<std::string> allowed_domains;
+  std::vector<std::string> allowed_emails;
+  // Whoever is allowed and has no account gets one; none: only existing users and invites.
+  std::optional<vault::InstanceRole> auto_create;
 };
 
 enum class Mode : std::uint8_t { kServe, kRun };
@@ -51,6 +69,17 @@ struct ApiOptions {
   std::shared_ptr<vault::LimitLedger> limits;  // may be null: rule tests do not know the counts
   Denial denial;                               // proxy::denial_fault, for rule tests; may be empty
   fs::Paths paths;                             // of the store, for its audit log
+  // How providers of tokens are reached; called on threads of the API's. Empty: they are not.
+  std::function<Expected<std::unique_ptr<oauth::HttpPort>>()> provider_http;
+  // Has a new access token made now, as proxy::TokenSource does; may be empty.
+  std::function<void(const vault::TokenName& name, std::uint64_t known,
+                     std::function<void(vault::RefreshResult)> done)>
+      refresh_token;
+  std::optional<SignInOptions> sign_in;
+  // How external stores are reached; null: they are not. Must outlive the API.
+  StorePort* stores = nullptr;
+  // Whose pages may read answers, beside our own: exact origins (see cors.h).
+  std::vector<std::string> cors_origins;
   // People; null: there are none.
   std::function<std::unique_ptr<UserDirectory>(store::Store&)> users;
 };

@@ -79,8 +79,8 @@ constexpr std::string_view kPage = "@text/html";
 
 std::span<const Route> page_routes() {
   static constexpr std::array kRoutes = {
-      Route{"GET", "/", "the web pages", Who::anybody(), Where::kEverywhere, shell, "", kPage},
-      Route{"GET", "/login", "to sign in", Who::anybody(), Where::kEverywhere, shell, "", kPage},
+      Route{"GET", "/", "the web pages", Who::anybody(), Where::kRuns, shell, "", kPage},
+      Route{"GET", "/login", "to sign in", Who::anybody(), Where::kRuns, shell, "", kPage},
       Route{"GET", "/setup", "to make the first owner", Who::anybody(), Where::kServe, shell, "",
             kPage},
       Route{"GET", "/account", "your own account", Who::anybody(), Where::kServe, shell, "", kPage},
@@ -88,12 +88,14 @@ std::span<const Route> page_routes() {
             kPage},
       Route{"GET", "/invite/{token}", "to accept an invite", Who::anybody(), Where::kServe, shell,
             "", kPage},
-      Route{"GET", "/approve/{id}", "to decide about a proposal", Who::anybody(),
-            Where::kEverywhere, shell, "", kPage, "token"},
+      Route{"GET", "/approve/{id}", "to decide about a proposal", Who::anybody(), Where::kRuns,
+            shell, "", kPage, "token"},
+      Route{"GET", "/oauth/complete", "how connecting went", Who::anybody(), Where::kServe, shell,
+            "", kPage, "attempt"},
       Route{"GET", "/vaults/{*}", "the pages of a vault", Who::anybody(), Where::kServe, shell, "",
             kPage},
-      Route{"GET", "/assets/{*}", "files of the web pages", Who::anybody(), Where::kEverywhere,
-            asset, "", "@application/octet-stream"},
+      Route{"GET", "/assets/{*}", "files of the web pages", Who::anybody(), Where::kRuns, asset, "",
+            "@application/octet-stream"},
   };
   return kRoutes;
 }

@@ -3,15 +3,11 @@
 // goes on meanwhile; at most kThreads at one time, because each takes 64 MiB.
 
 #include <atomic>
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
+#include <cstddef>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
-#include <vector>
 
+#include "api/task_threads.h"
 #include "core/expected.h"
 #include "core/secret.h"
 #include "vault/password.h"
@@ -51,29 +47,24 @@ class PasswordPool {
   static constexpr std::size_t kThreads = 2;
   static constexpr std::size_t kMaxQueued = 16;
 
+  // Its end drops what waits, and waits for what is under way.
   explicit PasswordPool(crypto::Argon2Params params = vault::PasswordHasher::kParams);
-  // Drops what waits; waits for what is under way.
-  ~PasswordPool();
-  PasswordPool(const PasswordPool&) = delete;
-  PasswordPool& operator=(const PasswordPool&) = delete;
 
   // False when too many wait; nothing is computed then.
-  [[nodiscard]] bool submit(const std::shared_ptr<PasswordTask>& task);
+  [[nodiscard]] bool submit(const std::shared_ptr<PasswordTask>& task) {
+    return threads_.submit(task);
+  }
   [[nodiscard]] const vault::PasswordHasher& hasher() const { return hasher_; }
   // The most that ever ran at one time.
   [[nodiscard]] std::size_t peak() const { return peak_.load(); }
 
  private:
-  void work();
+  void compute(PasswordTask& task);
 
   vault::PasswordHasher hasher_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::shared_ptr<PasswordTask>> queue_;  // guarded by mutex_
-  bool stopping_ = false;                            // guarded by mutex_
-  std::size_t running_ = 0;                          // guarded by mutex_
+  std::atomic<std::size_t> running_{0};
   std::atomic<std::size_t> peak_{0};
-  std::vector<std::thread> threads_;  // begun with the first task
+  TaskThreads<PasswordTask> threads_;  // ends first
 };
 
 }  // namespace av::api

@@ -170,22 +170,8 @@ Reply show_any(Call& call) {
   return json_reply(admin_json(proposal));
 }
 
-// What is meant to allow less must not be passed over because it is misspelt.
 Expected<vault::Narrowing> narrowing_of(Call& call) {
-  static constexpr std::array<std::string_view, 4> kKnown{"vault", "credentials", "narrow",
-                                                          "fingerprint"};
   AV_TRY(const JsonView body, call.body());
-  if (body.is(JsonView::Kind::kObject)) {
-    for (const JsonView& member : body.children()) {
-      const std::string name = member.name();
-      if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
-        return make_error(ErrorCode::kInvalid,
-                          "unknown member \"" + encoding::printable(name.substr(0, 40)) + "\"",
-                          "vault, credentials, narrow and fingerprint are known; what allows less "
-                          "belongs into narrow");
-      }
-    }
-  }
   const auto narrow = body.find("narrow");
   if (!narrow || narrow->is(JsonView::Kind::kNull)) {
     return vault::Narrowing();
@@ -202,16 +188,24 @@ Reply diff(Call& call) {
   AV_TRY(const std::uint64_t number, number_of(call.parts[0]));
   AV_TRY(const vault::Narrowing narrowing, narrowing_of(call));
   AV_TRY(const auto review, call.store().review_proposal(call.vault(), number, narrowing));
-  return json_text_reply(vault::diff_to_json(review.diff));
+  Json json = parsed(vault::diff_to_json(review.diff));
+  json["connected"] = call.shelf().keys({review.proposal.uid, call.actor.uid});
+  return json_reply(json);
 }
 
 Reply approve(Call& call) {
   AV_TRY(const std::uint64_t number, number_of(call.parts[0]));
   store::Store::ProposalApproval approval;
   AV_TRY(approval.narrowing, narrowing_of(call));
-  AV_TRY(approval.fingerprint, call.text_or("fingerprint", ""));
   approval.reviewer = call.actor.words();
   AV_TRY(const JsonView body, call.body());
+  if (const auto seen = body.find("fingerprint")) {
+    // A page that lost it must not thereby approve what it has not shown.
+    approval.fingerprint = seen->text();
+    if (approval.fingerprint.empty()) {
+      return bad_request("\"fingerprint\" must be that of the diff, or not be there");
+    }
+  }
   std::vector<std::string> keys;
   if (const auto given = body.find("credentials")) {
     for (const JsonView& member : given->children()) {
@@ -228,9 +222,20 @@ Reply approve(Call& call) {
     AV_TRY(const auto review, call.store().review_proposal(call.vault(), number, {}));
     approval.fingerprint = review.diff.fingerprint;
   }
-  AV_CHECK(
+  // What this person has connected for it; what was typed in takes precedence.
+  AV_TRY(const vault::Proposal proposal, call.store().get_proposal(call.vault(), number));
+  const ConnectionShelf::Place place{proposal.uid, call.actor.uid};
+  approval.connections = call.shelf().take(place);
+  for (const auto& connection : approval.connections) {
+    keys.push_back(connection.key);
+  }
+  const Status approved =
       call.audited(call.action("proposal.approve", "proposal " + std::to_string(number), keys),
-                   [&] { return call.store().approve_proposal(call.vault(), number, approval); }));
+                   [&] { return call.store().approve_proposal(call.vault(), number, approval); });
+  if (!approved) {
+    call.shelf().put_back(place, std::move(approval.connections));
+    return approved.error();
+  }
   return json_reply({{"id", number}, {"status", "applied"}});
 }
 
@@ -250,7 +255,7 @@ constexpr std::string_view kList =
     "{proposals:[{id:integer, status:string, message:string, created_at:time, ...}]}";
 constexpr std::string_view kDiff =
     "{lines:[{kind:'add'|'remove'|'same'|'warn', text:string}], needed:[string], "
-    "fingerprint:string}";
+    "fingerprint:string, connected:[string]}";
 
 }  // namespace
 
@@ -273,20 +278,20 @@ std::span<const Route> proposal_routes() {
       Route{"GET", "/v1/proposals/{id}", "what became of one; wait=30 waits for the decision",
             Who::vault(Role::kProxy), Where::kEverywhere, show_own, "", kProposal, "vault wait"},
       Route{"GET", "/v1/admin/proposals", "what agents ask for", Who::vault(Role::kMember),
-            Where::kEverywhere, list_all, "", kList, "vault status"},
+            Where::kRuns, list_all, "", kList, "vault status"},
       Route{"GET", "/v1/admin/proposals/{id}", "one of them", Who::vault(Role::kMember),
-            Where::kEverywhere, show_any, "", kProposal, "vault"},
+            Where::kRuns, show_any, "", kProposal, "vault"},
       Route{"GET", "/v1/admin/proposals/{id}/diff", "what the agent could do before and after",
-            Who::vault(Role::kMember), Where::kEverywhere, diff, "", kDiff, "vault"},
+            Who::vault(Role::kMember), Where::kRuns, diff, "", kDiff, "vault"},
       Route{"POST", "/v1/admin/proposals/{id}/diff", "the same, with what you would take away",
-            Who::vault(Role::kMember), Where::kEverywhere, diff, "{vault?:string, narrow?:any}",
-            kDiff, "vault"},
+            Who::vault(Role::kMember), Where::kRuns, diff,
+            "{vault?:string, narrow?:any, credentials?:any, fingerprint?:any}", kDiff, "vault"},
       Route{"POST", "/v1/admin/proposals/{id}/approve", "let it take effect",
-            Who::vault(Role::kMember), Where::kEverywhere, approve,
+            Who::vault(Role::kMember), Where::kRuns, approve,
             "{vault?:string, credentials?:{*:string}, narrow?:any, fingerprint?:string}",
             "{id:integer, status:'applied'}", "vault"},
       Route{"POST", "/v1/admin/proposals/{id}/reject", "refuse it", Who::vault(Role::kMember),
-            Where::kEverywhere, reject, "{vault?:string, reason?:string}",
+            Where::kRuns, reject, "{vault?:string, reason?:string}",
             "{id:integer, status:'rejected'}", "vault"},
   };
   return kRoutes;

@@ -30,6 +30,13 @@ struct Parked {
   int seconds = 30;
   // Something other than the store is waited for: `poll` is called at every tick.
   bool eager = false;
+  // `poll` is called until it answers, also when the client has left, when the time is up, and when
+  // the API ends.
+  bool finish = false;
+  // What it was allowed to do when it began is done, whatever becomes of whoever began it: a
+  // provider has been told something that cannot be taken back. Else it is asked again each time
+  // whether they may.
+  bool allowed = false;
 };
 
 // A reply, why there is none, or Parked. Made of any of them, and of what AV_TRY leaves with.

@@ -49,10 +49,12 @@ class Who {
   Role role_;
 };
 
-// Where a route exists.
+// Where a route exists, and where a request came in; each place has what the ones behind it have.
 enum class Where : std::uint8_t {
-  kServe,
-  kEverywhere,  // also on the port of a run
+  kServe,       // the API's port of `serve`
+  kRuns,        // also the port of a run
+  kEverywhere,  // also the proxy's port of `serve`, which agents reach and which has no TLS: no
+                // pages there, and nowhere to type a password
 };
 
 using Handler = Reply (*)(Call&);
@@ -65,7 +67,10 @@ struct Route {
   Who who;
   Where where;
   Handler handler;
-  std::string_view request = {};  // schema of the body; empty: none is read
+  // Schema of the body; empty: none is read. What it does not name is refused (400 unknown_field):
+  // a misspelt member would mean something wider than was meant. What other people's clients send
+  // and nothing is done with stands in it too, so that it can be seen here.
+  std::string_view request = {};
   std::string_view response =
       {};                       // schema of the reply; "@text/plain": its type when it is no JSON
   std::string_view query = {};  // names of parameters, with blanks between
@@ -73,19 +78,25 @@ struct Route {
 
 // Every route. Each subject has its rows in a file of its own.
 std::span<const Route> route_table();
-std::span<const Route> general_routes();     // general_routes.cc
-std::span<const Route> auth_routes();        // auth_routes.cc
-std::span<const Route> user_routes();        // user_routes.cc
-std::span<const Route> vault_routes();       // vault_routes.cc
-std::span<const Route> credential_routes();  // credential_routes.cc
-std::span<const Route> service_routes();     // service_routes.cc
-std::span<const Route> rule_routes();        // rule_routes.cc
-std::span<const Route> approval_routes();    // approval_routes.cc
-std::span<const Route> agent_routes();       // agent_routes.cc
-std::span<const Route> session_routes();     // session_routes.cc
-std::span<const Route> log_routes();         // log_routes.cc
-std::span<const Route> proposal_routes();    // proposal_routes.cc
-std::span<const Route> page_routes();        // page_routes.cc
-std::span<const Route> meta_routes();        // meta_routes.cc
+std::span<const Route> general_routes();      // general_routes.cc
+std::span<const Route> auth_routes();         // auth_routes.cc
+std::span<const Route> user_routes();         // user_routes.cc
+std::span<const Route> vault_routes();        // vault_routes.cc
+std::span<const Route> credential_routes();   // credential_routes.cc
+std::span<const Route> oauth_routes();        // oauth_routes.cc
+std::span<const Route> oauth_token_routes();  // oauth_token_routes.cc
+std::span<const Route> oidc_routes();         // oidc_routes.cc
+std::span<const Route> store_routes();        // store_routes.cc
+std::span<const Route> store_ask_routes();    // store_ask_routes.cc
+std::span<const Route> reference_routes();    // reference_routes.cc
+std::span<const Route> service_routes();      // service_routes.cc
+std::span<const Route> rule_routes();         // rule_routes.cc
+std::span<const Route> approval_routes();     // approval_routes.cc
+std::span<const Route> agent_routes();        // agent_routes.cc
+std::span<const Route> session_routes();      // session_routes.cc
+std::span<const Route> log_routes();          // log_routes.cc
+std::span<const Route> proposal_routes();     // proposal_routes.cc
+std::span<const Route> page_routes();         // page_routes.cc
+std::span<const Route> meta_routes();         // meta_routes.cc
 
 }  // namespace av::api

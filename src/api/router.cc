@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "api/cors.h"
+#include "api/schema.h"
+#include "core/encoding.h"
 #include "vault/canonical.h"
 #include "vault/names.h"
 #include "vault/token.h"
@@ -113,6 +117,9 @@ Expected<std::string> vault_meant(Call& call, const Route& route) {
   if (const std::string_view named = call.request.field("x-vault"); !named.empty()) {
     return std::string(named);
   }
+  if (call.request.run == nullptr && !call.request.vault.empty()) {
+    return call.request.vault;
+  }
   return call.actor.own_vault.empty() ? std::string(vault::kDefaultVault) : call.actor.own_vault;
 }
 
@@ -142,11 +149,7 @@ bool is_same_origin(const proxy::ApiRequest& request, const ApiOptions& options)
   if (origin.empty() || request.field("x-agent-vault") != "1") {
     return false;
   }
-  const std::string own =
-      (request.secure ? "https://" : "http://") + std::string(request.field("host"));
-  return origin == own || origin == options.base_url ||
-         std::find(options.other_urls.begin(), options.other_urls.end(), origin) !=
-             options.other_urls.end();
+  return is_own_origin(request, options);
 }
 
 Status identify(Call& call) {
@@ -162,10 +165,12 @@ Status identify(Call& call) {
     return {};
   }
   const bool by_bearer = !request.bearer.empty();
-  if (!by_bearer && request.cookie.empty()) {
+  // A page of another origin shows a token; a cookie would come along by itself.
+  if (!by_bearer && (request.cookie.empty() || is_named_origin(request, call.options()))) {
     return {};
   }
-  const crypto::Digest hash = vault::hash_of(by_bearer ? request.bearer : request.cookie);
+  const crypto::Digest hash =
+      by_bearer ? vault::hash_of(request.bearer) : vault::hash_of_cookie(request.cookie);
   call.users().note_peer(request.peer, request.field("user-agent"));
   AV_TRY(const auto user, call.users().user_of_session(hash));
   if (user) {
@@ -205,9 +210,22 @@ Status identify(Call& call) {
   return {};
 }
 
+namespace {
+
+std::shared_ptr<const Json> body_of(const Route& route) {
+  auto schema = schema_from_text(route.request.empty() ? "{}" : route.request);
+  Json body = schema ? std::move(*schema) : Json::object();
+  if (route.who.in_vault() && route.path.find("{v}") == std::string_view::npos) {
+    body["properties"].emplace("vault", Json{{"type", "string"}});
+  }
+  return std::make_shared<const Json>(std::move(body));
+}
+
+}  // namespace
+
 Router::Router(std::span<const Route> routes) {
   for (const Route& route : routes) {
-    Row row{&route, split(route.path), false};
+    Row row{&route, split(route.path), false, body_of(route)};
     if (row.segments.back() == "{*}") {
       row.segments.pop_back();
       row.open_end = true;
@@ -218,25 +236,16 @@ Router::Router(std::span<const Route> routes) {
 
 namespace {
 
-// At the proxy's port of `serve`, which has no TLS, there is what agents need: no pages, and
-// nowhere to type a password.
-bool is_withheld(const Call& call, const proxy::ApiRequest& request) {
-  static constexpr std::array<std::string_view, 9> kForAgents{
-      "/discover", "/v1/discover", "/health",       "/v1/health", "/v1/status",
-      "/v1/mitm/", "/v1/gateway/", "/v1/proposals", "/v1/skill"};
-  return request.at_proxy && call.options().mode == Mode::kServe &&
-         std::none_of(kForAgents.begin(), kForAgents.end(),
-                      [&](std::string_view prefix) { return request.path.starts_with(prefix); });
-}
-
-// At the proxy's port there is no more than at a run's.
-Mode mode_for(const Call& call, const proxy::ApiRequest& request) {
-  return request.at_proxy ? Mode::kRun : call.options().mode;
+Where place_of(const Call& call) {
+  if (call.options().mode == Mode::kRun) {
+    return Where::kRuns;
+  }
+  return call.request.at_proxy ? Where::kEverywhere : Where::kServe;
 }
 
 }  // namespace
 
-Router::Found Router::find(std::string_view method, std::string_view path, Mode mode) const {
+Router::Found Router::find(std::string_view method, std::string_view path, Where where) const {
   Found found;
   auto segments = split(path);
   if (segments.front() == "api") {
@@ -247,7 +256,7 @@ Router::Found Router::find(std::string_view method, std::string_view path, Mode 
   }
   const Row* best = nullptr;
   for (const Row& row : rows_) {
-    if (mode == Mode::kRun && row.route->where != Where::kEverywhere) {
+    if (row.route->where < where) {
       continue;
     }
     if (row.open_end ? segments.size() <= row.segments.size()
@@ -274,6 +283,7 @@ Router::Found Router::find(std::string_view method, std::string_view path, Mode 
     return found;
   }
   found.route = best->route;
+  found.body = best->body.get();
   for (std::size_t i = 0; i < best->segments.size(); ++i) {
     if (is_hole(best->segments[i])) {
       found.parts.push_back(segments[i]);
@@ -356,11 +366,37 @@ Failed Router::check_who(Call& call, const Route& route) const {
   return {};
 }
 
+Failed Router::check_body(Call& call, const Json& schema) {
+  if (call.request.body.empty()) {
+    return {};
+  }
+  const auto body = call.body();
+  if (!body) {
+    return fault_of(body.error());
+  }
+  const auto stranger = strange_member(schema, *body);
+  if (!stranger) {
+    return {};
+  }
+  const std::string near = vault::did_you_mean(stranger->name, stranger->known);
+  std::string all;
+  for (const std::string& known : stranger->known) {
+    all += (all.empty() ? "" : ", ") + known;
+  }
+  // Half of what is here is no name but a value that lost its name: it is cut.
+  return fault(400, "unknown_field",
+               "this request has no member \"" +
+                   encoding::printable(std::string_view(stranger->name).substr(0, 40)) + "\"",
+               !near.empty() ? "did you mean \"" + near + "\"?"
+               : all.empty() ? "it takes none"
+                             : "it takes: " + all);
+}
+
 Failed Router::check_again(Call& call) const {
   if (auto known = identify(call); !known) {
     return fault_of(known.error());
   }
-  const Found found = find(call.request.method, call.request.path, mode_for(call, call.request));
+  const Found found = find(call.request.method, call.request.path, place_of(call));
   return check_who(call, *found.route);
 }
 
@@ -378,9 +414,10 @@ Reply Router::answer(Call& call) const {
     slow.transient = true;
     return slow;
   }
-  const Found found = is_withheld(call, request)
-                          ? Found()
-                          : find(request.method, request.path, mode_for(call, request));
+  if (auto asked = preflight(request, call.options())) {
+    return std::move(*asked);
+  }
+  const Found found = find(request.method, request.path, place_of(call));
   if (found.route == nullptr) {
     if (found.allowed.empty()) {
       return fault(404, "not_found", "there is no such path",
@@ -411,6 +448,7 @@ Reply Router::answer(Call& call) const {
     }
   }
   AV_CHECK(check_who(call, *found.route));
+  AV_CHECK(check_body(call, *found.body));
   return found.route->handler(call);
 }
 

@@ -26,18 +26,21 @@ class Router {
   struct Found {
     const Route* route = nullptr;  // null: none with this path
     std::vector<std::string_view> parts;
-    std::string allowed;  // methods that the path has, when it has not this one
+    const Json* body = nullptr;  // what its body may have
+    std::string allowed;         // methods that the path has, when it has not this one
   };
-  [[nodiscard]] Found find(std::string_view method, std::string_view path, Mode mode) const;
+  [[nodiscard]] Found find(std::string_view method, std::string_view path, Where where) const;
 
  private:
   struct Row {
     const Route* route;
     std::vector<std::string_view> segments;
     bool open_end = false;
+    std::shared_ptr<const Json> body;  // schema; in a vault "vault" too, where the path has none
   };
   [[nodiscard]] proxy::Outcome<void> check_who(Call& call, const Route& route) const;
   [[nodiscard]] proxy::Outcome<void> check_vault(Call& call, const Route& route) const;
+  [[nodiscard]] static proxy::Outcome<void> check_body(Call& call, const Json& schema);
 
   std::vector<Row> rows_;
 };

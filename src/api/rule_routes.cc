@@ -106,7 +106,7 @@ Reply test(Call& call) {
   }
   explained.vault = call.vault();
   explained.body_given = !body.empty();
-  question.body = vault::view_of_body(body);
+  vault::set_body(question, body);
   question.now_ms = call.now_ms();
   explain(question, call.options().limits.get(), call.options().denial, explained);
   return text_reply("application/json", explanation_json(explained, *question.snapshot, verbose));

@@ -236,10 +236,79 @@ const Json& schema_components() {
     add("CatalogEntry",
         "{id:string, name:string, host:string, auth_type:string, "
         "suggested_credential_key:string, service:Service, ...}");
+    add("StoreKind",
+        "{kind:string, title:string, scheme:string, example:string, finds_by_host:boolean, "
+        "owner_only:boolean, settings:[{name:string, help:string, secret:boolean, "
+        "required:boolean, variable:string, default:string, owner_only:boolean, "
+        "admins_values:[string]}]}");
+    add("ExternalStore",
+        "{id:string, name:string, kind:string, title:string, vault:string, account:string, "
+        "settings:{*:string}, state:'new'|'works'|'failing', paired:time|null, ok:time|null, "
+        "failed:time|null, error:string, credentials:integer, mappings:integer, "
+        "revision:integer, owner_only:boolean, owner_references:boolean, stale?:integer, "
+        "health?:{asked:integer, missing:integer, failed:integer, average_ms:integer, "
+        "last_failure:string, leases:integer, rests_seconds:integer}, "
+        "references?:[{credential?:string, host?:string, reference:string, "
+        "missing_since:time|null}]}");
     add("Error", "{error:string, message:string, help?:string, ...}");
     return out;
   }();
   return kComponents;
+}
+
+std::optional<StrangeMember> strange_member(const Json& schema, const JsonView& value) {
+  if (schema.contains("$ref")) {
+    const auto path = schema["$ref"].get<std::string>();
+    const std::string name = path.substr(path.rfind('/') + 1);
+    return schema_components().contains(name) ? strange_member(schema_components()[name], value)
+                                              : std::nullopt;
+  }
+  if (schema.contains("anyOf")) {
+    std::optional<StrangeMember> last;
+    for (const Json& one : schema["anyOf"]) {
+      if (value.is(JsonView::Kind::kObject) && one.value("type", "") != "object") {
+        continue;
+      }
+      last = strange_member(one, value);
+      if (!last) {
+        return std::nullopt;
+      }
+    }
+    return last;
+  }
+  if (value.is(JsonView::Kind::kArray) && schema.contains("items")) {
+    for (const JsonView& item : value.children()) {
+      if (auto strange = strange_member(schema["items"], item)) {
+        return strange;
+      }
+    }
+    return std::nullopt;
+  }
+  if (!value.is(JsonView::Kind::kObject) || !schema.contains("properties")) {
+    return std::nullopt;
+  }
+  const Json& named = schema["properties"];
+  // "{}" names nothing and has nothing: unlike in JSON Schema, that is all there may be.
+  const auto others = schema.find("additionalProperties");
+  for (const JsonView& member : value.children()) {
+    std::string name = member.name();
+    const bool known = named.contains(name);
+    if (!known && (others == schema.end() || *others == Json(false))) {
+      StrangeMember out;
+      out.name = std::move(name);
+      for (const auto& [word, ignored] : named.items()) {
+        out.known.push_back(word);
+      }
+      return out;
+    }
+    const Json* const inside = known ? &named[name] : others->is_object() ? &*others : nullptr;
+    if (inside != nullptr) {
+      if (auto strange = strange_member(*inside, member)) {
+        return strange;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::string mismatch_with(const Json& schema, const Json& value) {

@@ -7,9 +7,12 @@
 //
 // "?" behind a name: it may be missing. "..." as the last member: there may be others.
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "api/json_view.h"
 #include "api/reply.h"
 #include "core/expected.h"
 
@@ -21,6 +24,15 @@ namespace av::api {
 [[nodiscard]] const Json& schema_components();
 // What about `value` does not fit, with its place; empty when it fits.
 [[nodiscard]] std::string mismatch_with(const Json& schema, const Json& value);
+
+// A member of an object that its schema does not name, however deep, and those that it does. Values
+// are not looked at, so a body may be full of secrets.
+struct StrangeMember {
+  std::string name;
+  std::vector<std::string> known;
+};
+[[nodiscard]] std::optional<StrangeMember> strange_member(const Json& schema,
+                                                          const JsonView& value);
 
 // A row's `response`: "201 {...}" or "@text/plain".
 struct ResponseShape {

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "api/agent_access.h"
 #include "api/call.h"
 #include "api/route.h"
 #include "core/encoding.h"
+#include "vault/placeholder.h"
 
 namespace av::api {
 namespace {
@@ -47,7 +49,7 @@ Reply create(Call& call) {
     return bad_request("sessions have the role \"proxy\" and no other");
   }
   AV_TRY(const vault::Agent agent, agent_meant(call, named));
-  AV_TRY(const MintedSession minted, mint_session(call, agent, ttl, label));
+  AV_TRY(const KeptSession minted, mint_session(call, agent, ttl, label));
   const Json fields = {{"id", minted.id},
                        {"vault", call.vault()},
                        {"agent", agent.name},
@@ -112,6 +114,27 @@ std::string proxy_authority(const Call& call) {
   return scheme == std::string::npos ? url : url.substr(scheme + 3);
 }
 
+// What programs look for in variables: of what the agent may use, and worth nothing.
+Expected<std::map<std::string, std::string>> placeholder_env(Call& call,
+                                                             const vault::Agent& agent) {
+  AV_TRY(const vault::SnapshotPtr snapshot, call.store().load_snapshot(call.vault()));
+  std::map<std::string, std::string> by_key;
+  std::map<std::string, std::string> env;
+  for (const vault::Service& service : snapshot->matcher.services()) {
+    if (!service.enabled || !vault::in_scope(agent, service)) {
+      continue;
+    }
+    for (const auto& [variable, key] : service.env) {
+      if (snapshot->credentials.contains(key)) {
+        auto [it, fresh] = by_key.try_emplace(key);
+        it->second = fresh ? vault::placeholder_for(service, key) : it->second;
+        env.try_emplace(variable, it->second);
+      }
+    }
+  }
+  return env;
+}
+
 // Everything with which a container's programs go through the proxy, and a session of their own.
 Reply container_config(Call& call) {
   const std::string pem = call.options().ca_pem ? call.options().ca_pem() : std::string();
@@ -124,7 +147,8 @@ Reply container_config(Call& call) {
     AV_TRY(const auto agents, call.store().list_agents());
     for (const vault::Agent& agent : agents) {
       AV_TRY(const bool visible, may_see(call, agent));
-      if (visible && agent.revoked_ms == 0 && agent.may_use_vault(call.vault())) {
+      if (visible && agent.revoked_ms == 0 && agent.may_use_vault(call.vault()) &&
+          !vault::is_automatic_agent(agent.name)) {
         candidates.push_back(agent.name);
       }
     }
@@ -144,7 +168,8 @@ Reply container_config(Call& call) {
     }
     return std::move(agent.error());
   }
-  AV_TRY(const MintedSession minted, mint_session(call, *agent, kMostTtl, "container"));
+  AV_TRY(const KeptSession* const session, container_session(call, *agent, kMostTtl));
+  const KeptSession& minted = *session;
   const std::string where = proxy_authority(call);
   const std::string host = where.substr(0, where.rfind(':'));
   SecretBuffer out;
@@ -160,6 +185,12 @@ Reply container_config(Call& call) {
       {"NO_PROXY", "localhost,127.0.0.1," + host}, {"no_proxy", "localhost,127.0.0.1," + host},
       {"NODE_EXTRA_CA_CERTS", kContainerCa},       {"NODE_USE_ENV_PROXY", "1"},
       {"AGENT_VAULT_ADDR", call.base_url()},       {"AGENT_VAULT_VAULT", call.vault()}};
+  AV_TRY(const auto placeholders, placeholder_env(call, *agent));
+  for (const auto& [variable, placeholder] : placeholders) {
+    if (!plain.contains(variable)) {  // none of those is to be had by a service's definition
+      plain[variable] = placeholder;
+    }
+  }
   const std::string rest = plain.dump();
   out.append("," + rest.substr(1, rest.size() - 2) + ",\"AGENT_VAULT_TOKEN\":\"");
   out.append(minted.token);

@@ -49,8 +49,8 @@ void SignInLimiter::remove_newest(Stamp* slot, std::size_t each) {
   *std::max_element(slot, slot + each) = 0;
 }
 
-std::int64_t SignInLimiter::take(std::string_view peer, std::string_view account) {
-  const std::string from = peer_key(peer);
+std::int64_t SignInLimiter::take(What what, std::string_view peer, std::string_view account) {
+  const std::string from = static_cast<char>(what) + peer_key(peer);
   Stamp* const of_peer = slot_of(peers_, from);
   // No address has a line feed.
   Stamp* const of_account = slot_of(accounts_, from + "\n" + std::string(account));
@@ -65,8 +65,8 @@ std::int64_t SignInLimiter::take(std::string_view peer, std::string_view account
   return 0;
 }
 
-void SignInLimiter::give_back(std::string_view peer, std::string_view account) {
-  const std::string from = peer_key(peer);
+void SignInLimiter::give_back(What what, std::string_view peer, std::string_view account) {
+  const std::string from = static_cast<char>(what) + peer_key(peer);
   remove_newest(slot_of(peers_, from), kPerPeer);
   remove_newest(slot_of(accounts_, from + "\n" + std::string(account)), kPerAccount);
 }

@@ -1,6 +1,8 @@
 #pragma once
 // SignInLimiter: how often somebody may try to sign in: 10 times in 5 minutes from one peer at one
-// account, 50 times from one peer. What worked does not count.
+// account, 50 times from one peer. What worked does not count. What else is tried (the code of an
+// invite, of the first owner) is counted for itself: whoever mistypes a password can still open an
+// invite, and the other way round.
 //
 // Memory is bounded without ever forgetting a count: each key falls into one of a fixed number of
 // slots, by a hash with a secret of this process. Keys that share a slot share a count, which can
@@ -22,12 +24,21 @@ class SignInLimiter {
   static constexpr std::size_t kPerPeer = 50;
   static constexpr std::int64_t kWindowMs = std::int64_t{5} * 60 * 1000;
 
+  enum class What : char {
+    kPassword = 'p',
+    kInvite = 'i',
+    kSetupCode = 's',
+    kRegistration = 'r',
+    kOutside = 'o',  // with an issuer of identities
+  };
+
   explicit SignInLimiter(const Clock& clock);
 
   // 0: it may go on, and is counted. Else the seconds after which to try again; nothing is counted.
-  [[nodiscard]] std::int64_t take(std::string_view peer, std::string_view account);
+  // `account`: whose password; empty for what has none.
+  [[nodiscard]] std::int64_t take(What what, std::string_view peer, std::string_view account);
   // It worked: as if it had not been tried.
-  void give_back(std::string_view peer, std::string_view account);
+  void give_back(What what, std::string_view peer, std::string_view account);
 
   [[nodiscard]] std::size_t bytes() const;  // that it holds; never grows
 

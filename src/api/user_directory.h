@@ -27,6 +27,11 @@ class UserDirectory {
   // tokens.
   [[nodiscard]] virtual Expected<std::optional<SignedInUser>> user_of_session(
       const crypto::Digest& token_hash) = 0;
+  // The same by user and id of the session, for what the browser's cookie did not come along with.
+  [[nodiscard]] virtual Expected<std::optional<SignedInUser>> user_of_session_id(
+      std::string_view /*user_uid*/, std::string_view /*session*/) {
+    return std::optional<SignedInUser>();
+  }
   // kNone when the user is no member, or there is no such vault.
   [[nodiscard]] virtual Expected<Role> role_in(std::string_view user_uid,
                                                std::string_view vault) = 0;

@@ -1,10 +1,12 @@
 // Vaults: which there are, made, renamed, deleted; their settings.
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "api/call.h"
 #include "api/route.h"
+#include "api/store_words.h"
 
 namespace av::api {
 namespace {
@@ -15,6 +17,7 @@ Json vault_json(const store::VaultInfo& info) {
 
 Reply list(Call& call) {
   AV_TRY(const auto infos, call.store().list_vaults());
+  AV_TRY(const StoreInfos stores, call.store().list_stores({}));
   Json vaults = Json::array();
   for (const store::VaultInfo& info : infos) {
     AV_TRY(const Role role, call.role_in(info.name));
@@ -26,9 +29,17 @@ Reply list(Call& call) {
     item["membership"] = role == Role::kNone ? "none" : "explicit";
     item["credentials"] = info.credentials;
     item["services"] = info.services;
+    item["unmatched_host_policy"] = vault::to_string(info.unmatched);
     AV_TRY(const auto waiting,
            call.store().list_proposals(info.name, vault::ProposalState::kPending));
     item["pending_proposals"] = waiting.size();
+    if (role >= Role::kMember) {
+      const auto of_vault = [&](const StoreInfo& one) { return one.vault == info.name; };
+      item["stores"] = std::count_if(stores.begin(), stores.end(), of_vault);
+      item["failing_stores"] = std::count_if(
+          stores.begin(), stores.end(),
+          [&](const StoreInfo& one) { return of_vault(one) && state_of(one) == "failing"; });
+    }
     vaults.push_back(std::move(item));
   }
   return json_reply({{"vaults", vaults}});
@@ -96,7 +107,8 @@ std::span<const Route> vault_routes() {
             Who::signed_in(), Where::kServe, list, "",
             "{vaults:[{id:string, name:string, created_at:time, role:string|null, "
             "membership:'explicit'|'none', credentials:integer, services:integer, "
-            "pending_proposals:integer}]}"},
+            "unmatched_host_policy:'passthrough'|'deny', pending_proposals:integer, "
+            "stores?:integer, failing_stores?:integer}]}"},
       Route{"POST", "/v1/vaults", "make a vault, of which you are the admin", Who::user(),
             Where::kServe, create, "{name:string}",
             "201 {id:string, name:string, created_at:time}"},

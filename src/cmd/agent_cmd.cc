@@ -8,6 +8,7 @@
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/output.h"
+#include "cmd/remote_store.h"
 #include "cmd/term.h"
 #include "store/agent_lanes.h"
 #include "vault/names.h"
@@ -190,13 +191,32 @@ void done(const Context& context, const Json& json, std::string_view words) {
   }
 }
 
+// A store is told the hash of a token; a server makes the token.
+Expected<Secret> create_with_token(Context& context, const vault::Agent& agent) {
+  if (RemoteStore* const server = context.remote()) {
+    return server->create_agent_with_token(agent);
+  }
+  AV_TRY(Secret token, vault::make_token(vault::kAgentToken));
+  AV_CHECK(context.store->create_agent(agent, vault::hash_of(token)));
+  return token;
+}
+
+Expected<Secret> rotate_token(Context& context, const std::string& name) {
+  if (RemoteStore* const server = context.remote()) {
+    return server->rotate_agent_token(name);
+  }
+  AV_TRY(Secret token, vault::make_token(vault::kAgentToken));
+  AV_CHECK(context.store->rotate_agent(name, vault::hash_of(token)));
+  return token;
+}
+
 Expected<int> create(Context& context, const AgentWords& words) {
   vault::Agent agent;
   agent.name = words.name;
   AV_CHECK(apply(words, agent));
-  AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
-  AV_CHECK(audited(context, about("agent.create", agent.name, describe(agent)),
-                   [&] { return context.store->create_agent(agent, vault::hash_of(token)); }));
+  AV_CHECK(vault::check_new_agent(agent));
+  AV_TRY(const Secret token, audited(context, about("agent.create", agent.name, describe(agent)),
+                                     [&] { return create_with_token(context, agent); }));
   if (!context.json) {
     notice(context, "created agent '" + agent.name + "'; its token is shown this once, and `run " +
                         "--agent " + agent.name + "` does not need it");
@@ -218,9 +238,8 @@ Expected<int> change(Context& context, const AgentWords& words) {
 
 Expected<int> rotate(Context& context, const std::string& name) {
   AV_TRY(const vault::Agent agent, context.store->get_agent(name));
-  AV_TRY(const Secret token, vault::make_token(vault::kAgentToken));
-  AV_CHECK(audited(context, about("agent.rotate", name),
-                   [&] { return context.store->rotate_agent(name, vault::hash_of(token)); }));
+  AV_TRY(const Secret token, audited(context, about("agent.rotate", name),
+                                     [&] { return rotate_token(context, name); }));
   if (!context.json) {
     notice(context, "the old token of '" + name + "' is void, and its sessions end; " +
                         (agent.revoked_ms == 0 ? "the new one is shown this once"
@@ -255,7 +274,7 @@ Expected<int> remove(Context& context, const std::string& name, bool yes) {
   }
   AV_CHECK(audited(context, about("agent.delete", name),
                    [&] { return context.store->delete_agent(name); }));
-  if (agent) {
+  if (agent && context.remote() == nullptr) {
     store::remove_lanes(context.paths, agent->uid);
   }
   done(context, {{"agent", name}, {"deleted", true}}, "deleted agent '" + name + "'");

@@ -1,4 +1,5 @@
 #include "cmd/agent_setup.h"
+#include "cmd/path_facts.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -76,16 +77,6 @@ std::filesystem::path home_of(const EnvBlock& env) {
   return std::filesystem::path(std::string(env.get("HOME").value_or("")));
 }
 
-bool file_exists(const std::filesystem::path& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0;
-}
-
-bool is_directory(const std::filesystem::path& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 // Codex takes the key from the environment only in `codex exec`.
 bool is_codex_exec(const std::vector<std::string>& argv) {
   return std::any_of(argv.begin() + 1, argv.end(), [](const std::string& word) {
@@ -138,7 +129,7 @@ Expected<AgentSetup> AgentSetup::create(const AgentRequest& request, EnvBlock& e
   } else if (name == "cursor-agent" || name == "cursor") {
     skills = {home / ".cursor/skills"};
   }
-  const auto place = std::find_if(skills.begin(), skills.end(), is_directory);
+  const auto place = std::find_if(skills.begin(), skills.end(), is_folder);
   if (request.skill && place != skills.end()) {
     setup.install_skill(*place);
   }
@@ -148,10 +139,13 @@ Expected<AgentSetup> AgentSetup::create(const AgentRequest& request, EnvBlock& e
 Status AgentSetup::set_up_codex(const AgentRequest& request, EnvBlock& env) {
   const std::string* const key =
       placeholder_in(request.snapshot, request.placeholders, "OPENAI_API_KEY");
-  if (key == nullptr) {
+  const bool subscribed = request.logins.codex.has_value();
+  if (key == nullptr && !subscribed) {
     return {};
   }
-  env.set("CODEX_API_KEY", *key);
+  if (!subscribed) {
+    env.set("CODEX_API_KEY", *key);
+  }
   const auto own = env.get("CODEX_HOME");
   std::filesystem::path codex_home =
       own && !own->empty() ? std::filesystem::path(std::string(*own)) : home_of(env) / ".codex";
@@ -159,16 +153,17 @@ Status AgentSetup::set_up_codex(const AgentRequest& request, EnvBlock& env) {
     codex_home = codex_home.parent_path();
   }
   const std::string login =
-      nlohmann::json{{"auth_mode", "apikey"}, {"OPENAI_API_KEY", *key}}.dump();
+      subscribed ? codex_auth_file(*request.logins.codex, request.now_ms)
+                 : nlohmann::json{{"auth_mode", "apikey"}, {"OPENAI_API_KEY", *key}}.dump();
   if (request.level != isolation::Level::kOff) {
     place_codex_login(codex_home);
-    if (file_exists(codex_home / "auth.json")) {
+    if (is_there(codex_home / "auth.json")) {
       AV_TRY(auto replacement, request.directory.write("codex-auth.json", login));
       masked_.push_back({codex_home / "auth.json", std::move(replacement)});
       return {};
     }
   }
-  if (is_codex_exec(request.argv)) {
+  if (!subscribed && is_codex_exec(request.argv)) {
     return {};
   }
   // What the agent makes new in this home ends with the run: to copy it would be to follow links
@@ -195,16 +190,27 @@ void AgentSetup::place_codex_login(const std::filesystem::path& codex_home) {
 }
 
 Status AgentSetup::set_up_claude(const AgentRequest& request, EnvBlock& env) {
-  if (placeholder_in(request.snapshot, request.placeholders, "ANTHROPIC_API_KEY") == nullptr) {
+  const std::optional<AgentLogin>& subscription = request.logins.claude;
+  if (!subscription &&
+      placeholder_in(request.snapshot, request.placeholders, "ANTHROPIC_API_KEY") == nullptr) {
     return {};
+  }
+  std::string stand_in = "{}\n";
+  if (subscription) {
+    stand_in = claude_credentials_file(*subscription, request.now_ms);
+    // A key would win over the login, and be asked about.
+    env.unset("ANTHROPIC_API_KEY");
+    env.unset("ANTHROPIC_AUTH_TOKEN");
   }
   const auto own = env.get("CLAUDE_CONFIG_DIR");
   const std::filesystem::path directory =
       own && !own->empty() ? std::filesystem::path(std::string(*own)) : home_of(env) / ".claude";
   const auto login = directory / ".credentials.json";
-  if (file_exists(login) && request.level != isolation::Level::kOff) {
-    AV_TRY(auto replacement, request.directory.write("claude-credentials.json", "{}\n"));
+  if (is_there(login) && request.level != isolation::Level::kOff) {
+    AV_TRY(auto replacement, request.directory.write("claude-credentials.json", stand_in));
     masked_.push_back({login, std::move(replacement)});
+  } else if (subscription) {
+    env.set("CLAUDE_CODE_OAUTH_TOKEN", claude_access_token(*subscription));
   }
   return {};
 }

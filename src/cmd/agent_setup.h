@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cmd/agent_login.h"
 #include "cmd/child_env.h"
 #include "cmd/run_directory.h"
 #include "cmd/shared_file.h"
@@ -25,6 +26,8 @@ struct AgentRequest {
   bool skill = true;
   const vault::PolicySnapshot& snapshot;
   const Placeholders& placeholders;
+  const AgentLogins& logins;
+  std::int64_t now_ms;            // wall clock
   const RunDirectory& directory;  // outlives the AgentSetup
 };
 

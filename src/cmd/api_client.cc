@@ -1,7 +1,6 @@
 #include "cmd/api_client.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "cmd/cli.h"
@@ -38,7 +37,9 @@ ErrorCode code_of(int status) {
 
 // The server's own words, which may be anybody's.
 Error refused(const HttpReply& reply) {
-  const auto json = nlohmann::json::parse(reply.body, nullptr, /*allow_exceptions=*/false);
+  const std::string_view body = reply.body.view();
+  const auto json =
+      nlohmann::json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
   const auto text = [&](const char* name) {
     const auto it = json.is_object() ? json.find(name) : json.end();
     return json.is_object() && it != json.end() && it->is_string()
@@ -53,65 +54,64 @@ Error refused(const HttpReply& reply) {
       text("help"));
 }
 
-Expected<SecretBuffer> authorization(std::string_view token) {
-  if (token.empty()) {
-    return usage_error("AGENT_VAULT_ADDR is set, and AGENT_VAULT_TOKEN is not",
-                       "set both, or neither to use the store of this machine");
-  }
-  const bool plain =
-      std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (!plain) {
-    return usage_error("AGENT_VAULT_TOKEN is not a token");
-  }
-  SecretBuffer out;
-  out.append("Authorization: Bearer ");
-  out.append(token);
-  out.append("\r\nAccept: application/json\r\n");
-  return out;
-}
-
 }  // namespace
 
-Expected<std::optional<ApiClient>> ApiClient::from_environment() {
-  const char* const address = std::getenv("AGENT_VAULT_ADDR");
-  const char* const token = std::getenv("AGENT_VAULT_TOKEN");
-  if (address == nullptr || *address == '\0') {
+Expected<std::optional<ApiClient>> ApiClient::from_environment(const Context& context) {
+  AV_TRY(const auto remote, find_remote(context));
+  if (!remote) {
     return std::optional<ApiClient>();
   }
-  HttpPeer peer;
-  AV_TRY(peer.url, parse_http_url(address, "an agent-vault (AGENT_VAULT_ADDR)"));
-  if (!peer.url.tls && !peer.url.is_loopback()) {
-    return usage_error("AGENT_VAULT_ADDR is http:// and on another machine",
-                       "use https://: the token could be read on the way");
-  }
-  while (peer.url.path.ends_with('/')) {
-    peer.url.path.pop_back();
-  }
-  AV_TRY(SecretBuffer headers, authorization(token == nullptr ? "" : token));
-  peer.name = "agent-vault";
-  peer.hint = "see AGENT_VAULT_ADDR; inside a run it ends with the run";
-  peer.roots_hint = "SSL_CERT_FILE names a PEM file with the roots that it is under";
-  peer.answer_seconds = kAnswerSeconds;
-  peer.most_body = kMostBody;
-  AV_TRY(HttpClient http, HttpClient::create(std::move(peer), std::move(headers), {}));
-  return std::optional<ApiClient>(ApiClient(std::move(http)));
+  AV_TRY(ApiClient client, create(*remote));
+  return std::optional<ApiClient>(std::move(client));
 }
 
-Expected<std::string> ApiClient::call(std::string_view method, std::string_view target,
-                                      std::string_view body) {
+Expected<ApiClient> ApiClient::create(const Remote& remote) {
+  return create(remote.url, remote.ca_files, remote.token);
+}
+
+Expected<ApiClient> ApiClient::create(const HttpUrl& url, const std::vector<std::string>& ca_files,
+                                      const Secret& token, int answer_seconds) {
+  HttpPeer peer;
+  peer.url = url;
+  peer.name = "agent-vault";
+  peer.hint = "see AGENT_VAULT_ADDR; inside a run it ends with the run";
+  peer.roots_hint =
+      "AGENT_VAULT_CA names a PEM file with the roots that it is under; for `serve --tls`, what "
+      "`agent-vault ca show` prints there";
+  peer.answer_seconds = answer_seconds == 0 ? kAnswerSeconds : answer_seconds;
+  peer.most_body = kMostBody;
+  SecretBuffer headers;
+  if (!token.empty()) {
+    headers.append("Authorization: Bearer ");
+    headers.append(token);
+    headers.append("\r\n");
+  }
+  headers.append("Accept: application/json\r\nX-AV-Client: cli/" AV_VERSION "\r\n");
+  AV_TRY(HttpClient http, HttpClient::create(std::move(peer), std::move(headers), ca_files));
+  return ApiClient(std::move(http));
+}
+
+Expected<HttpReply> ApiClient::exchange(std::string_view method, std::string_view target,
+                                        std::string_view body) {
   AV_TRY(HttpReply reply, http_.send(method, http_.peer().url.path + std::string(target), body));
   if (reply.status / 100 != 2) {
     return refused(reply);
   }
-  return std::move(reply.body);
+  return reply;
+}
+
+Expected<std::string> ApiClient::send(std::string_view method, std::string_view target,
+                                      std::string_view body) {
+  AV_TRY(const HttpReply reply, exchange(method, target, body));
+  return std::string(reply.body.view());
 }
 
 Expected<std::string> ApiClient::get(std::string_view target) {
-  return call("GET", target, {});
+  return send("GET", target);
 }
 
 Expected<std::string> ApiClient::post(std::string_view target, const Secret& json) {
-  return json.reveal([&](std::string_view bytes) { return call("POST", target, bytes); });
+  return json.reveal([&](std::string_view bytes) { return send("POST", target, bytes); });
 }
 
 }  // namespace av::cmd

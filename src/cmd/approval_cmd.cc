@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <thread>
 #include "cmd/option_set.h"
@@ -12,6 +13,7 @@
 #include "cmd/duration.h"
 #include "cmd/output.h"
 #include "core/encoding.h"
+#include "vault/grant_uses.h"
 #include "vault/names.h"
 
 namespace av::cmd {
@@ -48,6 +50,9 @@ Json to_tree(const Approval& approval) {
               {"preview", r.preview},
               {"created_ms", r.created_ms},
               {"expires_ms", r.expires_ms}};
+  if (!r.effect.empty()) {
+    out["effect"] = r.effect;
+  }
   if (approval.decided_ms != 0) {
     out["decided_ms"] = approval.decided_ms;
   }
@@ -78,6 +83,12 @@ void print_in_full(const Context& context, const Approval& approval) {
   line("asked", show_time(r.created_ms));
   if (approval.state == vault::ApprovalState::kPending) {
     line("left", age(r.expires_ms - context.clock->wall_ms()));
+  }
+  std::string_view effect = r.effect;
+  while (!effect.empty()) {
+    const std::size_t end = std::min(effect.find('\n'), effect.size());
+    line(effect.size() == r.effect.size() ? "allowing" : " ", effect.substr(0, end));
+    effect.remove_prefix(std::min(end + 1, effect.size()));
   }
   if (!r.has_body) {
     line("body", "none");
@@ -142,16 +153,120 @@ Run setup_list(OptionSet& app) {
       return 0;
     }
     Table table({"ID", "VAULT", "REQUEST", "BY", "RULE", "BODY", *all ? "STATE" : "LEFT"});
+    table.shorten(2);
     const std::int64_t now = context.clock->wall_ms();
     for (const Approval& approval : approvals) {
       const vault::ApprovalRequest& r = approval.request;
-      table.add({r.id, r.vault, r.method + " " + r.url.substr(0, 100), who(r), r.rule,
+      table.add({r.id, r.vault, r.method + " " + r.url, who(r), r.rule,
                  r.has_body ? std::to_string(r.body_size) + (r.body_complete ? "" : "+") : "-",
                  *all ? std::string(vault::to_string(approval.state)) : age(r.expires_ms - now)});
     }
     table.print(context.out);
     if (!*all) {
       notice(context, "see all of one: agent-vault approval show ID");
+    }
+    return 0;
+  };
+}
+
+using GrantInfo = store::Store::GrantInfo;
+
+std::string who(const GrantInfo& info) {
+  return info.agent.empty() ? "runs without an agent" : info.agent;
+}
+
+std::string left_of(const std::optional<std::uint32_t>& left) {
+  return left ? std::to_string(*left) : "any";
+}
+
+// What is in force: what is used up lets nothing pass any more.
+Expected<std::vector<std::pair<GrantInfo, std::optional<std::uint32_t>>>> grants_in_force(
+    Context& context) {
+  AV_TRY(auto all, context.store->list_grants(context.vault.value_or("")));
+  const auto ledger = context.limits();
+  const std::int64_t now = context.clock->wall_ms();
+  std::vector<std::pair<GrantInfo, std::optional<std::uint32_t>>> out;
+  for (GrantInfo& info : all) {
+    const auto left = vault::uses_left(info.grant, info.vault_uid, ledger.get(), now);
+    if (!left || *left != 0) {
+      out.emplace_back(std::move(info), left);
+    }
+  }
+  return out;
+}
+
+Run setup_grants(OptionSet& app) {
+  app.footer("They let requests pass that a rule would hold; approval revoke ends them.");
+  return [](Context& context) -> Expected<int> {
+    AV_TRY(const auto grants, grants_in_force(context));
+    if (context.json) {
+      Json list = Json::array();
+      for (const auto& [info, left] : grants) {
+        list.push_back({{"id", info.grant.id},
+                        {"vault", info.vault},
+                        {"rule", info.rule},
+                        {"agent", info.agent},
+                        {"method", info.grant.method},
+                        {"url", info.grant.url_no_query},
+                        {"uses", info.grant.uses == 0 ? Json() : Json(info.grant.uses)},
+                        {"uses_left", left ? Json(*left) : Json()},
+                        {"created_ms", info.created_ms},
+                        {"expires_ms", info.grant.expires_ms}});
+      }
+      print(context.out, dump({{"grants", list}}));
+      return 0;
+    }
+    if (grants.empty()) {
+      notice(context, "nothing passes without being asked about");
+      return 0;
+    }
+    Table table({"ID", "VAULT", "REQUEST", "BY", "RULE", "LEFT", "UNTIL"});
+    table.shorten(2);
+    for (const auto& [info, left] : grants) {
+      table.add({info.grant.id, info.vault, info.grant.method + " " + info.grant.url_no_query,
+                 who(info), info.rule, left_of(left), show_time(info.grant.expires_ms)});
+    }
+    table.print(context.out);
+    return 0;
+  };
+}
+
+Run setup_revoke(OptionSet& app) {
+  const auto id = std::make_shared<std::string>();
+  const auto all = std::make_shared<bool>(false);
+  app.add_option("ID", *id, "as in `approval grants`");
+  app.add_flag("--all", *all, "all of them; of one vault with --vault");
+  return [id, all](Context& context) -> Expected<int> {
+    if (id->empty() != *all) {
+      return usage_error("name one grant, or --all", "agent-vault approval grants lists them");
+    }
+    AV_TRY(auto grants, context.store->list_grants(context.vault.value_or("")));
+    if (!*all) {
+      std::erase_if(grants, [&](const GrantInfo& info) { return info.grant.id != *id; });
+      if (grants.empty()) {
+        return make_error(ErrorCode::kNotFound, "there is no grant '" + *id + "', or not any more",
+                          "agent-vault approval grants");
+      }
+    }
+    // Each is on the log for itself: what it let pass is what a reader looks for.
+    for (const GrantInfo& info : grants) {
+      vault::AuditRecord record =
+          action("approval.revoke", info.vault,
+                 info.grant.id + ": " + info.grant.method + " " + info.grant.url_no_query);
+      record.agent = info.agent;
+      record.rule = info.rule;
+      AV_CHECK(audited(context, std::move(record),
+                       [&] { return context.store->revoke_grants({info.grant.id}); }));
+    }
+    if (context.json) {
+      Json ids = Json::array();
+      for (const GrantInfo& info : grants) {
+        ids.push_back(info.grant.id);
+      }
+      print(context.out, dump({{"revoked", ids}}));
+    } else {
+      notice(context, "revoked " + count_of(grants.size(), "grant") +
+                          "; such requests are asked about again");
     }
     return 0;
   };
@@ -246,12 +361,15 @@ Run setup_deny(OptionSet& app) {
 }  // namespace
 
 std::span<const Command> approval_commands() {
-  static constexpr std::array<Command, 4> kCommands = {{
+  static constexpr std::array<Command, 6> kCommands = {{
       {"approval list", "list the requests that wait for a decision", Needs::kStore, setup_list,
        true},
       {"approval show", "print one of them in full", Needs::kStore, setup_show, true},
       {"approval allow", "let a request pass", Needs::kStore, setup_allow, true},
       {"approval deny", "refuse a request", Needs::kStore, setup_deny, true},
+      {"approval grants", "list what passes without being asked about", Needs::kStore, setup_grants,
+       true},
+      {"approval revoke", "end one of those, or all", Needs::kStore, setup_revoke, true},
   }};
   return kCommands;
 }

@@ -124,6 +124,7 @@ Expected<store::RootExpectation> expectation(Context& context, const VerifyWords
 }
 
 Expected<int> run_verify(Context& context, const VerifyWords& words) {
+  AV_CHECK(context.check_log_is_visible());
   AV_TRY(const auto expected, expectation(context, words));
   AV_TRY(const auto report, store::verify_audit(context.paths.audit(), expected));
   if (context.json) {
@@ -144,6 +145,7 @@ Run setup_verify(OptionSet& app) {
 }
 
 Expected<int> run_head(Context& context) {
+  AV_CHECK(context.check_log_is_visible());
   store::RootScan root(context.paths.audit(), {});
   AV_CHECK(root.catch_up());
   if (root.last().n == 0 || !root.key()) {
@@ -261,12 +263,12 @@ Run setup_prune(OptionSet& app) {
 std::span<const Command> audit_commands() {
   static constexpr std::array<Command, 4> kCommands = {{
       {"audit verify", "check that the audit log is as it was written", Needs::kNothing,
-       setup_verify, false},
-      {"audit head", "print what proves the log of today later", Needs::kNothing, setup_head,
-       false},
+       setup_verify, false, true},
+      {"audit head", "print what proves the log of today later", Needs::kNothing, setup_head, false,
+       true},
       {"audit export", "print the audit log, or send it to a collector", Needs::kNothing,
-       setup_audit_export, false},
-      {"audit prune", "remove old files of the audit log", Needs::kStore, setup_prune, true},
+       setup_audit_export, false, true},
+      {"audit prune", "remove old files of the audit log", Needs::kStore, setup_prune, true, true},
   }};
   return kCommands;
 }

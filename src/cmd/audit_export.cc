@@ -254,6 +254,7 @@ Run setup_audit_export(OptionSet& app) {
   app.add_flag("-f,--follow", words->follow, "go on with what is added");
   add_filter_options(app, words->filter);
   return [words](Context& context) -> Expected<int> {
+    AV_CHECK(context.check_log_is_visible());
     AV_TRY(const AuditFilter filter,
            AuditFilter::make(words->filter, context.vault.value_or(""), context.clock->wall_ms()));
     return words->otlp.empty() ? export_lines(context, *words, filter)

@@ -6,6 +6,7 @@
 #include "cmd/option_set.h"
 
 #include "cmd/cli.h"
+#include "cmd/duration.h"
 
 namespace av::cmd {
 namespace {
@@ -26,27 +27,6 @@ bool is_announcement(std::string_view event) {
   return event.ends_with(kAnnounced);
 }
 
-std::optional<std::int64_t> parse_age(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (ec != std::errc() || end + 1 != text.data() + text.size() || number < 0 ||
-      number > 1'000'000) {
-    return std::nullopt;
-  }
-  switch (*end) {
-    case 's':
-      return number * 1000;
-    case 'm':
-      return number * 60'000;
-    case 'h':
-      return number * 3'600'000;
-    case 'd':
-      return number * 86'400'000;
-    default:
-      return std::nullopt;
-  }
-}
-
 Expected<std::int64_t> parse_when(std::string_view option, const std::string& text,
                                   std::int64_t now_ms) {
   std::tm tm{};
@@ -57,8 +37,8 @@ Expected<std::int64_t> parse_when(std::string_view option, const std::string& te
       return std::int64_t{::timegm(&tm)} * 1000;
     }
   }
-  if (const auto age = parse_age(text)) {
-    return now_ms - *age;
+  if (const auto age = read_duration(text)) {
+    return now_ms - age->count();
   }
   return usage_error(std::string(option) +
                      " wants an age such as 90s, 10m, 2h, 3d, or a UTC time such as "

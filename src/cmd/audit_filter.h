@@ -51,9 +51,6 @@ class AuditFilter {
 // What says that something goes wrong on the agent's side, not only that a request failed.
 [[nodiscard]] bool is_alarm(const vault::AuditRecord& record);
 [[nodiscard]] bool is_announcement(std::string_view event);  // "....begin"
-
-// "90s", "10m", "2h", "3d" in milliseconds.
-[[nodiscard]] std::optional<std::int64_t> parse_age(std::string_view text);
 // An age ago, or "2026-01-31" or "2026-01-31T08:09:10Z". `option` is for the error.
 [[nodiscard]] Expected<std::int64_t> parse_when(std::string_view option, const std::string& text,
                                                 std::int64_t now_ms);

@@ -2,7 +2,7 @@
 
 #include <toml++/toml.h>
 
-#include "cmd/audit_filter.h"
+#include "cmd/duration.h"
 #include "core/fs.h"
 
 namespace av::cmd {
@@ -31,10 +31,11 @@ Expected<AuditSettings> read_audit_settings(const std::filesystem::path& config_
       if (key.str() != "keep" || !age) {
         return invalid("unknown key audit." + std::string(key.str()));
       }
-      settings.keep_ms = parse_age(*age);
-      if (!settings.keep_ms) {
+      const auto keep = read_duration(*age);
+      if (!keep) {
         return invalid("audit.keep is not an age");
       }
+      settings.keep_ms = keep->count();
     }
     return settings;
   } catch (const toml::parse_error& e) {

@@ -12,8 +12,10 @@ namespace av::cmd {
 namespace {
 
 // They carry keys of the store, or say where it is.
-constexpr std::array kRemoved{"SECRET_ENCRYPTION_KEY", "AGENT_VAULT_MASTER_PASSWORD",
-                              "AGENT_VAULT_HOME", "SSL_CERT_DIR"};
+constexpr std::array kRemoved{"SECRET_ENCRYPTION_KEY",      "AGENT_VAULT_MASTER_PASSWORD",
+                              "AGENT_VAULT_HOME",           "SSL_CERT_DIR",
+                              "AGENT_VAULT_TOKEN_FILE",     "AGENT_VAULT_CA",
+                              "AGENT_VAULT_CA_FINGERPRINT", "AGENT_VAULT_ALLOW_CLEARTEXT"};
 // A "secret" that equals a part of one of these is no secret, and without them nothing works.
 constexpr std::array kNeverRewritten{"HOME", "USER", "LOGNAME", "SHELL", "PATH",
                                      "PWD",  "TERM", "LANG",    "TMPDIR"};
@@ -33,16 +35,6 @@ constexpr std::array kBundleVariables{"SSL_CERT_FILE",
                                       "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
                                       "NIX_SSL_CERT_FILE",
                                       "CODEX_CA_CERTIFICATE"};
-
-// Where a service substitutes a fixed text, only that text works; elsewhere each run has its own.
-std::string placeholder_for(const vault::Service& service, std::string_view key) {
-  for (const vault::Substitution& substitution : service.substitutions) {
-    if (substitution.credential_key == key) {
-      return substitution.placeholder;
-    }
-  }
-  return vault::make_placeholder(service.placeholder_shape);
-}
 
 template <typename List>
 bool contains(const List& list, std::string_view name) {
@@ -125,6 +117,11 @@ void EnvBlock::unset(std::string_view name) {
   std::erase_if(variables_, [&](const Variable& variable) { return variable.name == name; });
 }
 
+void EnvBlock::unset_beginning(std::string_view beginning) {
+  std::erase_if(variables_,
+                [&](const Variable& variable) { return variable.name.starts_with(beginning); });
+}
+
 std::optional<std::string_view> EnvBlock::get(std::string_view name) const {
   for (const Variable& variable : variables_) {
     if (variable.name == name) {
@@ -176,7 +173,7 @@ Placeholders make_placeholders(const vault::PolicySnapshot& snapshot) {
   for (const vault::Service& service : snapshot.matcher.services()) {
     for (const auto& [variable, key] : service.env) {
       if (service.enabled && snapshot.credentials.contains(key) && !placeholders.contains(key)) {
-        placeholders.emplace(key, placeholder_for(service, key));
+        placeholders.emplace(key, vault::placeholder_for(service, key));
       }
     }
   }
@@ -211,13 +208,24 @@ const std::string* placeholder_in(const vault::PolicySnapshot& snapshot,
 Status replace_secrets(EnvBlock& env, const vault::PolicySnapshot& snapshot,
                        const vault::KeyRing& key_ring, const Placeholders& placeholders) {
   for (const auto& [key, credential] : snapshot.credentials) {
-    const std::string& placeholder = placeholders.at(key);
+    if (!credential.sources.empty()) {
+      continue;  // nobody here knows it
+    }
     AV_TRY(const Secret value,
            key_ring.open({snapshot.vault_uid, "credential", key, credential.version},
                          credential.sealed));
-    value.reveal([&](std::string_view bytes) { env.replace_everywhere(bytes, placeholder); });
+    value.reveal(
+        [&](std::string_view bytes) { env.replace_everywhere(bytes, placeholders.at(key)); });
+  }
+  replace_named(env, snapshot, placeholders);
+  return {};
+}
+
+void replace_named(EnvBlock& env, const vault::PolicySnapshot& snapshot,
+                   const Placeholders& placeholders) {
+  for (const auto& [key, credential] : snapshot.credentials) {
     if (env.get(key)) {
-      env.set(key, placeholder);
+      env.set(key, placeholders.at(key));
     }
   }
   for (const vault::Service& service : snapshot.matcher.services()) {
@@ -233,7 +241,6 @@ Status replace_secrets(EnvBlock& env, const vault::PolicySnapshot& snapshot,
       }
     }
   }
-  return {};
 }
 
 void add_proxy_access(EnvBlock& env, const ProxyAccess& access) {
@@ -267,6 +274,11 @@ void add_proxy_access(EnvBlock& env, const ProxyAccess& access) {
   if (!access.trust_store.empty()) {
     add_java(env, access);
   }
+}
+
+const std::set<std::string>& bundle_variables() {
+  static const std::set<std::string> kNames(kBundleVariables.begin(), kBundleVariables.end());
+  return kNames;
 }
 
 bool is_on_path(std::string_view program, std::string_view path) {

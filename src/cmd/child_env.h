@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ class EnvBlock {
   void set(std::string_view name, std::string_view value);
   void set_default(std::string_view name, std::string_view value);
   void unset(std::string_view name);
+  // All whose name begins so.
+  void unset_beginning(std::string_view beginning);
   // nullopt when not set.
   [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const;
   // Replaces every occurrence of `secret` in every value but those that say who and where the user
@@ -61,6 +64,11 @@ using Placeholders = std::map<std::string, std::string, std::less<>>;
                                      const vault::KeyRing& key_ring,
                                      const Placeholders& placeholders);
 
+// The second half of that, for values that are not here: what is named for a credential or read by
+// a service has its placeholder, or is not there.
+void replace_named(EnvBlock& env, const vault::PolicySnapshot& snapshot,
+                   const Placeholders& placeholders);
+
 struct ProxyAccess {
   std::uint16_t port = 0;
   const Secret& token;
@@ -70,6 +78,9 @@ struct ProxyAccess {
   std::string trust_store;  // path of the Java trust store; empty: no Java here
 };
 void add_proxy_access(EnvBlock& env, const ProxyAccess& access);
+
+// The variables in which programs look for the bundle.
+[[nodiscard]] const std::set<std::string>& bundle_variables();
 
 // Whether an executable file of that name is on `path` ("a:b:c").
 [[nodiscard]] bool is_on_path(std::string_view program, std::string_view path);

@@ -7,6 +7,7 @@
 #include "cmd/option_set.h"
 
 #include "cmd/output.h"
+#include "cmd/remote.h"
 #include "core/exit_code.h"
 #include "vault/names.h"
 
@@ -48,6 +49,13 @@ const Command* find_command(std::string_view path) {
 bool is_group(std::string_view path) {
   const auto groups = command_groups();
   return std::any_of(groups.begin(), groups.end(), [&](const Group& g) { return g.path == path; });
+}
+
+// "auth", of "auth login".
+bool begins_alias(std::string_view path) {
+  const auto aliases = command_aliases();
+  return std::any_of(aliases.begin(), aliases.end(),
+                     [&](const Alias& alias) { return is_below(alias.path, path); });
 }
 
 struct Child {
@@ -134,7 +142,7 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
       resolved.help = true;
     } else if (word == "--version" || word == "-V") {
       resolved.version = true;
-    } else if (word == "--json" || word.starts_with("--vault=")) {
+    } else if (word == "--json" || word == "--local" || word.starts_with("--vault=")) {
       resolved.rest.push_back(word);
     } else if (word == "--vault") {
       resolved.rest.push_back(word);
@@ -148,7 +156,7 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
     } else {
       const std::string next = resolve_alias(joined(path, word));
       resolved.command = find_command(next);
-      if (resolved.command == nullptr && !is_group(next)) {
+      if (resolved.command == nullptr && !is_group(next) && !begins_alias(next)) {
         return unknown_command(path, word);
       }
       path = next;
@@ -161,13 +169,21 @@ Expected<Resolved> resolve(const std::vector<std::string>& words) {
 }
 
 bool takes_vault(std::string_view path) {
-  for (const std::string_view prefix : {"vault credential ", "vault service ", "vault settings",
-                                        "vault member ", "rule ", "proposal ", "run"}) {
+  for (const std::string_view prefix :
+       {"vault credential ", "vault service ", "vault settings", "vault store ", "container-env",
+        "vault member ", "oauth ", "rule ", "proposal ", "run"}) {
     if (path.starts_with(prefix)) {
       return true;
     }
   }
   return path == "log" || path == "audit export" || path == "vault current";
+}
+
+// What has nothing to do with a store, and what makes or leaves a login.
+bool is_always_local(const Command& command) {
+  return command.path == "completion" || command.path == "login" || command.path == "logout" ||
+         command.path == "whoami" || command.path == "vault service catalog" ||
+         command.path == "vault store kinds";
 }
 
 Expected<int> run_command(Context& context, const Resolved& resolved) {
@@ -181,10 +197,17 @@ Expected<int> run_command(Context& context, const Resolved& resolved) {
   if (!parser.vault->empty()) {
     context.vault = *parser.vault;
   }
+  context.local = *parser.local;
   // `run` looks for itself: its own failures have an exit code of their own.
   if (context.paths.data.empty() && resolved.command->path != "completion" &&
       resolved.command->path != "run") {
     AV_TRY(context.paths, fs::default_paths());
+  }
+  if (resolved.command->only_here && is_remote(context)) {
+    return usage_error("`" + std::string(resolved.command->path) +
+                           "` is about the store of this machine, and AGENT_VAULT_ADDR names a "
+                           "server",
+                       "do it where that server runs; or add --local");
   }
   if (resolved.command->guarded) {
     AV_CHECK(context.refuse_inside_run(resolved.command->path));
@@ -225,7 +248,8 @@ std::size_t value_offset(std::string_view word) {
 // Options whose value is the next word, of the commands that take KEY=VALUE.
 bool takes_a_value(std::string_view word) {
   return word == "--vault" || word == "--from-file" || word == "--service" || word == "--host" ||
-         word == "--path" || word == "--methods" || word == "--for" || word == "--uses";
+         word == "--path" || word == "--methods" || word == "--for" || word == "--uses" ||
+         word == "--from" || word == "--store";
 }
 
 }  // namespace
@@ -241,12 +265,17 @@ Parser make_parser(const Command& command) {
   OptionSet& options = *parser.options;
   parser.vault = std::make_shared<std::string>();
   parser.json = std::make_shared<bool>(false);
+  parser.local = std::make_shared<bool>(false);
   parser.run = command.setup(options);
   if (takes_vault(command.path) && !options.has("--vault")) {
     options.add_option("--vault", *parser.vault, "vault to use")->type_name("NAME");
   }
   if (command.path != "run" && command.path != "completion" && !options.has("--json")) {
     options.add_flag("--json", *parser.json, "print JSON");
+  }
+  if (!is_always_local(command)) {
+    options.add_flag("--local", *parser.local,
+                     "the store of this machine, whatever AGENT_VAULT_ADDR says");
   }
   return parser;
 }

@@ -40,9 +40,10 @@ std::span<const Alias> command_aliases();
 struct Parser {
   std::unique_ptr<OptionSet> options;
   Run run;
-  // Where --vault and --json end up.
+  // Where --vault, --json and --local end up.
   std::shared_ptr<std::string> vault;
   std::shared_ptr<bool> json;
+  std::shared_ptr<bool> local;
 };
 [[nodiscard]] Parser make_parser(const Command& command);
 

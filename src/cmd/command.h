@@ -23,6 +23,7 @@
 namespace av::cmd {
 
 class OptionSet;
+class RemoteStore;
 
 enum class Needs {
   kNothing,  // parse and go
@@ -37,13 +38,19 @@ struct Context : vault::ActionLog {
   fs::Paths paths;                      // when empty, fs::default_paths() before the command runs
   bool json = false;                    // --json
   std::optional<std::string> vault;     // --vault, when given
+  bool local = false;                   // --local: the store of this machine, whatever is set
+  std::string address;                  // --address: in place of AGENT_VAULT_ADDR
+  bool allow_cleartext = false;         // --allow-cleartext
   std::unique_ptr<store::Store> store;  // set for Needs::kStore
   // What followed "KEY=" on the command line of `credential set` or `proposal approve`, in order;
   // argv and the words that the parser sees hold only "KEY=".
   std::vector<Secret> argv_values;
 
-  // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use`, "default".
-  Expected<std::string> vault_name();
+  // --vault, AGENT_VAULT_VAULT, agent-vault.json|toml of the project, `vault use` (at a server: the
+  // only one that one may use), "default".
+  Expected<std::string> vault_name() { return vault_name_at(store.get()); }
+  // The same for a store that is not the context's; may be null.
+  Expected<std::string> vault_name_at(store::Store* of);
   // Puts a record on the log; opens the store for it. What commands do: see audit_action.h.
   Status audit(vault::AuditRecord record) override;
   [[nodiscard]] std::uint64_t next_action() override { return ++actions_; }
@@ -57,8 +64,15 @@ struct Context : vault::ActionLog {
   // (isolation/run_marker.h); on the log where the store can be reached. At `store` it cannot be
   // reached from there anyway; at `off` this keeps honest agents honest and is no more than that.
   Status refuse_inside_run(std::string_view command);
+  // Inside a run that covers the log there is none to be seen, which must not look like a log that
+  // nothing is on.
+  Status check_log_is_visible();
+
+  // The store when it is a server's; else null.
+  [[nodiscard]] RemoteStore* remote() const { return remote_; }
 
  private:
+  RemoteStore* remote_ = nullptr;  // what `store` holds
   std::unique_ptr<store::AuditJournal> journal_;
   std::uint64_t actions_ = 0;
 };
@@ -74,7 +88,8 @@ struct Command {
   std::string_view summary;  // one line, lower case, no full stop
   Needs needs = Needs::kStore;
   Setup setup = nullptr;
-  bool guarded = false;  // reveals values or changes policy: refuse_inside_run() first
+  bool guarded = false;    // reveals values or changes policy: refuse_inside_run() first
+  bool only_here = false;  // about files of this machine: refused where a server is named
 };
 
 // Every command, in the order of help. Each group's rows live in its own file.
@@ -85,6 +100,8 @@ std::span<const Command> credential_commands();  // credential_cmd.cc
 std::span<const Command> service_commands();     // service_cmd.cc
 std::span<const Command> approval_commands();    // approval_cmd.cc
 std::span<const Command> proposal_commands();    // proposal_cmd.cc
+std::span<const Command> store_commands();       // store_cmd.cc: vault store
+std::span<const Command> oauth_commands();       // oauth_cmd.cc
 std::span<const Command> rule_commands();        // rule_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
 std::span<const Command> log_commands();         // log_cmd.cc
@@ -94,6 +111,9 @@ std::span<const Command> agent_commands();       // agent_cmd.cc
 std::span<const Command> serve_commands();       // serve_cmd.cc: serve
 std::span<const Command> user_commands();        // user_cmd.cc
 std::span<const Command> member_commands();      // member_cmd.cc: vault member
+std::span<const Command> login_commands();       // login_cmd.cc: login, logout, whoami
+std::span<const Command> container_commands();   // container_env_cmd.cc
+std::span<const Command> doctor_commands();      // doctor_cmd.cc
 std::span<const Command> completion_commands();  // completion_cmd.cc
 
 }  // namespace av::cmd

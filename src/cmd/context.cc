@@ -6,6 +6,8 @@
 
 #include "cmd/command.h"
 #include "cmd/env_secrets.h"
+#include "cmd/remote.h"
+#include "cmd/remote_store.h"
 #include "cmd/term.h"
 #include "isolation/run_marker.h"
 #include "store/limit_table.h"
@@ -110,7 +112,7 @@ Expected<store::KeySources> key_sources(bool may_ask) {
 
 }  // namespace
 
-Expected<std::string> Context::vault_name() {
+Expected<std::string> Context::vault_name_at(store::Store* of) {
   std::string name = vault.value_or("");
   if (name.empty()) {
     name = environment("AGENT_VAULT_VAULT");
@@ -118,8 +120,8 @@ Expected<std::string> Context::vault_name() {
   if (name.empty()) {
     AV_TRY(name, vault_from_project());
   }
-  if (name.empty() && store != nullptr) {
-    AV_TRY(name, store->current_vault());
+  if (name.empty() && of != nullptr) {
+    AV_TRY(name, of->current_vault());
   }
   if (name.empty()) {
     name = vault::kDefaultVault;
@@ -129,9 +131,15 @@ Expected<std::string> Context::vault_name() {
 }
 
 Status Context::audit(vault::AuditRecord record) {
+  if (remote_ != nullptr) {
+    return {};  // the server puts on its log what it does
+  }
   if (journal_ == nullptr) {
     // No record without the store: its key signs for the journal.
     AV_CHECK(open_store());
+    if (remote_ != nullptr) {
+      return {};
+    }
     AV_TRY(auto chain, store::RootChain::open(paths.audit(), *store, *clock));
     AV_TRY(journal_, store::AuditJournal::create(paths.audit(), "cli-" + std::to_string(::getpid()),
                                                  std::move(chain)));
@@ -143,6 +151,9 @@ Status Context::audit(vault::AuditRecord record) {
 }
 
 std::shared_ptr<vault::LimitLedger> Context::limits() {
+  if (remote_ != nullptr) {
+    return nullptr;
+  }
   return std::make_shared<store::LimitTable>(paths.limits());
 }
 
@@ -168,6 +179,17 @@ Status Context::refuse_inside_run(std::string_view command) {
                     "ask the person who started the run to do it in a terminal of their own");
 }
 
+Status Context::check_log_is_visible() {
+  std::error_code ec;
+  if (std::filesystem::exists(paths.audit(), ec) || !isolation::surrounding_run()) {
+    return {};
+  }
+  return make_error(ErrorCode::kNotPermitted,
+                    "the audit log cannot be seen from inside `agent-vault run`: it says what the "
+                    "run does, and the run must not be able to read or change it",
+                    "run this outside, in a terminal of your own");
+}
+
 Status Context::open_store_quietly() {
   if (store != nullptr) {
     return {};
@@ -184,10 +206,16 @@ Status Context::open_store() {
   if (store != nullptr) {
     return {};
   }
+  if (is_remote(*this)) {
+    AV_TRY(auto api, ApiClient::from_environment(*this));
+    auto remote = std::make_unique<RemoteStore>(std::move(*api));
+    remote_ = remote.get();
+    store = std::move(remote);
+    return {};
+  }
   // Neither is a store made inside of a run.
   if (::access(paths.database().c_str(), F_OK) != 0 &&
-      ((!environment("AGENT_VAULT_TOKEN").empty() && !environment("AGENT_VAULT_ADDR").empty()) ||
-       isolation::surrounding_run())) {
+      (!environment("AGENT_VAULT_RUN").empty() || isolation::surrounding_run())) {
     return make_error(ErrorCode::kNotPermitted,
                       "this runs inside `agent-vault run`, which hides the store",
                       "requests through the proxy in HTTPS_PROXY get their credentials by "

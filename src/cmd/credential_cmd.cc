@@ -9,6 +9,7 @@
 #include "cmd/credential_set.h"
 #include "cmd/output.h"
 #include "cmd/term.h"
+#include "core/encoding.h"
 
 namespace av::cmd {
 namespace {
@@ -43,11 +44,16 @@ Run setup_get(OptionSet& app) {
 }
 
 Json to_json(const store::CredentialInfo& info) {
-  return {{"key", info.key},
-          {"type", info.type},
-          {"version", info.version},
-          {"created", format_utc(info.created_ms)},
-          {"updated", format_utc(info.updated_ms)}};
+  Json json = {{"key", info.key},
+               {"type", info.type},
+               {"version", info.version},
+               {"created", format_utc(info.created_ms)},
+               {"updated", format_utc(info.updated_ms)}};
+  if (!info.store.empty()) {
+    json["store"] = info.store;
+    json["reference"] = info.reference;
+  }
+  return json;
 }
 
 Status list_names(Context& context, const std::vector<store::CredentialInfo>& credentials) {
@@ -55,7 +61,8 @@ Status list_names(Context& context, const std::vector<store::CredentialInfo>& cr
   Table table({"KEY", "TYPE", "VERSION", "UPDATED"});
   for (const auto& info : credentials) {
     list.push_back(to_json(info));
-    table.add({info.key, info.type, std::to_string(info.version), show_time(info.updated_ms)});
+    table.add({info.key, info.store.empty() ? info.type : info.type + " (" + info.store + ")",
+               std::to_string(info.version), show_time(info.updated_ms)});
   }
   if (context.json) {
     print(context.out, Json{{"credentials", list}}.dump() + "\n");
@@ -76,6 +83,15 @@ Expected<SecretBuffer> table_of_values(Context& context, const std::string& vaul
   SecretBuffer out;
   out.append(context.json ? "{\"credentials\":[" : "KEY" + std::string(width - 1, ' ') + "VALUE\n");
   for (std::size_t i = 0; i < credentials.size(); ++i) {
+    if (!credentials[i].store.empty()) {
+      // Kept elsewhere: to list what is here asks nobody.
+      out.append(context.json ? (i == 0 ? "" : ",") + to_json(credentials[i]).dump()
+                              : credentials[i].key +
+                                    std::string(width - credentials[i].key.size() + 2, ' ') +
+                                    "in " + credentials[i].store + ": " +
+                                    encoding::printable(credentials[i].reference) + "\n");
+      continue;
+    }
     AV_TRY(const Secret value, context.store->get_credential(vault, credentials[i].key));
     value.reveal([&](std::string_view bytes) {
       if (context.json) {

@@ -11,7 +11,9 @@
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/env_file.h"
+#include "cmd/given_secret.h"
 #include "cmd/output.h"
+#include "cmd/store_cmd.h"
 #include "cmd/term.h"
 #include "vault/names.h"
 #include "vault/preset.h"
@@ -30,16 +32,9 @@ struct SetOptions {
   bool from_stdin = false;
   bool raw = false;
   std::string file;
+  std::string reference;  // of an external store
+  std::string store;
 };
-
-// The line feed that `echo` and editors put at the end is not part of the value.
-Secret without_final_newline(Secret value) {
-  const bool ends = value.reveal([](std::string_view bytes) { return bytes.ends_with('\n'); });
-  if (ends) {
-    value.truncate(value.size() - 1);
-  }
-  return value;
-}
 
 Error no_value_source(Error error, const std::string& key) {
   if (error.code == ErrorCode::kLocked) {
@@ -55,7 +50,10 @@ Expected<Secret> read_value(const SetOptions& options, const std::string& key) {
     const std::size_t limit = vault::kMaxValueSize + 1;
     AV_TRY(Secret value, options.from_stdin ? fs::read_secret_fd(STDIN_FILENO, limit)
                                             : fs::read_secret_file(options.file, limit));
-    return options.raw ? std::move(value) : without_final_newline(std::move(value));
+    if (!options.raw) {
+      drop_final_newline(value);
+    }
+    return value;
   }
   Expected<Secret> value = read_hidden("value of " + key + ": ");
   if (!value) {
@@ -179,7 +177,43 @@ Status save(Context& context, const std::string& vault, std::vector<NewValue> va
   return suggest_services(context, vault, keys);
 }
 
+// A credential whose value is not kept here.
+Expected<int> set_from(Context& context, const SetOptions& options) {
+  if (options.entries.size() != 1 || options.entries.front().ends_with('=') || options.from_stdin ||
+      !options.file.empty()) {
+    return usage_error("--from goes with one KEY and nothing else that gives a value");
+  }
+  const std::string& key = options.entries.front();
+  AV_CHECK(vault::check_credential_key(key));
+  AV_CHECK(context.open_store());
+  AV_TRY(const std::string vault, context.vault_name());
+  AV_TRY(api::FoundReference found,
+         find_reference(context, vault, options.reference, options.store));
+  const store::Store::Source source{found.info.store.name, options.reference, std::move(found.item),
+                                    std::move(found.field)};
+  AV_TRY(const bool is_new,
+         audited(context, action("credential.set", vault, "from " + source.store, {key}),
+                 [&] { return context.store->set_source(vault, key, source); }));
+  if (context.json) {
+    print(context.out, Json{{"vault", vault},
+                            {"created", is_new ? Json::array({key}) : Json::array()},
+                            {"updated", is_new ? Json::array() : Json::array({key})},
+                            {"store", source.store},
+                            {"reference", source.reference}}
+                               .dump() +
+                           "\n");
+  } else {
+    notice(context, key + " is had from '" + source.store + "' when it is used, in vault '" +
+                        vault + "'; to see whether it is there: agent-vault vault store test");
+  }
+  AV_CHECK(suggest_services(context, vault, {key}));
+  return 0;
+}
+
 Expected<int> run_set(Context& context, const SetOptions& options) {
+  if (!options.reference.empty()) {
+    return set_from(context, options);
+  }
   const bool visible = !context.argv_values.empty();
   AV_TRY(std::vector<NewValue> values, collect(context, options));
   AV_CHECK(check_values(values));
@@ -289,6 +323,12 @@ Run setup_credential_set(OptionSet& app) {
   app.add_option("KEY", options->entries, "KEY, or KEY=VALUE...")->required();
   app.add_flag("--stdin", options->from_stdin, "read the value from standard input");
   app.add_option("--from-file", options->file, "read the value from a file")->type_name("FILE");
+  app.add_option("--from", options->reference,
+                 "keep it where it is, in an external store: op://vault/item/field")
+      ->type_name("REFERENCE");
+  app.add_option("--store", options->store,
+                 "with --from: of this store, where several could be meant")
+      ->type_name("NAME");
   app.add_flag("--raw", options->raw,
                "with --stdin or --from-file: keep a final line feed, which is removed otherwise");
   app.footer("With a KEY alone, the value is asked for and not shown.");

@@ -4,8 +4,8 @@
 
 namespace av::cmd {
 
-Expected<Millis> parse_duration(std::string_view text) {
-  constexpr std::int64_t kLongest = std::int64_t{365} * 86'400;
+std::optional<Millis> read_duration(std::string_view text) {
+  constexpr std::int64_t kMost = 100'000'000;
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view unit =
@@ -15,11 +15,20 @@ Expected<Millis> parse_duration(std::string_view text) {
                                : unit == "h" ? 3600
                                : unit == "d" ? 86'400
                                              : 0;
-  if (seconds == 0 || number < 1 || number > kLongest / seconds) {
+  if (seconds == 0 || number < 0 || number > kMost) {
+    return std::nullopt;
+  }
+  return Millis(number * seconds * 1000);
+}
+
+Expected<Millis> parse_duration(std::string_view text) {
+  constexpr Millis kLongest{std::int64_t{365} * 86'400 * 1000};
+  const auto duration = read_duration(text);
+  if (!duration || duration->count() == 0 || *duration > kLongest) {
     return make_error(ErrorCode::kUsage, "a duration is a number and s, m, h or d, up to 365d",
                       "like 90s, 30m, 8h or 2d");
   }
-  return Millis(number * seconds * 1000);
+  return *duration;
 }
 
 }  // namespace av::cmd

@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kEncryptionKey = "SECRET_ENCRYPTION_KEY";
 constexpr const char* kMasterPassword = "AGENT_VAULT_MASTER_PASSWORD";
+constexpr const char* kToken = "AGENT_VAULT_TOKEN";
 
 void wipe(const char* name) {
   // A variable may be there more than once; unsetenv removes them all but overwrites none.
@@ -78,6 +79,7 @@ Expected<EnvSecrets> capture_env_secrets() {
 void wipe_env_secrets() {
   wipe(kEncryptionKey);
   wipe(kMasterPassword);
+  wipe(kToken);
 }
 
 }  // namespace av::cmd

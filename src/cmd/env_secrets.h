@@ -17,7 +17,8 @@ struct EnvSecrets {
 // are gone from the environment in any case.
 [[nodiscard]] Expected<EnvSecrets> capture_env_secrets();
 
-// Overwrites and unsets both without keeping them: for a forked process that must not know them.
+// Overwrites and unsets both, and AGENT_VAULT_TOKEN, without keeping them: for a forked process
+// that must not know them.
 void wipe_env_secrets();
 
 }  // namespace av::cmd

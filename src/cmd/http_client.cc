@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <openssl/crypto.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <memory>
 
 #include "core/fs.h"
@@ -160,6 +162,23 @@ class Wire {
   ossl::Ssl ssl_;
 };
 
+// OpenSSL writes to the socket without MSG_NOSIGNAL; what this program prints must go on ending it
+// when nobody reads any more.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    struct sigaction ignore {};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignore, &before_);
+  }
+  ~NoSigpipe() { ::sigaction(SIGPIPE, &before_, nullptr); }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  struct sigaction before_ {};
+};
+
 // What has arrived, and more of it on demand.
 class Answer {
  public:
@@ -170,27 +189,30 @@ class Answer {
  private:
   Expected<bool> more();
   Status read_head(proxy::ResponseHead& head);
-  Status read_body(const proxy::ResponseHead& head, std::string& body);
-  Status read_chunks(std::string& body);
+  Status read_body(const proxy::ResponseHead& head, SecretBuffer& body);
+  Status read_chunks(SecretBuffer& body);
+  [[nodiscard]] std::string_view rest() const { return bytes_.view().substr(used_); }
 
   const HttpPeer& peer_;
   std::string_view method_;
   Wire& wire_;
-  std::string bytes_;
+  SecretBuffer bytes_;
+  std::size_t used_ = 0;  // of bytes_, by heads
 };
 
 // False at the end.
 Expected<bool> Answer::more() {
   std::array<char, 8192> chunk;  // not initialised: it is written before it is read
   AV_TRY(const std::size_t got, wire_.receive(chunk.data(), chunk.size()));
-  bytes_.append(chunk.data(), got);
+  bytes_.append(std::string_view(chunk.data(), got));
+  OPENSSL_cleanse(chunk.data(), got);
   return got != 0;
 }
 
 Status Answer::read_head(proxy::ResponseHead& head) {
   proxy::HeadScanner scanner;
   for (;;) {
-    switch (scanner.scan(bytes_)) {
+    switch (scanner.scan(rest())) {
       case proxy::HeadScanner::State::kMore: {
         AV_TRY(const bool any, more());
         if (!any) {
@@ -200,11 +222,11 @@ Status Answer::read_head(proxy::ResponseHead& head) {
       }
       case proxy::HeadScanner::State::kComplete: {
         head.reset();
-        const std::string_view text = std::string_view(bytes_).substr(0, scanner.size());
+        const std::string_view text = rest().substr(0, scanner.size());
         if (proxy::parse_response_head(text, head) || proxy::check_response_head(head, method_)) {
           return unreachable(peer_, "the answer is not HTTP");
         }
-        bytes_.erase(0, scanner.size());
+        used_ += scanner.size();
         if (head.status / 100 != 1) {
           return {};
         }
@@ -218,12 +240,13 @@ Status Answer::read_head(proxy::ResponseHead& head) {
   }
 }
 
-Status Answer::read_chunks(std::string& body) {
+Status Answer::read_chunks(SecretBuffer& body) {
   proxy::ChunkDecoder decoder;
   for (;;) {
-    const auto result = decoder.decode(bytes_.data(), bytes_.size());
-    body.append(bytes_, 0, result.produced);
+    const auto result = decoder.decode(bytes_.data() + used_, rest().size());
+    body.append(rest().substr(0, result.produced));
     bytes_.clear();
+    used_ = 0;
     if (result.state == proxy::ChunkDecoder::State::kDone || body.size() > peer_.most_body) {
       return {};
     }
@@ -234,7 +257,7 @@ Status Answer::read_chunks(std::string& body) {
   }
 }
 
-Status Answer::read_body(const proxy::ResponseHead& head, std::string& body) {
+Status Answer::read_body(const proxy::ResponseHead& head, SecretBuffer& body) {
   switch (head.body) {
     case proxy::BodyKind::kNone:
       return {};
@@ -247,7 +270,7 @@ Status Answer::read_body(const proxy::ResponseHead& head, std::string& body) {
   const bool counted = head.body == proxy::BodyKind::kLength;
   const std::uint64_t want =
       counted ? std::min<std::uint64_t>(head.content_length, peer_.most_body) : peer_.most_body;
-  while (bytes_.size() < want) {
+  while (rest().size() < want) {
     AV_TRY(const bool any, more());
     if (!any) {
       if (counted) {
@@ -256,7 +279,7 @@ Status Answer::read_body(const proxy::ResponseHead& head, std::string& body) {
       break;
     }
   }
-  body = std::move(bytes_);
+  body.append(rest());
   return {};
 }
 
@@ -265,24 +288,28 @@ Expected<HttpReply> Answer::read() {
   AV_CHECK(read_head(head));
   HttpReply reply;
   reply.status = head.status;
-  if (const proxy::Field* const field = head.find("Retry-After")) {
-    reply.retry_after = field->value;
+  for (const proxy::Field& field : head.fields) {
+    if (!proxy::iequals(field.name, "Set-Cookie")) {  // it may hold a token, and is for browsers
+      reply.fields.emplace_back(field.name, field.value);
+    }
   }
   AV_CHECK(read_body(head, reply.body));
-  reply.body.resize(std::min(reply.body.size(), peer_.most_body));
+  reply.body.truncate(std::min(reply.body.size(), peer_.most_body));
   return reply;
 }
 
-Expected<ossl::SslCtx> make_context(const HttpPeer& peer, const std::string& ca_file) {
+Expected<ossl::SslCtx> make_context(const HttpPeer& peer,
+                                    const std::vector<std::string>& ca_files) {
   ossl::SslCtx context(SSL_CTX_new(TLS_client_method()));
   if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
       SSL_CTX_set_default_verify_paths(context.get()) != 1) {
     return ossl::error("cannot prepare TLS");
   }
-  if (!ca_file.empty() &&
-      SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr) != 1) {
-    (void)ossl::drain_errors();
-    return make_error(ErrorCode::kInvalid, ca_file + " has no certificates", peer.roots_hint);
+  for (const std::string& file : ca_files) {
+    if (SSL_CTX_load_verify_locations(context.get(), file.c_str(), nullptr) != 1) {
+      (void)ossl::drain_errors();
+      return make_error(ErrorCode::kInvalid, file + " has no certificates", peer.roots_hint);
+    }
   }
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   return context;
@@ -290,17 +317,27 @@ Expected<ossl::SslCtx> make_context(const HttpPeer& peer, const std::string& ca_
 
 }  // namespace
 
+std::string_view HttpReply::field(std::string_view name) const {
+  for (const auto& [known, value] : fields) {
+    if (proxy::iequals(known, name)) {
+      return value;
+    }
+  }
+  return {};
+}
+
 Expected<HttpClient> HttpClient::create(HttpPeer peer, SecretBuffer headers,
-                                        const std::string& ca_file) {
+                                        const std::vector<std::string>& ca_files) {
   ossl::SslCtx context;
   if (peer.url.tls) {
-    AV_TRY(context, make_context(peer, ca_file));
+    AV_TRY(context, make_context(peer, ca_files));
   }
   return HttpClient(std::move(peer), std::move(headers), std::move(context));
 }
 
 Expected<HttpReply> HttpClient::send(std::string_view method, std::string_view target,
                                      std::string_view body) {
+  const NoSigpipe quiet;
   AV_TRY(UniqueFd fd, connect_to(peer_));
   Wire wire(peer_, std::move(fd));
   if (context_ != nullptr) {
@@ -312,7 +349,7 @@ Expected<HttpReply> HttpClient::send(std::string_view method, std::string_view t
   head.append(target);
   head.append(" HTTP/1.1\r\nHost: " + peer_.url.authority() +
               "\r\nUser-Agent: agent-vault/" AV_VERSION "\r\nConnection: close\r\n");
-  if (method == "POST") {
+  if (method == "POST" || !body.empty()) {
     head.append("Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
                 "\r\n");
   }

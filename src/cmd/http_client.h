@@ -8,6 +8,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "core/expected.h"
 #include "core/ossl.h"
@@ -38,17 +40,19 @@ struct HttpPeer {
 
 struct HttpReply {
   int status = 0;
-  std::string retry_after;
-  std::string body;
+  std::vector<std::pair<std::string, std::string>> fields;
+  SecretBuffer body;  // it may be an answer with a token or a value in it
+  // Of the first of that name, in any case; empty when there is none.
+  [[nodiscard]] std::string_view field(std::string_view name) const;
 };
 
 class HttpClient {
  public:
-  // `headers`: whole lines with CRLF, sent with each request. `ca_file`: roots beside those of the
-  // system; may be empty.
+  // `headers`: whole lines with CRLF, sent with each request. `ca_files`: roots beside those of the
+  // system, in PEM.
   static Expected<HttpClient> create(HttpPeer peer, SecretBuffer headers,
-                                     const std::string& ca_file);
-  // `target`: path and query. A `body` is JSON and belongs to a POST. kNetwork: could not be
+                                     const std::vector<std::string>& ca_files);
+  // `target`: path and query. A `body` is JSON. kNetwork: could not be
   // reached, or did not answer in time; worth another try. kCrypto: its certificate is not good.
   [[nodiscard]] Expected<HttpReply> send(std::string_view method, std::string_view target,
                                          std::string_view body);

@@ -7,7 +7,10 @@
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/env_secrets.h"
+#include "cmd/given_secret.h"
 #include "cmd/output.h"
+#include "cmd/remote_proxy.h"
+#include "cmd/remote_store.h"
 #include "cmd/store_ca.h"
 #include "cmd/term.h"
 
@@ -50,9 +53,8 @@ Expected<Secret> new_passphrase(const PassphraseOptions& options) {
   Expected<Secret> passphrase = Secret();
   if (options.from_stdin) {
     passphrase = fs::read_secret_fd(STDIN_FILENO, 4096);
-    if (passphrase &&
-        passphrase->reveal([](std::string_view bytes) { return bytes.ends_with('\n'); })) {
-      passphrase->truncate(passphrase->size() - 1);
+    if (passphrase) {
+      drop_final_newline(*passphrase);
     }
   } else {
     passphrase = read_hidden_twice("new passphrase: ");
@@ -122,10 +124,25 @@ void print_ca(const Context& context, const proxy::CertificateAuthority& ca, boo
   }
 }
 
+// What the server shows, which is not yet what it should be: nothing is pinned by looking.
+Expected<int> show_remote_ca(Context& context, bool fingerprint) {
+  AV_TRY(const std::string pem, context.remote()->api().get("/v1/mitm/ca.pem"));
+  AV_TRY(const std::string shown, fingerprint_of_pem(pem));
+  if (context.json) {
+    print(context.out, Json{{"fingerprint_sha256", shown}, {"certificate", pem}}.dump() + "\n");
+  } else {
+    print(context.out, fingerprint ? shown + "\n" : pem);
+  }
+  return 0;
+}
+
 Run setup_ca_show(OptionSet& app) {
   const auto fingerprint = std::make_shared<bool>(false);
   app.add_flag("--fingerprint", *fingerprint, "print the SHA-256 fingerprint instead");
   return [fingerprint](Context& context) -> Expected<int> {
+    if (context.remote() != nullptr) {
+      return show_remote_ca(context, *fingerprint);
+    }
     AV_TRY(const proxy::CertificateAuthority ca, load_or_make_ca(context));
     print_ca(context, ca, *fingerprint);
     return 0;
@@ -145,12 +162,13 @@ Run setup_ca_rotate(OptionSet&) {
 
 std::span<const Command> key_commands() {
   static constexpr std::array<Command, 5> kCommands = {{
-      {"key status", "what the store is locked with", Needs::kStore, setup_status, false},
+      {"key status", "what the store is locked with", Needs::kStore, setup_status, false, true},
       {"key set-passphrase", "lock the store with a passphrase", Needs::kStore,
-       setup_set_passphrase, true},
-      {"key rotate", "make a new key and re-seal everything", Needs::kStore, setup_rotate, true},
+       setup_set_passphrase, true, true},
+      {"key rotate", "make a new key and re-seal everything", Needs::kStore, setup_rotate, true,
+       true},
       {"ca show", "print the certificate of the authority", Needs::kStore, setup_ca_show, false},
-      {"ca rotate", "make a new authority", Needs::kStore, setup_ca_rotate, true},
+      {"ca rotate", "make a new authority", Needs::kStore, setup_ca_rotate, true, true},
   }};
   return kCommands;
 }

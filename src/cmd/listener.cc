@@ -81,6 +81,10 @@ Expected<Listener> listen_on(const std::string& host, std::uint16_t port) {
       ::listen(fd.get(), SOMAXCONN) != 0) {
     return cannot_listen(host, port, errno);
   }
+  return listener_from(std::move(fd));
+}
+
+Expected<Listener> listener_from(UniqueFd fd) {
   AV_TRY(const std::uint16_t bound, port_of(fd.get()));
   return Listener{std::move(fd), bound};
 }

@@ -18,6 +18,9 @@ struct Listener {
 // `host`: an IP literal; `port` 0: any. kConflict when somebody listens there.
 [[nodiscard]] Expected<Listener> listen_on(const std::string& host, std::uint16_t port);
 
+// A socket that listens already.
+[[nodiscard]] Expected<Listener> listener_from(UniqueFd fd);
+
 // What a service manager has opened for us (sd_listen_fds(3)), by the names that it gave: none when
 // it has not. Takes the variables out of the environment.
 struct GivenListener {

@@ -7,6 +7,9 @@
 #include "cmd/audit_filter.h"
 #include "cmd/cli.h"
 #include "cmd/output.h"
+#include "cmd/remote.h"
+#include "cmd/remote_log.h"
+#include "cmd/remote_store.h"
 #include "core/encoding.h"
 #include "store/audit_reader.h"
 
@@ -15,6 +18,7 @@ namespace {
 
 constexpr std::size_t kDefaultLimit = 100;
 constexpr std::chrono::milliseconds kPollEvery{100};
+constexpr std::chrono::milliseconds kPollServerEvery{1000};
 
 struct LogOptions {
   bool follow = false;
@@ -84,9 +88,38 @@ Status show(const Context& context, const std::vector<store::AuditEntry>& entrie
   return {};
 }
 
+// The same of a server: what passed its proxy in one vault.
+Expected<int> run_remote_log(Context& context, const LogOptions& options) {
+  AV_TRY(const std::string vault, context.vault_name());
+  AV_TRY(const AuditFilter filter,
+         AuditFilter::make(options.filter, vault, context.clock->wall_ms()));
+  RemoteLog log(context.remote()->api(), vault);
+  const RemoteLog::Keep keep = [&](const vault::AuditRecord& record) {
+    return filter.matches(record);
+  };
+  AV_TRY(const auto entries, log.read(options.limit, filter.since_ms(), keep));
+  AV_CHECK(show(context, entries));
+  if (entries.empty() && !options.follow && !context.json) {
+    notice(context,
+           "no request on the log that fits; what else happened is on the log where the "
+           "server runs");
+  }
+  while (options.follow) {
+    std::this_thread::sleep_for(kPollServerEvery);
+    AV_TRY(const auto more, log.poll(keep));
+    AV_CHECK(show(context, more));
+  }
+  return 0;
+}
+
 Expected<int> run_log(Context& context, const LogOptions& options) {
+  AV_CHECK(context.check_log_is_visible());
   AV_TRY(const AuditFilter filter,
          AuditFilter::make(options.filter, context.vault.value_or(""), context.clock->wall_ms()));
+  if (is_remote(context)) {
+    AV_CHECK(context.open_store());
+    return run_remote_log(context, options);
+  }
   store::AuditReader reader(context.paths.audit());
   const store::AuditReader::Keep keep = [&](const vault::AuditRecord& record) {
     return filter.matches(record);

@@ -6,6 +6,9 @@
 #include <cstdio>
 
 #include "cmd/cli.h"
+#include "cmd/doctor.h"
+#include "cmd/doctor_attack.h"
+#include "cmd/helper_cover.h"
 #include "cmd/output.h"
 #include "core/exit_code.h"
 
@@ -31,6 +34,10 @@ int main(int argc, char** argv) {
   if (const av::Status hardened = harden(); !hardened) {
     return fail(hardened.error());
   }
+  // In front of the program of an external store: nothing else of ours belongs into that process.
+  if (argc == 1 && argv[0] == av::cmd::kCoveredHelper) {
+    return av::cmd::run_covered_helper();
+  }
   // At the end everything of ours has been wiped; freeing the rest is what the kernel does anyway.
   OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
   switch (av::init_secret_arena()) {
@@ -45,6 +52,12 @@ int main(int argc, char** argv) {
     case av::ArenaState::kFailed:
       return fail(av::make_error(av::ErrorCode::kUnsupported, "no protected memory for secrets",
                                  "free some memory and try again"));
+  }
+  if (argc > 1 && argv[1] == av::cmd::kDoctorAttack) {
+    return av::cmd::run_attacks({argv + 2, argv + argc});
+  }
+  if (argc == 2 && argv[1] == av::cmd::kDoctorReach) {
+    return av::cmd::reach_broker();
   }
   av::Expected<av::cmd::Arguments> arguments = av::cmd::take_arguments(argc, argv);
   if (!arguments) {

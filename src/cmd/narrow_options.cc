@@ -22,19 +22,10 @@ void add_narrow_options(OptionSet& app, NarrowOptions& options) {
 
 std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> out;
-  std::string word;
-  for (const char c : text) {
-    if (c == ',' || c == ' ') {
-      if (!word.empty()) {
-        out.push_back(std::move(word));
-      }
-      word.clear();
-    } else {
-      word.push_back(ascii::upper(c));
-    }
-  }
-  if (!word.empty()) {
-    out.push_back(std::move(word));
+  for (const std::string_view word : ascii::words(text, ", ")) {
+    out.emplace_back(word);
+    std::transform(word.begin(), word.end(), out.back().begin(),
+                   [](char c) { return ascii::upper(c); });
   }
   return out;
 }

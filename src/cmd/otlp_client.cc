@@ -60,7 +60,9 @@ Expected<OtlpClient> OtlpClient::create(CollectorUrl url, SecretBuffer headers,
   peer.hint = "check the URL, and that it listens for OTLP over HTTP";
   peer.roots_hint =
       "OTEL_EXPORTER_OTLP_CERTIFICATE names a PEM file with the roots that it is under";
-  AV_TRY(HttpClient http, HttpClient::create(std::move(peer), std::move(headers), ca_file));
+  AV_TRY(HttpClient http,
+         HttpClient::create(std::move(peer), std::move(headers),
+                            ca_file.empty() ? std::vector<std::string>() : std::vector{ca_file}));
   return OtlpClient(std::move(http));
 }
 

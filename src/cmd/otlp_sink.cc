@@ -75,7 +75,8 @@ Expected<CollectorReply> OtlpSink::post_until_answered(const std::string& body) 
     if (!passing) {
       return reply;
     }
-    const auto asked = reply ? parse_retry_after(reply->retry_after, context_.clock->wall_ms())
+    const auto asked = reply ? parse_retry_after(std::string(reply->field("Retry-After")),
+                                                 context_.clock->wall_ms())
                              : std::optional<std::chrono::milliseconds>();
     const Error why =
         reply ? make_error(ErrorCode::kNetwork, "the collector at " + client_.url().text() +
@@ -116,7 +117,7 @@ Status OtlpSink::send(const Batch& batch) {
                             "OTEL_EXPORTER_OTLP_HEADERS"
                           : "check that the URL is one for OTLP over HTTP; nothing was skipped");
   }
-  const OtlpAnswer answer = parse_otlp_answer(reply.body);
+  const OtlpAnswer answer = parse_otlp_answer(reply.body.view());
   rejected_ += answer.rejected;
   if (answer.rejected != 0 || !answer.message.empty()) {
     // The protocol forbids to send them again.

@@ -1,9 +1,12 @@
 #include "cmd/output.h"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "core/clock.h"
 #include "core/encoding.h"
@@ -17,6 +20,28 @@ std::size_t width_of(std::string_view text) {
   }));
 }
 
+// Three dots in place of what does not fit.
+std::string cut_in_the_middle(const std::string& text, std::size_t width) {
+  constexpr std::size_t kDots = 3;
+  const std::size_t size = width_of(text);
+  if (size <= width || width <= kDots) {
+    return text;
+  }
+  const std::size_t front = (width - kDots + 1) / 2;
+  const std::size_t back = width - kDots - front;
+  const auto place_of = [&](std::size_t character) {
+    std::size_t at = 0;
+    for (; at < text.size(); ++at) {
+      const bool begins = (static_cast<unsigned char>(text[at]) & 0xc0U) != 0x80U;
+      if (begins && character-- == 0) {
+        break;
+      }
+    }
+    return at;
+  };
+  return text.substr(0, place_of(front)) + "..." + text.substr(place_of(size - back));
+}
+
 }  // namespace
 
 void Table::add(std::vector<std::string> row) {
@@ -26,7 +51,7 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-void Table::print(std::FILE* out) const {
+std::string Table::text(std::size_t width) const {
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
@@ -34,17 +59,33 @@ void Table::print(std::FILE* out) const {
       widths[i] = std::max(widths[i], width_of(row[i]));
     }
   }
+  const std::size_t whole = std::accumulate(widths.begin(), widths.end(), 2 * widths.size() - 2);
+  if (shortened_ && width != 0 && whole > width) {
+    constexpr std::size_t kLeast = 24;
+    std::size_t& give = widths[*shortened_];
+    give = std::min(give, std::max(kLeast, give - std::min(give, whole - width)));
+  }
+  std::string out;
   for (const auto& row : rows_) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
+      const std::string cell = shortened_ == i ? cut_in_the_middle(row[i], widths[i]) : row[i];
+      line += cell;
       if (i + 1 < row.size()) {
-        line.append(widths[i] - width_of(row[i]) + 2, ' ');
+        line.append(widths[i] - width_of(cell) + 2, ' ');
       }
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    cmd::print(out, line + "\n");
+    out += line + "\n";
   }
+  return out;
+}
+
+void Table::print(std::FILE* out) const {
+  winsize size{};
+  const int fd = ::fileno(out);
+  const bool known = fd >= 0 && ::ioctl(fd, TIOCGWINSZ, &size) == 0;
+  cmd::print(out, text(known ? size.ws_col : 0));
 }
 
 void print(std::FILE* out, std::string_view text) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,16 +14,23 @@
 
 namespace av::cmd {
 
-// Columns as wide as their widest cell, two spaces between. Cells are made printable.
+// Columns as wide as their widest cell, two spaces between. Cells are made printable. On a terminal
+// one column may give way, so that rows do not break.
 class Table {
  public:
   explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
   void add(std::vector<std::string> row);
+  // The cells of this column are cut in their middle where a row is wider than the terminal: of a
+  // URL, host and end are what one looks for. Elsewhere (pipes, files) nothing is cut.
+  void shorten(std::size_t column) { shortened_ = column; }
   [[nodiscard]] bool empty() const { return rows_.size() == 1; }
   void print(std::FILE* out) const;
+  // The same for a width; 0: none.
+  [[nodiscard]] std::string text(std::size_t width) const;
 
  private:
   std::vector<std::vector<std::string>> rows_;
+  std::optional<std::size_t> shortened_;
 };
 
 void print(std::FILE* out, std::string_view text);

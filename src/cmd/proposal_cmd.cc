@@ -13,10 +13,13 @@
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
 #include "cmd/duration.h"
+#include "cmd/given_secret.h"
 #include "cmd/narrow_options.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
 #include "cmd/proposal_view.h"
+#include "cmd/remote.h"
+#include "cmd/remote_store.h"
 #include "cmd/term.h"
 #include "core/encoding.h"
 #include "vault/names.h"
@@ -43,6 +46,19 @@ std::string query_of(const Context& context, std::string rest) {
 std::string text_of(const nlohmann::json& json, const char* name) {
   const auto it = json.find(name);
   return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+// The server that an agent asks. Nothing where a person decides, over a store or a server's.
+Expected<std::optional<ApiClient>> server_of_agent(Context& context) {
+  AV_TRY(auto api, ApiClient::from_environment(context));
+  if (api && is_remote(context)) {
+    AV_CHECK(context.open_store());
+    AV_TRY(const bool person, context.remote()->is_person());
+    if (person) {
+      api.reset();
+    }
+  }
+  return api;
 }
 
 // An answer of the server, as an object.
@@ -131,7 +147,7 @@ Run setup_list(OptionSet& app) {
       return usage_error("--status names no state",
                          "one of pending, applied, rejected, expired, all");
     }
-    AV_TRY(auto api, ApiClient::from_environment());
+    AV_TRY(auto api, server_of_agent(context));
     if (api) {
       AV_CHECK(print_remote_list(context, *api, *options));
       return 0;
@@ -231,7 +247,7 @@ Run setup_show(OptionSet& app) {
       AV_TRY(timeout, parse_duration(options->timeout));
     }
     const auto until = context.clock->steady() + timeout;
-    AV_TRY(auto api, ApiClient::from_environment());
+    AV_TRY(auto api, server_of_agent(context));
     if (api) {
       return show_remote(context, *api, *options, number, until);
     }
@@ -247,13 +263,12 @@ struct ApproveOptions {
   std::vector<std::string> words;  // ID, then KEY= (argv_values) or KEY
   bool from_stdin = false;
   NarrowOptions narrow;
+  RunWords reach;
 };
 
 Expected<Secret> value_from_stdin() {
   AV_TRY(Secret value, fs::read_secret_fd(STDIN_FILENO, vault::kMaxValueSize + 1));
-  if (value.reveal([](std::string_view bytes) { return bytes.ends_with('\n'); })) {
-    value.truncate(value.size() - 1);
-  }
+  drop_final_newline(value);
   return value;
 }
 
@@ -298,7 +313,7 @@ Expected<int> run_approve(Context& context, const ApproveOptions& options) {
     print_proposal(context.err, review.proposal, context.clock->wall_ms());
     print_diff(context.err, review.diff);
   }
-  AV_CHECK(ask_for_values(context, review.proposal, review.diff.needed, approval.values));
+  AV_CHECK(ask_for_values(context, review.proposal, review.diff.needed, options.reach, approval));
   approval.fingerprint = review.diff.fingerprint;
   approval.reviewer = reviewer_at_terminal();
   AV_CHECK(approve_audited(context, review.proposal, approval));
@@ -317,6 +332,7 @@ Run setup_approve(OptionSet& app) {
       ->required();
   app.add_flag("--stdin", options->from_stdin, "read the value of KEY from standard input");
   add_narrow_options(app, options->narrow);
+  add_reach_options(app, options->reach);
   app.footer("Values that are not given are asked for and not shown.");
   return [options](Context& context) { return run_approve(context, *options); };
 }
@@ -374,14 +390,25 @@ Status reject_audited(Context& context, const Proposal& proposal, const std::str
 }
 
 Status ask_for_values(Context& context, const Proposal& proposal,
-                      const std::vector<std::string>& needed, std::vector<NewValue>& values) {
+                      const std::vector<std::string>& needed, const RunWords& reach,
+                      store::Store::ProposalApproval& approval) {
+  std::vector<NewValue>& values = approval.values;
   for (const std::string& key : needed) {
     if (std::any_of(values.begin(), values.end(),
                     [&](const NewValue& value) { return value.key == key; })) {
       continue;
     }
-    print_slot(context.err, *proposal.request.slot(key));
+    const vault::CredentialSlot& slot = *proposal.request.slot(key);
+    print_slot(context.err, slot);
     std::fflush(context.err);
+    const bool connected = std::any_of(approval.connections.begin(), approval.connections.end(),
+                                       [&](const auto& one) { return one.key == key; });
+    if (slot.oauth && !slot.oauth->token_url.empty()) {
+      if (!connected) {
+        AV_CHECK(connect_slot(context, slot, reach, approval));
+      }
+      continue;
+    }
     Expected<Secret> value = read_hidden("value of " + key + ": ");
     if (!value && value.error().code == ErrorCode::kLocked) {
       return usage_error("no value for " + key + " and no terminal to ask on",

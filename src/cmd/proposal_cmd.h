@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cmd/command.h"
+#include "cmd/run_options.h"
 #include "vault/proposal.h"
 
 namespace av::cmd {
@@ -22,9 +23,13 @@ Run setup_proposal_review(OptionSet& app);  // proposal_review.cc
                                      const store::Store::ProposalApproval& approval);
 [[nodiscard]] Status reject_audited(Context& context, const vault::Proposal& proposal,
                                     const std::string& note);
-// Asks, without showing what is typed, for each value that is needed and not among `values`.
+// Asks, without showing what is typed, for each value that is needed and not given in `approval`;
+// an OAuth slot is connected.
 [[nodiscard]] Status ask_for_values(Context& context, const vault::Proposal& proposal,
-                                    const std::vector<std::string>& needed,
-                                    std::vector<store::Store::NewValue>& values);
+                                    const std::vector<std::string>& needed, const RunWords& reach,
+                                    store::Store::ProposalApproval& approval);
+// Adds the connection of this slot; the person is asked for the client and sent to the provider.
+[[nodiscard]] Status connect_slot(Context& context, const vault::CredentialSlot& slot,
+                                  const RunWords& reach, store::Store::ProposalApproval& approval);
 
 }  // namespace av::cmd

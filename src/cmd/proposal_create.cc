@@ -174,7 +174,7 @@ Run setup_proposal_create(OptionSet& app) {
       "Inside a run, or with AGENT_VAULT_ADDR and AGENT_VAULT_TOKEN, it goes to that server.");
   return [options](Context& context) -> Expected<int> {
     AV_TRY(const Secret body, body_of(*options));
-    AV_TRY(auto api, ApiClient::from_environment());
+    AV_TRY(auto api, ApiClient::from_environment(context));
     if (api) {
       return create_remotely(context, *api, body);
     }

@@ -68,7 +68,9 @@ Expected<vault::Narrowing> ask_what_to_narrow(const Proposal& proposal) {
 
 class Review {
  public:
-  Review(Context& context, Proposal proposal) : context_(context), proposal_(std::move(proposal)) {}
+  // `reach` must outlive it.
+  Review(Context& context, Proposal proposal, const RunWords& reach)
+      : context_(context), proposal_(std::move(proposal)), reach_(reach) {}
   Expected<Next> run();
 
  private:
@@ -80,6 +82,7 @@ class Review {
 
   Context& context_;
   Proposal proposal_;
+  const RunWords& reach_;
   vault::Narrowing narrowing_;
   vault::ProposalDiff diff_;
 };
@@ -102,12 +105,15 @@ Expected<bool> Review::allow() {
   approval.narrowing = narrowing_;
   approval.fingerprint = diff_.fingerprint;
   approval.reviewer = reviewer_at_terminal();
-  Status done = ask_for_values(context_, proposal_, diff_.needed, approval.values);
+  Status done = ask_for_values(context_, proposal_, diff_.needed, reach_, approval);
   if (done) {
     done = approve_audited(context_, proposal_, approval);
   }
   if (!done) {
-    if (done.error().code != ErrorCode::kConflict && done.error().code != ErrorCode::kInvalid) {
+    const ErrorCode code = done.error().code;
+    // Of a provider too: the person can try again, or deny.
+    if (code != ErrorCode::kConflict && code != ErrorCode::kInvalid &&
+        code != ErrorCode::kNotPermitted && code != ErrorCode::kNetwork) {
       return done.error();
     }
     show_error(context_, done.error());
@@ -177,8 +183,10 @@ Expected<Next> Review::run() {
 
 Run setup(OptionSet& app) {
   const auto word = std::make_shared<std::string>();
+  const auto reach = std::make_shared<RunWords>();
   app.add_option("ID", *word, "only this one, as in `proposal list`");
-  return [word](Context& context) -> Expected<int> {
+  add_reach_options(app, *reach);
+  return [word, reach](Context& context) -> Expected<int> {
     std::vector<Proposal> waiting;
     if (!word->empty()) {
       AV_TRY(const std::uint64_t number, proposal_number(*word));
@@ -199,7 +207,7 @@ Run setup(OptionSet& app) {
       notice(context, "no proposal waits");
     }
     for (Proposal& proposal : waiting) {
-      AV_TRY(const Next next, Review(context, std::move(proposal)).run());
+      AV_TRY(const Next next, Review(context, std::move(proposal), *reach).run());
       if (next == Next::kQuit) {
         break;
       }

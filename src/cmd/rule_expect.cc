@@ -80,7 +80,7 @@ std::vector<Met> check_expectations(Context& context, const vault::PolicySnapsho
       question.snapshot = tried;
       question.principal = principal_of(*tried, expectation.agent);
       question.request = *expectation.request;
-      question.body = view_of_body(expectation.body);
+      set_body(question, expectation.body);
       question.now_ms = context.clock->wall_ms();
       met.got = judge(question, nullptr);
       met.answer = answer_code(met.got, *expectation.request);

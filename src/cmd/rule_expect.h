@@ -12,8 +12,8 @@ namespace av::cmd {
 
 using vault::judge;
 using vault::Question;
+using vault::set_body;
 using vault::Verdict;
-using vault::view_of_body;
 
 struct Met {
   const vault::Expectation* expectation = nullptr;

@@ -78,7 +78,7 @@ Expected<int> explain_request(Context& context, const TestOptions& options) {
   AV_TRY(question.snapshot, context.store->load_snapshot(explained.vault));
   AV_CHECK(check_agent_name(context, *question.snapshot, options.agent));
   question.principal = principal_of(*question.snapshot, options.agent);
-  question.body = view_of_body(body);
+  set_body(question, body);
   question.now_ms = context.clock->wall_ms();
   explained.agent_name = options.agent;
   explained.body_given = !options.body.empty();

@@ -17,14 +17,22 @@
 #include "cmd/command.h"
 #include "cmd/egress_settings.h"
 #include "cmd/env_secrets.h"
+#include "cmd/find_named.h"
 #include "cmd/follow_barrier.h"
-#include "cmd/hidden_paths.h"
 #include "cmd/journal_closer.h"
+#include "cmd/launch_spec.h"
 #include "cmd/listener.h"
+#include "cmd/login_capture.h"
 #include "cmd/output.h"
+#include "cmd/remote.h"
+#include "cmd/remote_run.h"
 #include "cmd/run_directory.h"
 #include "cmd/run_options.h"
 #include "cmd/run_supervisor.h"
+#include "cmd/store_env.h"
+#include "cmd/store_keeper.h"
+#include "cmd/token_audit.h"
+#include "cmd/token_keeper.h"
 #include "core/exit_code.h"
 #include "isolation/launcher.h"
 #include "proxy/proxy_server.h"
@@ -34,6 +42,7 @@
 namespace av::cmd {
 namespace {
 
+constexpr int kRefreshThreads = 2;
 constexpr Millis kAuthorityLifetime{std::int64_t{7} * 24 * 3600 * 1000};
 
 struct RunCommand {
@@ -44,11 +53,11 @@ struct RunCommand {
 // The level that was asked for, or the best that can be had when none was. `meanwhile` is done
 // while the namespaces are made; it may make neither a thread nor anything secret: another launcher
 // may have to be forked after it.
-Expected<isolation::Launcher> start_launcher(const Context& context,
-                                             std::optional<isolation::Level> asked,
+Expected<isolation::Launcher> start_launcher(const Context& context, const RunOptions& options,
                                              const std::function<Status()>& meanwhile) {
+  const std::optional<isolation::Level> asked = options.isolation;
   const isolation::Level level = asked.value_or(isolation::Level::kStore);
-  auto launcher = isolation::Launcher::start(level, wipe_env_secrets);
+  auto launcher = isolation::Launcher::start({level, {options.ports.local}}, wipe_env_secrets);
   AV_CHECK(meanwhile());
   Status ready = launcher ? launcher->prepared() : Status(launcher.error());
   if (ready) {
@@ -65,7 +74,7 @@ Expected<isolation::Launcher> start_launcher(const Context& context,
                     "; the command can read the store and its key file");
   notice(context, "hint: " + ready.error().hint + " to silence this");
   AV_TRY(isolation::Launcher plain,
-         isolation::Launcher::start(isolation::Level::kOff, wipe_env_secrets));
+         isolation::Launcher::start({isolation::Level::kOff, {}}, wipe_env_secrets));
   AV_CHECK(plain.prepared());
   return plain;
 }
@@ -93,8 +102,8 @@ class Session {
   Status load();
   proxy::SessionGrant make_grant();
   Status start_proxy();
+  Status open_doors(proxy::ProxyOptions& options);
   Expected<isolation::LaunchSpec> make_spec();
-  Expected<std::string> write_trust_store(std::string_view path) const;
   Expected<Outcome> launch_and_wait(RunSupervisor& supervisor);
   void end(const Expected<Outcome>& outcome);
   Status audit(std::string_view event, std::string detail);
@@ -102,6 +111,9 @@ class Session {
   Expected<std::unique_ptr<OwnedApi>> make_api();
   void follow_store();
   bool follow_policy();
+  bool reload_policy();
+  Status make_login_capture(const proxy::SessionGrant& grant);
+  LoginCapture::Around around();
   bool follow_rename();
 
   Context& context_;
@@ -119,13 +131,19 @@ class Session {
   std::optional<vault::Agent> principal_;  // whom the run acts for, as it was at the start
   std::optional<AgentSession> agent_session_;
   Placeholders placeholders_;  // of the whole run, whatever becomes of the vault
+  AgentLogins logins_;
   std::uint64_t change_counter_ = 0;
   std::unique_ptr<store::AuditJournal> journal_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0;        // of the proxy, where the command is
+  std::uint16_t outer_port_ = 0;  // of the pages, where the user is
+  std::unique_ptr<isolation::PortBridge> bridge_;
   Secret token_;
   std::optional<AgentSetup> agent_;
   std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
   std::shared_ptr<LazyApi> api_ = std::make_shared<LazyApi>();
+  std::shared_ptr<TokenKeeper> tokens_;
+  std::shared_ptr<StoreKeeper> stores_;
+  std::shared_ptr<LoginCapture> captures_;
   FollowBarrier barrier_;
   std::string authority_pem_;
   std::unique_ptr<proxy::ProxyServer> proxy_;
@@ -155,9 +173,25 @@ Expected<Outcome> Session::run() {
 // a credential any more.
 void Session::end(const Expected<Outcome>& outcome) {
   barrier_.end();
+  bridge_.reset();
   api_->stop();
   proxy_.reset();
+  if (captures_ != nullptr) {
+    captures_->end(around());  // what a provider gave a moment ago is not lost
+    for (const std::string& provider : captures_->uncaptured()) {
+      notice(context_, "a program of this run logged in at " + provider +
+                           " itself, and holds the tokens; with --capture-logins the vault does");
+    }
+  }
   desk_->pump(*context_.store);  // nobody need decide any more
+  if (tokens_ != nullptr) {
+    tokens_->stop();
+    audit_refreshes(context_, *tokens_);
+  }
+  if (stores_ != nullptr) {
+    stores_->stop();
+    stores_->note_events(context_);
+  }
   if (agent_session_) {
     agent_session_->end(*context_.store);
   }
@@ -182,6 +216,7 @@ Status Session::load() {
     AV_TRY(principal_, find_agent_of_run(*context_.store, *snapshot_, options_.agent));
   }
   placeholders_ = make_placeholders(*snapshot_);
+  logins_ = logins_of(*context_.store, *snapshot_, placeholders_);
   return {};
 }
 
@@ -189,7 +224,9 @@ proxy::SessionGrant Session::make_grant() {
   proxy::SessionGrant grant;
   grant.token_hash = vault::hash_of(token_);
   grant.principal.run_id = run_id_;
+  grant.vault = vault_;
   grant.placeholders = std::make_shared<const vault::PlaceholderIndex>(index_of(placeholders_));
+  grant.logins = local_logins(logins_, context_.clock->wall_ms());
   if (options_.ttl) {
     grant.expires_ms = context_.clock->wall_ms() + options_.ttl->count();
   }
@@ -216,10 +253,8 @@ Status Session::start_proxy() {
   authority_pem_ = authority.certificate_pem();
   bundle_ += authority_pem_;
   AV_TRY(token_, vault::make_token(vault::kSessionToken));
-  AV_TRY(Listener listener, listen_on("127.0.0.1", 0));
-  port_ = listener.port;
   proxy::ProxyOptions options;
-  options.listeners.push_back(std::move(listener.fd));
+  AV_CHECK(open_doors(options));
   options.net = options_.net;
   options.upstream_ca_files = options_.upstream_ca;
   options.unmatched_override = options_.unmatched;
@@ -229,66 +264,86 @@ Status Session::start_proxy() {
   options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
   options.approvals = desk_;
   options.api = api_;
+  tokens_ = std::make_shared<TokenKeeper>(
+      Reach{options_.net, options_.upstream_ca, options_.egress}, kRefreshThreads, *context_.clock);
+  AV_CHECK(tokens_->prepare(*snapshot_, *context_.store));
+  warn_of_damaged_tokens(context_, snapshot_->vault_name);
+  options.tokens = tokens_;
+  stores_ = std::make_shared<StoreKeeper>(options_.net, context_.paths, *context_.clock);
+  if (launcher_.level() == isolation::Level::kOff) {
+    stores_->allow_uncovered();
+  }
+  AV_CHECK(stores_->prepare(*snapshot_, *context_.store));
+  options.values = stores_;
   options.lanes = std::make_shared<store::AgentLanes>(context_.paths);
+  proxy::SessionGrant grant = make_grant();
+  AV_CHECK(make_login_capture(grant));
+  options.logins = captures_;
   AV_TRY(proxy_,
          proxy::ProxyServer::start(
              std::move(options),
              std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
-             make_grant(), snapshot_, context_.store->key_ring(), *journal_, *context_.clock));
+             std::move(grant), snapshot_, context_.store->key_ring(), *journal_, *context_.clock));
   return {};
 }
 
-Expected<std::string> Session::write_trust_store(std::string_view path) const {
-  if (!is_on_path("java", path)) {
-    return std::string();
+// Where the command has a network of its own, the broker listens in there; the pages for the user
+// are outside all the same.
+Status Session::open_doors(proxy::ProxyOptions& options) {
+  if (!isolation::has_network(launcher_.level())) {
+    AV_TRY(Listener listener, listen_on("127.0.0.1", 0));
+    port_ = outer_port_ = listener.port;
+    options.listeners.push_back(std::move(listener.fd));
+    return {};
   }
-  AV_TRY(const auto file,
-         directory_.write("truststore.p12", make_trust_store(certificates_in(bundle_))));
-  return file.string();
+  isolation::NetworkSockets inside = launcher_.take_sockets();
+  AV_TRY(Listener proxy, listener_from(std::move(inside.proxy)));
+  port_ = proxy.port;
+  options.listeners.push_back(std::move(proxy.fd));
+  options.direct_listeners = std::move(inside.doors);
+  options.ssh_listeners = std::move(inside.ssh);
+  options.names = std::move(inside.names);
+  AV_TRY(Listener pages, listen_on("127.0.0.1", 0));
+  outer_port_ = pages.port;
+  options.api_listeners.push_back(std::move(pages.fd));
+  AV_TRY(bridge_, connect_ports(options_.ports, std::move(inside.local), launcher_));
+  return {};
 }
 
 Expected<isolation::LaunchSpec> Session::make_spec() {
   EnvBlock env(::environ);
+  AV_CHECK(remove_store_variables(env, *context_.store, vault_, placeholders_));
   AV_CHECK(replace_secrets(env, *snapshot_, *context_.store->key_ring(), placeholders_));
   if (options_.egress != nullptr) {
     remove_proxy_password(env, *options_.egress);
   }
   AV_TRY(const auto bundle_file, directory_.write("ca.pem", bundle_));
-  AV_TRY(std::string trust_store, write_trust_store(env.get("PATH").value_or("")));
+  AV_TRY(std::string trust_store,
+         write_trust_store(directory_, bundle_, env.get("PATH").value_or("")));
   add_proxy_access(env,
                    {port_, token_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
-  AV_TRY(AgentSetup agent, AgentSetup::create({command_.argv, launcher_.level(), options_.skill,
-                                               *snapshot_, placeholders_, directory_},
-                                              env));
+  AV_TRY(AgentSetup agent,
+         AgentSetup::create({command_.argv, launcher_.level(), options_.skill, *snapshot_,
+                             placeholders_, logins_, context_.clock->wall_ms(), directory_},
+                            env));
   agent_.emplace(std::move(agent));
-
-  isolation::LaunchSpec spec;
-  spec.argv = command_.argv;
-  spec.run_id = run_id_;
-  spec.environment = env.encode();
-  spec.masked = agent_->masked();
-  if (launcher_.level() != isolation::Level::kOff) {
-    std::error_code ec;
-    spec.cwd = std::filesystem::current_path(ec).string();
-    if (ec) {
-      return errno_error(ec.value(), "cannot tell the working directory", "cd to one that exists");
-    }
-    AV_TRY(HiddenPaths hidden, hidden_paths(context_.paths));
-    for (const std::string& warning : hidden.warnings) {
-      warn(context_, warning);
-    }
-    spec.hidden = std::move(hidden.paths);
-  }
-  return spec;
+  return make_launch_spec(context_, {command_.argv,
+                                     run_id_,
+                                     launcher_.level(),
+                                     env,
+                                     options_,
+                                     directory_,
+                                     *snapshot_,
+                                     placeholders_,
+                                     agent_->masked(),
+                                     {}});
 }
 
 Expected<Outcome> Session::launch_and_wait(RunSupervisor& supervisor) {
   AV_TRY(isolation::LaunchSpec spec, make_spec());
   AV_TRY(exec_error_, launcher_.launch(spec));
   if (exec_error_ != 0) {
-    return errno_error(exec_error_, "cannot run " + command_.argv.front(),
-                       exec_error_ == ENOENT ? "check the spelling, and PATH"
-                                             : "check that it is a program that you may execute");
+    return exec_failed(exec_error_, command_.argv.front());
   }
   spec.environment.clear();
   return supervisor.wait();
@@ -308,7 +363,7 @@ Status Session::audit(std::string_view event, std::string detail) {
 Expected<std::unique_ptr<OwnedApi>> Session::make_api() {
   api::ApiOptions options;
   options.mode = api::Mode::kRun;
-  options.base_url = "http://127.0.0.1:" + std::to_string(port_);
+  options.base_url = "http://127.0.0.1:" + std::to_string(outer_port_);
   options.api_port = port_;
   options.proxy_port = port_;
   options.run_vault = vault_;
@@ -322,6 +377,8 @@ Expected<std::unique_ptr<OwnedApi>> Session::make_api() {
 // A run that is over before the first tick leaves no row, and none has to wait for one.
 void Session::tick() {
   follow_store();
+  audit_refreshes(context_, *tokens_);
+  stores_->note_events(context_);
   api_->tick([this] { return make_api(); });
   if (agent_session_) {
     agent_session_->record(*context_.store);
@@ -332,6 +389,7 @@ void Session::tick() {
 // not go on granting what it once said: the run is left without services.
 void Session::follow_store() {
   const std::uint64_t waiting = barrier_.take();
+  captures_->pump(around());
   desk_->pump(*context_.store);
   if (follow_policy()) {
     desk_->deliver();
@@ -345,6 +403,14 @@ bool Session::follow_policy() {
   if (!counter || *counter == change_counter_) {
     return counter.has_value();
   }
+  if (!reload_policy()) {
+    return false;
+  }
+  change_counter_ = *counter;
+  return true;
+}
+
+bool Session::reload_policy() {
   auto snapshot = context_.store->load_snapshot(vault_);
   if (!snapshot && snapshot.error().code == ErrorCode::kNotFound && follow_rename()) {
     snapshot = context_.store->load_snapshot(vault_);
@@ -360,25 +426,53 @@ bool Session::follow_policy() {
     nothing->generation = ~std::uint64_t{0};
     snapshot = vault::SnapshotPtr(std::move(nothing));
   }
-  change_counter_ = *counter;
   snapshot_ = std::move(*snapshot);
-  proxy_->publish(snapshot_, context_.store->key_ring());
+  if (const Status prepared = tokens_->prepare(*snapshot_, *context_.store); !prepared) {
+    warn(context_, "OAuth credentials are not refreshed: " + prepared.error().message);
+  }
+  if (const Status prepared = stores_->prepare(*snapshot_, *context_.store); !prepared) {
+    warn(context_, "external stores are not asked: " + prepared.error().message);
+  }
+  if (proxy_ != nullptr) {
+    proxy_->publish(snapshot_, context_.store->key_ring());
+  }
   return true;
+}
+
+Status Session::make_login_capture(const proxy::SessionGrant& grant) {
+  LoginCapture::Options options;
+  options.capture = options_.capture_logins;
+  options.run = run_id_;
+  options.placeholders = &placeholders_;
+  options.local = grant.logins;
+  options.desk = desk_;
+  captures_ = std::make_shared<LoginCapture>(std::move(options), *context_.clock);
+  if (snapshot_->has_tokens()) {
+    AV_TRY(const auto credentials, context_.store->list_oauth(vault_));
+    captures_->take_kept(credentials, placeholders_);
+  }
+  return {};
+}
+
+LoginCapture::Around Session::around() {
+  LoginCapture::Around around{context_, vault_,  {},
+                              {},       nullptr, [this] { return reload_policy(); }};
+  if (principal_) {
+    around.agent = principal_->name;
+    around.agent_uid = principal_->uid;
+    around.principal = &*principal_;
+  }
+  return around;
 }
 
 // A vault keeps its uid when it is renamed.
 bool Session::follow_rename() {
-  const auto vaults = context_.store->list_vaults();
-  if (!vaults || vault_uid_.empty()) {
-    return false;
+  const std::string name =
+      vault_uid_.empty() ? std::string() : vault_of_uid(*context_.store, vault_uid_);
+  if (!name.empty()) {
+    vault_ = name;
   }
-  for (const store::VaultInfo& info : *vaults) {
-    if (info.uid == vault_uid_) {
-      vault_ = info.name;
-      return true;
-    }
-  }
-  return false;
+  return !name.empty();
 }
 
 int fail(const Context& context, const Error& error, ExitCode code = ExitCode::kRunFailed) {
@@ -409,11 +503,22 @@ Expected<Outcome> run_session(Context& context, const RunCommand& command,
     crypto::load_algorithms();
     return {};
   };
-  AV_TRY(isolation::Launcher launcher, start_launcher(context, options.isolation, meanwhile));
+  AV_TRY(isolation::Launcher launcher, start_launcher(context, options, meanwhile));
   // A peer that hangs up is an error of that connection, not the end of the broker.
   std::signal(SIGPIPE, SIG_IGN);
   for (const std::string& warning : bundle.warnings) {
     warn(context, warning);
+  }
+  if (is_remote(context)) {
+    RemoteRun run{context,
+                  command.argv,
+                  options,
+                  command.words.ca_fingerprint,
+                  command.words.upstream_ca,
+                  launcher,
+                  *directory,
+                  std::move(bundle.pem)};
+    return run_remotely(std::move(run), exec_error);
   }
   Session session(context, command, options, launcher, *directory, std::move(bundle.pem), closer);
   Expected<Outcome> outcome = session.run();
@@ -435,12 +540,26 @@ Expected<int> run(Context& context, const RunCommand& command) {
         command.argv.empty() ? "no command to run" : "unknown option " + command.argv.front(),
         "agent-vault run [options] -- COMMAND [ARGUMENT...]");
   }
+  context.allow_cleartext = command.words.allow_cleartext;
+  context.address = command.words.address;
+  if (is_remote(context)) {
+    AV_CHECK(check_remote_words(command.words));
+  } else if (!command.words.address.empty() || !command.words.ca_fingerprint.empty()) {
+    return make_error(ErrorCode::kUsage,
+                      "--address and --ca-fingerprint are for a run at a server, and this is none",
+                      "without --local, and not inside of a run");
+  }
   auto options = resolve_options(command.words, context.paths.config_file(), std::getenv);
   if (!options) {
     if (options.error().code == ErrorCode::kUsage) {
       return options.error();
     }
     return fail(context, options.error());
+  }
+  if (is_remote(context)) {
+    // The file is about the agents of this store.
+    options->agent = command.words.agent == "-" ? std::string() : command.words.agent;
+    options->ttl = command.words.ttl.empty() ? std::nullopt : options->ttl;
   }
   int exec_error = 0;
   JournalCloser closer;

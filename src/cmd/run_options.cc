@@ -10,6 +10,7 @@
 #include "cmd/duration.h"
 #include "cmd/egress_settings.h"
 #include "cmd/option_set.h"
+#include "cmd/ways_out.h"
 
 #include "core/fs.h"
 #include "vault/names.h"
@@ -24,7 +25,12 @@ Error config_error(const std::filesystem::path& file, const std::string& what) {
 
 Status read_list(const toml::node& node, std::vector<std::string>& list,
                  const std::filesystem::path& file, const std::string& key) {
-  if (const auto one = node.value<std::string>()) {
+  // Ports are numbers, and may be written so.
+  const auto word = [](const toml::node& each) {
+    const auto number = each.value_exact<std::int64_t>();
+    return number ? std::optional<std::string>(std::to_string(*number)) : each.value<std::string>();
+  };
+  if (const auto one = word(node)) {
     list.push_back(*one);
     return {};
   }
@@ -33,13 +39,25 @@ Status read_list(const toml::node& node, std::vector<std::string>& list,
     return config_error(file, key + " is neither text nor a list");
   }
   for (const toml::node& element : *array) {
-    const auto text = element.value<std::string>();
+    const auto text = word(element);
     if (!text) {
       return config_error(file, key + " holds something that is not text");
     }
     list.push_back(*text);
   }
   return {};
+}
+
+std::vector<std::string>* list_key(RunWords& words, std::string_view key) {
+  return key == "upstream_ca"   ? &words.upstream_ca
+         : key == "resolve"     ? &words.resolve
+         : key == "allow_net"   ? &words.allow_net
+         : key == "expose"      ? &words.expose
+         : key == "allow_local" ? &words.allow_local
+         : key == "share"       ? &words.share
+         : key == "write"       ? &words.write
+         : key == "read"        ? &words.read
+                                : nullptr;
 }
 
 std::string* text_key(RunWords& words, std::string_view key) {
@@ -61,7 +79,9 @@ bool is_only_for(ConfigTable table, std::string_view key) {
   static constexpr std::array<std::string_view, 9> kServeOnly{
       "host",     "port",    "proxy_host", "proxy_port", "base_url",
       "tls_cert", "tls_key", "grace",      "oidc"};
-  static constexpr std::array<std::string_view, 3> kRunOnly{"agent", "ttl", "isolation"};
+  static constexpr std::array<std::string_view, 9> kRunOnly{
+      "agent", "ttl",   "isolation", "capture_logins", "expose", "allow_local",
+      "share", "write", "read"};
   return table == ConfigTable::kServe
              ? std::find(kServeOnly.begin(), kServeOnly.end(), key) != kServeOnly.end()
              : std::find(kRunOnly.begin(), kRunOnly.end(), key) != kRunOnly.end();
@@ -78,10 +98,7 @@ Status read_table(const toml::table& settings, ConfigTable which, RunWords& word
     if (which == ConfigTable::kServe && is_only_for(ConfigTable::kRun, key)) {
       return config_error(file, "unknown key serve." + key);
     }
-    std::vector<std::string>* const list = key == "upstream_ca" ? &words.upstream_ca
-                                           : key == "resolve"   ? &words.resolve
-                                           : key == "allow_net" ? &words.allow_net
-                                                                : nullptr;
+    std::vector<std::string>* const list = list_key(words, key);
     if (list != nullptr) {
       AV_CHECK(read_list(node, *list, file, table + "." + key));
     } else if (std::string* const text = text_key(words, key)) {
@@ -92,6 +109,8 @@ Status read_table(const toml::table& settings, ConfigTable which, RunWords& word
       *text = *value;
     } else if (double* const seconds = seconds_key(words, key); seconds && node.is_number()) {
       *seconds = node.value<double>().value_or(0);
+    } else if (key == "capture_logins" && node.is_boolean()) {
+      words.capture_logins = node.value<bool>().value_or(false);
     } else {
       return config_error(file, "unknown key " + table + "." + key);
     }
@@ -140,6 +159,11 @@ RunWords merge(RunWords words, const RunWords& command_line) {
   append(words.upstream_ca, command_line.upstream_ca);
   append(words.resolve, command_line.resolve);
   append(words.allow_net, command_line.allow_net);
+  append(words.expose, command_line.expose);
+  append(words.allow_local, command_line.allow_local);
+  append(words.share, command_line.share);
+  append(words.write, command_line.write);
+  append(words.read, command_line.read);
   if (!command_line.unmatched.empty()) {
     words.unmatched = command_line.unmatched;
   }
@@ -162,6 +186,7 @@ RunWords merge(RunWords words, const RunWords& command_line) {
     words.ttl = command_line.ttl;
   }
   words.no_skill = command_line.no_skill;
+  words.capture_logins = words.capture_logins || command_line.capture_logins;
   return words;
 }
 
@@ -206,13 +231,57 @@ void add_run_options(OptionSet& app, RunWords& words) {
                  "the session ends after this long: 90s, 30m, 8h, 2d (default: with the command)")
       ->type_name("DURATION");
   app.add_option("--isolation", words.isolation,
-                 "what the command cannot do: off or store (default: store)")
+                 "what the command cannot do: off, store, network or strict (default: store)")
       ->type_name("LEVEL");
+  app.add_option("--expose", words.expose,
+                 "at network: let programs outside reach this port of the command; repeatable")
+      ->type_name("[OUTSIDE:]PORT")
+      ->repeatable();
+  app.add_option("--allow-local", words.allow_local,
+                 "at network: let the command reach this port of 127.0.0.1; repeatable")
+      ->type_name("PORT")
+      ->repeatable();
+  app.add_option("--share", words.share,
+                 "give the command what is closed to it: docker, session-bus, ssh-agent, x11 ...; "
+                 "repeatable")
+      ->type_name("NAME")
+      ->repeatable();
+  app.add_option("--write", words.write,
+                 "at strict: let the command write here as well; repeatable")
+      ->type_name("PATH")
+      ->repeatable();
+  app.add_option("--read", words.read,
+                 "at strict: let the command see this private file or directory; repeatable")
+      ->type_name("PATH")
+      ->repeatable();
   add_traffic_options(app, words);
   app.add_flag("--no-skill", words.no_skill, "do not install the skill file for known agents");
+  app.add_flag("--capture-logins", words.capture_logins,
+               "keep what programs get where they log in themselves, once you allow it; they get "
+               "stand-ins");
+  app.add_option("--address", words.address,
+                 "use the proxy of this server (default: AGENT_VAULT_ADDR, else one of its own)")
+      ->type_name("URL");
+  app.add_option("--ca-fingerprint", words.ca_fingerprint,
+                 "of the server: its authority must be this one, by its SHA-256")
+      ->type_name("FINGERPRINT");
+  app.add_flag("--allow-cleartext", words.allow_cleartext,
+               "let tokens and requests go in clear to a server on another machine");
 }
 
 void add_traffic_options(OptionSet& app, RunWords& words) {
+  add_reach_options(app, words);
+  app.add_option("--unmatched", words.unmatched, "hosts without a service: passthrough or deny")
+      ->type_name("POLICY");
+  app.add_option("--connect-timeout", words.connect_timeout,
+                 "give up on a connection to an upstream after this long (default: 10)")
+      ->type_name("SECONDS");
+  app.add_option("--header-timeout", words.header_timeout,
+                 "wait this long for a response to begin (default: 300)")
+      ->type_name("SECONDS");
+}
+
+void add_reach_options(OptionSet& app, RunWords& words) {
   app.add_option("--upstream-ca", words.upstream_ca,
                  "trust the roots in this PEM file as well as the system's")
       ->type_name("FILE")
@@ -227,14 +296,6 @@ void add_traffic_options(OptionSet& app, RunWords& words) {
   app.add_option("--upstream-proxy", words.upstream_proxy,
                  "go through this proxy (default: HTTPS_PROXY and its kin), or none")
       ->type_name("URL");
-  app.add_option("--unmatched", words.unmatched, "hosts without a service: passthrough or deny")
-      ->type_name("POLICY");
-  app.add_option("--connect-timeout", words.connect_timeout,
-                 "give up on a connection to an upstream after this long (default: 10)")
-      ->type_name("SECONDS");
-  app.add_option("--header-timeout", words.header_timeout,
-                 "wait this long for a response to begin (default: 300)")
-      ->type_name("SECONDS");
 }
 
 Expected<RunOptions> resolve_options(const RunWords& command_line,
@@ -250,6 +311,7 @@ Expected<RunOptions> resolve_options(const RunWords& command_line,
   RunOptions options;
   options.agent = words.agent == "-" ? std::string() : words.agent;
   options.skill = !words.no_skill;
+  options.capture_logins = words.capture_logins;
   if (!options.agent.empty()) {
     AV_CHECK(vault::check_slug("agent name", options.agent));
   }
@@ -275,6 +337,11 @@ Expected<RunOptions> resolve_options(const RunWords& command_line,
   AV_TRY(options.egress, egress_settings(words.upstream_proxy, env));
   OPENSSL_cleanse(words.upstream_proxy.data(), words.upstream_proxy.size());
   AV_CHECK(parse_net(words, options));
+  AV_CHECK(check_shares(words.share));
+  options.share = std::move(words.share);
+  options.write = std::move(words.write);
+  options.read = std::move(words.read);
+  AV_TRY(options.ports, parse_ports(words.expose, words.allow_local));
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cmd/ca_bundle.h"
+#include "cmd/run_ports.h"
 #include "core/clock.h"
 #include "core/expected.h"
 #include "isolation/level.h"
@@ -26,16 +27,28 @@ struct RunWords {
   std::vector<std::string> upstream_ca;
   std::vector<std::string> resolve;
   std::vector<std::string> allow_net;
+  std::vector<std::string> expose;
+  std::vector<std::string> allow_local;
+  std::vector<std::string> share;
+  std::vector<std::string> write;
+  std::vector<std::string> read;
   std::string upstream_proxy;
   std::string unmatched;
   std::string ttl;
   double connect_timeout = 0;  // seconds; 0: not given
   double header_timeout = 0;
   bool no_skill = false;
+  bool capture_logins = false;
+  // For a run at a server.
+  std::string address;
+  std::string ca_fingerprint;
+  bool allow_cleartext = false;
 };
 void add_run_options(OptionSet& app, RunWords& words);
 // Those of them that say where traffic may go, which `serve` has too.
 void add_traffic_options(OptionSet& app, RunWords& words);
+// Those of these that say how an address is reached, for whatever talks to a server itself.
+void add_reach_options(OptionSet& app, RunWords& words);
 
 struct RunOptions {
   std::string agent;                          // empty: none
@@ -43,11 +56,16 @@ struct RunOptions {
   std::optional<isolation::Level> isolation;  // nullopt: the default, which may fall back
   std::vector<std::string> upstream_ca;
   proxy::NetOptions net;
+  RunPorts ports;                  // of a run with a network of its own
+  std::vector<std::string> share;  // checked names: see ways_out.h
+  std::vector<std::string> write;  // at `strict`
+  std::vector<std::string> read;
   std::shared_ptr<const proxy::EgressOptions> egress;  // null: connect directly
   std::optional<vault::UnmatchedPolicy> unmatched;
   std::optional<Millis> connect_timeout;
   std::optional<Millis> header_timeout;
   bool skill = true;
+  bool capture_logins = false;
 };
 // Which table of the config file.
 enum class ConfigTable : std::uint8_t {

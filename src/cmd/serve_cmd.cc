@@ -5,6 +5,7 @@
 
 #include <array>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,29 +19,68 @@
 #include "cmd/listener.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
+#include "cmd/provider_http.h"
 #include "cmd/run_supervisor.h"
 #include "cmd/serve_options.h"
 #include "cmd/store_ca.h"
+#include "cmd/store_keeper.h"
 #include "cmd/tenant_plan.h"
+#include "cmd/token_audit.h"
+#include "cmd/token_keeper.h"
 #include "proxy/metrics.h"
 #include "proxy/proxy_server.h"
+#include "proxy/tenants.h"
 #include "store/agent_lanes.h"
 #include "store/limit_table.h"
+#include "vault/canonical.h"
 
 namespace av::cmd {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{100};
+constexpr int kRefreshThreads = 4;
 
-// What the proxy counts, for the API.
-class ProxyMetrics final : public api::MetricsSource {
+// What the proxy and the keeper of external stores count, for the API.
+class ServeMetrics final : public api::MetricsSource {
  public:
-  explicit ProxyMetrics(std::shared_ptr<const proxy::Metrics> metrics)
+  explicit ServeMetrics(std::shared_ptr<const proxy::Metrics> metrics)
       : metrics_(std::move(metrics)) {}
-  std::string metrics() override { return metrics_->text(); }
+  void add(std::shared_ptr<StoreKeeper> stores) { stores_ = std::move(stores); }
+  std::string metrics() override { return metrics_->text() + stores_->metrics(); }
 
  private:
   std::shared_ptr<const proxy::Metrics> metrics_;
+  std::shared_ptr<StoreKeeper> stores_;  // before the API begins
+};
+
+// A leaf lives for a day and the server for months.
+class RenewedLeaf {
+ public:
+  RenewedLeaf(std::shared_ptr<const proxy::CertificateAuthority> authority, std::string host,
+              const Clock& clock)
+      : authority_(std::move(authority)), host_(std::move(host)), clock_(clock) {}
+
+  Status renew() {
+    static constexpr std::array<std::string_view, 3> kHere{"localhost", "127.0.0.1", "::1"};
+    AV_TRY(context_, authority_->make_leaf_context(host_, clock_, kHere));
+    made_ms_ = clock_.wall_ms();
+    return {};
+  }
+  // On the proxy's thread. One that could not be renewed is better than none.
+  SSL_CTX* context() {
+    if (const std::int64_t age = clock_.wall_ms() - made_ms_; age > kRenewMs || age < 0) {
+      (void)renew();
+    }
+    return context_.get();
+  }
+
+ private:
+  static constexpr std::int64_t kRenewMs = std::int64_t{12} * 3600 * 1000;
+  std::shared_ptr<const proxy::CertificateAuthority> authority_;
+  std::string host_;
+  const Clock& clock_;
+  ossl::SslCtx context_;
+  std::int64_t made_ms_ = 0;
 };
 
 // One `serve`, from the open store to the signal that ends it.
@@ -63,9 +103,11 @@ class Server {
   Status wait_for_end(const SignalGate& signals);
   void tick();
   bool follow_store();
+  Status prepare_keepers(const proxy::TenantPlan& plan);
   void end();
-  Expected<std::shared_ptr<const ossl::SslCtx>> make_tls(
-      const proxy::CertificateAuthority& authority) const;
+  Expected<std::function<SSL_CTX*()>> make_tls(
+      std::shared_ptr<const proxy::CertificateAuthority> authority) const;
+  [[nodiscard]] std::string api_host() const;
   [[nodiscard]] std::string api_url() const;
 
   Context& context_;
@@ -78,10 +120,12 @@ class Server {
   bool store_was_lost_ = false;
   std::unique_ptr<store::AuditJournal> journal_;
   std::shared_ptr<proxy::Metrics> metrics_ = std::make_shared<proxy::Metrics>();
-  ProxyMetrics metrics_source_{metrics_};
+  ServeMetrics metrics_source_{metrics_};
   FollowBarrier barrier_;
   std::shared_ptr<OwnedApi> api_;
   std::shared_ptr<StoreDesk> desk_ = std::make_shared<StoreDesk>();
+  std::shared_ptr<TokenKeeper> tokens_;
+  std::shared_ptr<StoreKeeper> stores_;
   std::unique_ptr<proxy::ProxyServer> proxy_;
 };
 
@@ -136,14 +180,25 @@ std::string Server::api_url() const {
          (v6 ? "]" : "") + ":" + std::to_string(api_listener_.port);
 }
 
-Expected<std::shared_ptr<const ossl::SslCtx>> Server::make_tls(
-    const proxy::CertificateAuthority& authority) const {
+// By what people reach it: what the certificate must be for.
+std::string Server::api_host() const {
+  const std::size_t scheme = options_.base_url.find("://");
+  if (scheme == std::string::npos) {
+    return options_.host;
+  }
+  const auto named = vault::parse_authority(options_.base_url.substr(scheme + 3), 443);
+  return named ? named->host : options_.host;
+}
+
+Expected<std::function<SSL_CTX*()>> Server::make_tls(
+    std::shared_ptr<const proxy::CertificateAuthority> authority) const {
   if (!options_.tls) {
-    return std::shared_ptr<const ossl::SslCtx>();
+    return std::function<SSL_CTX*()>();
   }
   if (options_.tls_cert.empty()) {
-    AV_TRY(ossl::SslCtx context, authority.make_leaf_context(options_.host, *context_.clock));
-    return std::make_shared<const ossl::SslCtx>(std::move(context));
+    auto leaf = std::make_shared<RenewedLeaf>(std::move(authority), api_host(), *context_.clock);
+    AV_CHECK(leaf->renew());
+    return std::function<SSL_CTX*()>([leaf] { return leaf->context(); });
   }
   ossl::SslCtx context(SSL_CTX_new(TLS_server_method()));
   if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
@@ -161,11 +216,13 @@ Expected<std::shared_ptr<const ossl::SslCtx>> Server::make_tls(
         "--tls-key takes the PEM file of the key that belongs to the certificate");
   }
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  return std::make_shared<const ossl::SslCtx>(std::move(context));
+  const auto kept = std::make_shared<const ossl::SslCtx>(std::move(context));
+  return std::function<SSL_CTX*()>([kept] { return kept->get(); });
 }
 
 Status Server::start() {
-  AV_TRY(proxy::CertificateAuthority authority, load_or_make_ca(context_));
+  AV_TRY(proxy::CertificateAuthority loaded, load_or_make_ca(context_));
+  const auto authority = std::make_shared<const proxy::CertificateAuthority>(std::move(loaded));
   AV_TRY(change_counter_, context_.store->change_counter());
   std::optional<Error> problem;
   AV_TRY(auto plan, make_tenant_plan(*context_.store, problem));
@@ -177,7 +234,11 @@ Status Server::start() {
   options.api_listeners.push_back(std::move(api_listener_.fd));
   AV_TRY(options.api_tls, make_tls(authority));
   options.metrics = metrics_;
-  AV_TRY(api_, make_api(authority));
+  stores_ = std::make_shared<StoreKeeper>(options_.traffic.net, context_.paths, *context_.clock);
+  // The pages may ask for stores of a vault that no agent has used.
+  AV_CHECK(stores_->open_store(*context_.store));
+  metrics_source_.add(stores_);
+  AV_TRY(api_, make_api(*authority));
   options.api = api_;
   options.net = options_.traffic.net;
   options.upstream_ca_files = options_.traffic.upstream_ca;
@@ -187,11 +248,18 @@ Status Server::start() {
   options.header_timeout = options_.traffic.header_timeout.value_or(options.header_timeout);
   options.limits = std::make_shared<store::LimitTable>(context_.paths.limits());
   options.approvals = desk_;
+  tokens_ = std::make_shared<TokenKeeper>(
+      Reach{options_.traffic.net, options_.traffic.upstream_ca, options_.traffic.egress},
+      kRefreshThreads, *context_.clock);
+  // The pages may ask for tokens of a vault that no agent has used.
+  AV_CHECK(tokens_->open(*context_.store));
+  AV_CHECK(prepare_keepers(*plan));
+  warn_of_damaged_tokens(context_, {});
+  options.tokens = tokens_;
+  options.values = stores_;
   options.lanes = std::make_shared<store::AgentLanes>(context_.paths);
-  AV_TRY(proxy_, proxy::ProxyServer::start_shared(
-                     std::move(options),
-                     std::make_shared<const proxy::CertificateAuthority>(std::move(authority)),
-                     std::move(plan), *journal_, *context_.clock));
+  AV_TRY(proxy_, proxy::ProxyServer::start_shared(std::move(options), authority, std::move(plan),
+                                                  *journal_, *context_.clock));
   return {};
 }
 
@@ -207,6 +275,17 @@ Expected<std::unique_ptr<OwnedApi>> Server::make_api(const proxy::CertificateAut
   options.settle = [this] { barrier_.wait(); };
   options.metrics = &metrics_source_;
   options.limits = context_.limits();
+  const Reach reach{options_.traffic.net, options_.traffic.upstream_ca, options_.traffic.egress};
+  options.provider_http = [reach, clock = context_.clock] {
+    return Expected<std::unique_ptr<oauth::HttpPort>>(make_provider_http(reach, *clock));
+  };
+  options.refresh_token = [this](const vault::TokenName& name, std::uint64_t known,
+                                 std::function<void(vault::RefreshResult)> done) {
+    tokens_->refresh(name, known, vault::RefreshReason::kAsked, std::move(done));
+  };
+  options.sign_in = options_.sign_in;
+  options.stores = stores_.get();
+  options.cors_origins = options_.cors_origins;
   return OwnedApi::create(context_, id_, std::move(options));
 }
 
@@ -244,10 +323,20 @@ Status Server::wait_for_end(const SignalGate& signals) {
 void Server::tick() {
   const std::uint64_t waiting = barrier_.take();
   desk_->pump(*context_.store);
+  audit_refreshes(context_, *tokens_);
+  stores_->note_events(context_);
   if (follow_store()) {
     desk_->deliver();
     barrier_.done(waiting);
   }
+}
+
+Status Server::prepare_keepers(const proxy::TenantPlan& plan) {
+  for (const vault::SnapshotPtr& snapshot : plan.snapshots()) {
+    AV_CHECK(tokens_->prepare(*snapshot, *context_.store));
+    AV_CHECK(stores_->prepare(*snapshot, *context_.store));
+  }
+  return {};
 }
 
 // False: what holds now could not be read. A store that cannot be read any more must not go on
@@ -269,6 +358,9 @@ bool Server::follow_store() {
     store_was_lost_ = false;
     if (problem) {
       warn(context_, "a vault cannot be read and serves nobody: " + problem->message);
+    }
+    if (const Status prepared = prepare_keepers(**plan); !prepared) {
+      warn(context_, "OAuth credentials or external stores: " + prepared.error().message);
     }
     proxy_->publish(std::move(*plan));
     return true;
@@ -292,6 +384,10 @@ void Server::end() {
   proxy_.reset();
   api_.reset();
   desk_->pump(*context_.store);  // nobody need decide any more
+  tokens_->stop();
+  audit_refreshes(context_, *tokens_);
+  stores_->stop();
+  stores_->note_events(context_);
   if (const Status ended = audit("serve.end", "signal"); !ended) {
     warn(context_, "the end is not in the audit log: " + ended.error().message);
   }
@@ -325,7 +421,7 @@ Run set_up_serve(OptionSet& app) {
 
 constexpr std::array kCommands{
     Command{"serve", "serve many agents and people: the API, the pages and one proxy",
-            Needs::kNothing, &set_up_serve, true},
+            Needs::kNothing, &set_up_serve, true, true},
 };
 
 }  // namespace

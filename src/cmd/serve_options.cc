@@ -2,8 +2,10 @@
 
 #include <toml++/toml.h>
 
+#include "api/cors.h"
 #include "cmd/duration.h"
 #include "cmd/option_set.h"
+#include "cmd/serve_oidc.h"
 #include "core/fs.h"
 #include "proxy/net_guard.h"
 
@@ -15,6 +17,25 @@ constexpr std::uint64_t kAnyPort = 65536;  // in ServeWords: --port 0 was given
 Error config_error(const std::filesystem::path& file, const std::string& what) {
   return make_error(ErrorCode::kInvalid, file.string() + ": " + what,
                     "see agent-vault-serve(1) for the keys of [serve]");
+}
+
+// cors_origins = ["https://app.example.org"]; those of the command line count as well.
+Status take_origins(const toml::table& serve, const std::filesystem::path& file,
+                    std::vector<std::string>& target) {
+  const toml::node* const node = serve.get("cors_origins");
+  if (node == nullptr) {
+    return {};
+  }
+  const toml::array* const list = node->as_array();
+  for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    const auto origin = list->get(i)->value<std::string>();
+    if (!origin) {
+      return config_error(file, "serve.cors_origins is not a list of texts");
+    }
+    target.push_back(*origin);
+  }
+  return list == nullptr ? Status(config_error(file, "serve.cors_origins is not a list of texts"))
+                         : Status();
 }
 
 // What the command line does not say, from the file.
@@ -61,7 +82,7 @@ Status fill_in(ServeWords& words, const std::filesystem::path& file) {
     AV_CHECK(take("tls_cert", words.tls_cert));
     AV_CHECK(take("tls_key", words.tls_key));
     AV_CHECK(take("grace", words.grace));
-    return {};
+    return take_origins(*serve, file, words.cors_origins);
   } catch (const toml::parse_error& e) {
     return config_error(file, "line " + std::to_string(e.source().begin.line) + ": " +
                                   std::string(e.description()));
@@ -130,6 +151,10 @@ void add_serve_options(OptionSet& app, ServeWords& words) {
   app.add_option("--grace", words.grace,
                  "how long requests that are under way may go on at the end (default: 20s)")
       ->type_name("DURATION");
+  app.add_option("--cors-origin", words.cors_origins,
+                 "let pages of this origin read what the API answers to their token; repeatable")
+      ->type_name("ORIGIN")
+      ->repeatable();
   add_traffic_options(app, words.traffic);
 }
 
@@ -143,6 +168,7 @@ Expected<ServeOptions> resolve_serve_options(const ServeWords& command_line,
   }
   AV_CHECK(fill_in(words, config_file));
   ServeOptions options;
+  AV_TRY(options.sign_in, read_sign_in(config_file));
   AV_TRY(options.traffic, resolve_options(words.traffic, config_file, env, ConfigTable::kServe));
   AV_TRY(options.host, host_of(words.host));
   AV_TRY(options.proxy_host, host_of(words.proxy_host.empty() ? words.host : words.proxy_host));
@@ -160,6 +186,10 @@ Expected<ServeOptions> resolve_serve_options(const ServeWords& command_line,
   options.tls = words.tls || !words.tls_cert.empty();
   options.tls_cert = words.tls_cert;
   options.tls_key = words.tls_key;
+  for (const std::string& origin : words.cors_origins) {
+    AV_CHECK(api::check_origin(origin));
+  }
+  options.cors_origins = words.cors_origins;
   if (!words.grace.empty()) {
     AV_TRY(options.grace, parse_duration(words.grace));
   }

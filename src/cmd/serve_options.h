@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "api/options.h"
 #include "cmd/run_options.h"
 
 namespace av::cmd {
@@ -20,6 +23,7 @@ struct ServeWords {
   std::string tls_cert;
   std::string tls_key;
   std::string grace;
+  std::vector<std::string> cors_origins;
   bool tls = false;
   bool plain_http = false;
   bool any_port = false;
@@ -36,7 +40,9 @@ struct ServeOptions {
   bool tls = false;      // of the API
   std::string tls_cert;  // empty with `tls`: a certificate of the store's own authority
   std::string tls_key;
-  Millis grace{20'000};  // for requests that are under way when it is told to end
+  std::optional<api::SignInOptions> sign_in;
+  std::vector<std::string> cors_origins;  // whose pages may read what the API answers
+  Millis grace{20'000};                   // for requests that are under way when it is told to end
 };
 // kUsage where tokens and passwords would travel in clear over a network.
 [[nodiscard]] Expected<ServeOptions> resolve_serve_options(const ServeWords& words,

@@ -6,7 +6,9 @@
 
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
+#include "cmd/given_secret.h"
 #include "cmd/output.h"
+#include "cmd/remote_store.h"
 #include "cmd/term.h"
 #include "cmd/user_words.h"
 #include "vault/password.h"
@@ -35,9 +37,8 @@ Expected<vault::PasswordHash> ask_password(bool from_stdin) {
   if (from_stdin) {
     // Longer ones are refused for their length, not cut.
     password = fs::read_secret_fd(STDIN_FILENO, 4 * vault::kMaxPassword);
-    if (password &&
-        password->reveal([](std::string_view bytes) { return bytes.ends_with('\n'); })) {
-      password->truncate(password->size() - 1);
+    if (password) {
+      drop_final_newline(*password);
     }
   } else {
     password = read_hidden_twice("password: ");
@@ -93,7 +94,10 @@ Expected<int> list(Context& context) {
   Table table({"EMAIL", "ROLE", "STATE", "VAULTS", "SESSIONS", "CREATED"});
   for (const vault::User& user : users) {
     AV_TRY(const auto vaults, people.memberships_of(user.uid));
-    AV_TRY(const auto sessions, people.list_user_sessions(user.uid));
+    const auto sessions = people.list_user_sessions(user.uid);
+    if (!sessions && sessions.error().code != ErrorCode::kUnsupported) {
+      return sessions.error();
+    }
     Json json = user_json(user);
     json["vaults"] = Json::array();
     std::vector<std::string> words;
@@ -102,11 +106,11 @@ Expected<int> list(Context& context) {
           {{"vault", membership.vault}, {"role", vault::to_string(membership.role)}});
       words.push_back(membership.vault + ":" + std::string(vault::to_string(membership.role)));
     }
-    json["sessions"] = sessions.size();
+    json["sessions"] = sessions ? Json(sessions->size()) : Json(nullptr);
     array.push_back(std::move(json));
     table.add({user.email, std::string(to_string(user.role)), std::string(state_of(user)),
-               words.empty() ? "-" : join(words, ","), std::to_string(sessions.size()),
-               show_time(user.created_ms)});
+               words.empty() ? "-" : join(words, ","),
+               sessions ? std::to_string(sessions->size()) : "?", show_time(user.created_ms)});
   }
   if (context.json) {
     print(context.out, Json{{"users", array}}.dump() + "\n");
@@ -232,6 +236,25 @@ Expected<std::string> base_url(const std::string& given) {
   return url;
 }
 
+using IssuedInvite = RemotePeople::IssuedInvite;
+
+// A store is told the hash of a token; a server makes the link.
+Expected<IssuedInvite> issue_invite(Context& context, const store::Invite& wanted,
+                                    const std::string& given_url) {
+  if (context.remote() != nullptr) {
+    return context.remote()->remote_people().invite(wanted);
+  }
+  AV_TRY(const std::string url, base_url(given_url));
+  AV_TRY(const Secret token, vault::make_token(vault::kInviteToken));
+  IssuedInvite issued;
+  AV_TRY(issued.invite, context.store->people().create_invite(wanted, vault::hash_of(token)));
+  SecretBuffer link;
+  link.append(url + "/invite/");
+  link.append(token);
+  AV_TRY(issued.link, link.to_secret());
+  return issued;
+}
+
 Expected<int> invite(Context& context, const InviteOptions& options) {
   store::Invite wanted;
   AV_TRY(wanted.email, vault::canonical_email(options.email));
@@ -243,14 +266,12 @@ Expected<int> invite(Context& context, const InviteOptions& options) {
     AV_TRY(const vault::VaultRole role, vault_role_of(options.role));
     wanted.vaults.push_back({options.vault, role});
   }
-  AV_TRY(const std::string url, base_url(options.url));
-  AV_TRY(const Secret token, vault::make_token(vault::kInviteToken));
-  AV_TRY(const store::Invite made,
-         audited(
-             context,
-             action("user.invite", options.vault,
-                    wanted.email + ", " + std::string(to_string(wanted.role))),
-             [&] { return context.store->people().create_invite(wanted, vault::hash_of(token)); }));
+  AV_TRY(const IssuedInvite issued,
+         audited(context,
+                 action("user.invite", options.vault,
+                        wanted.email + ", " + std::string(to_string(wanted.role))),
+                 [&] { return issue_invite(context, wanted, options.url); }));
+  const store::Invite& made = issued.invite;
   SecretBuffer out;
   if (context.json) {
     out.append("{\"email\":\"" + made.email + "\",\"expires\":\"" + format_utc(made.expires_ms) +
@@ -259,8 +280,7 @@ Expected<int> invite(Context& context, const InviteOptions& options) {
     notice(context, "the link works once, until " + show_time(made.expires_ms) +
                         " (UTC), for whoever has it; send it to " + made.email + " alone");
   }
-  out.append(url + "/invite/");
-  out.append(token);
+  out.append(issued.link);
   out.append(context.json ? "\"}\n" : "\n");
   return print_secret(context.out, out.view()) ? Expected<int>(0)
                                                : make_error(ErrorCode::kIo, "cannot write");

@@ -1,8 +1,10 @@
 #pragma once
 // Classes of ASCII characters as the protocols define them, whatever the locale says.
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace av::ascii {
 
@@ -62,6 +64,20 @@ namespace av::ascii {
     text.remove_suffix(1);
   }
   return text;
+}
+
+// What stands between any of the `separators`; nothing empty. Views into `text`.
+[[nodiscard]] inline std::vector<std::string_view> words(std::string_view text,
+                                                         std::string_view separators) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(separators), text.size());
+    if (end != 0) {
+      out.push_back(text.substr(0, end));
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
 }
 
 // 0 to 15, or -1.

@@ -1,7 +1,9 @@
 #pragma once
-// One code point as UTF-8 (RFC 3629 section 3).
+// Code points as UTF-8 (RFC 3629 section 3), and what is taken for them.
 
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace av {
 
@@ -25,6 +27,40 @@ void put_utf8(std::uint32_t point, const Put& put) {
     byte(0x80U | ((point >> 6U) & 0x3fU));
     byte(0x80U | (point & 0x3fU));
   }
+}
+
+// Whether `byte` behind `text` ends a character of ASCII that is written in more bytes than it has
+// (C0 AF, E0 80 AF, F0 80 80 AF, ... for "/"): RFC 3629 section 3 forbids it, old decoders take it.
+// Returns how many bytes of it are in `text` (0: it is none), and the character.
+[[nodiscard]] inline std::size_t overlong_lead(std::string_view text, char byte, char& meant) {
+  const auto at = [&](std::size_t back) {
+    return static_cast<unsigned>(static_cast<unsigned char>(text[text.size() - back]));
+  };
+  const auto last = static_cast<unsigned>(static_cast<unsigned char>(byte));
+  if ((last & 0xc0U) != 0x80U || text.empty()) {
+    return 0;
+  }
+  const auto found = [&](std::uint32_t high, std::size_t lead) {
+    meant = static_cast<char>((high << 6U) | (last & 0x3fU));
+    return lead;
+  };
+  if (at(1) == 0xc0U || at(1) == 0xc1U) {
+    return found(at(1) & 1U, 1);
+  }
+  if ((at(1) & 0xfeU) != 0x80U) {
+    return 0;
+  }
+  // 80 or 81, behind as many 80 as the first byte wants.
+  constexpr std::uint8_t kFirst[] = {0xe0, 0xf0, 0xf8, 0xfc};
+  for (std::size_t zeros = 0; zeros < sizeof kFirst && text.size() >= zeros + 2; ++zeros) {
+    if (at(zeros + 2) == kFirst[zeros]) {
+      return found(at(1) & 1U, zeros + 2);
+    }
+    if (at(zeros + 2) != 0x80U) {
+      return 0;
+    }
+  }
+  return 0;
 }
 
 }  // namespace av

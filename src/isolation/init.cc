@@ -4,9 +4,12 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -16,6 +19,9 @@
 #include <string>
 #include <vector>
 
+#include "isolation/file_view.h"
+#include "isolation/landlock.h"
+#include "isolation/mount_table.h"
 #include "isolation/namespaces.h"
 #include "isolation/run_marker.h"
 #include "isolation/syscall_filter.h"
@@ -34,18 +40,23 @@ class Init {
   [[nodiscard]] int control() const { return options_.control.get(); }
   Step prepare();
   Step shut_in(const LaunchSpec& spec);
+  Step build_view(const LaunchSpec& spec, const std::vector<Place>& hidden,
+                  const std::vector<Place>& emptied, FileViewBuilder& view);
   // The pid of the child; when exec failed, reports and ends.
   pid_t start_child(LaunchSpec spec);
   [[noreturn]] void exec_child(LaunchSpec& spec, int error_pipe);
   [[noreturn]] void watch(pid_t child);
   void reap(pid_t child);
   void obey(pid_t child);
+  // Something outside wants to connect to what listens inside.
+  void make_socket();
   [[noreturn]] void report_obstacle(const Obstacle& obstacle);
   // The broker is gone: nothing of the run may outlive it.
   [[noreturn]] void end_run();
 
   InitOptions options_;
   UniqueFd signals_;
+  NetworkSockets sockets_;
 };
 
 void continue_child(pid_t child, bool foreground) {
@@ -94,6 +105,32 @@ void wipe_start_up_memory() {
   std::strncpy(arguments, kLauncherName, bounds[1] - bounds[0] - 1);
 }
 
+// What is sealed wins over what is only empty.
+Step cover_all(const std::vector<Place>& sealed, const std::vector<Place>& emptied,
+               const std::string& run_id) {
+  for (const Place& place : emptied) {
+    const bool gone = std::any_of(sealed.begin(), sealed.end(), [&](const Place& above) {
+      return is_within(place.path, above.path);
+    });
+    if (!gone) {
+      if (Step obstacle = cover(place, run_id, Cover::kEmpty)) {
+        return obstacle;
+      }
+    }
+  }
+  for (const Place& place : sealed) {
+    const bool gone = std::any_of(emptied.begin(), emptied.end(), [&](const Place& above) {
+      return is_within(place.path, above.path) && place.path != above.path;
+    });
+    if (!gone) {
+      if (Step obstacle = cover(place, run_id, Cover::kSealed)) {
+        return obstacle;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 // Only at `off`, where there is no PID namespace to end.
 void kill_descendants() {
   const std::string self = std::to_string(::getpid());
@@ -130,6 +167,10 @@ void Init::run() {
     report_obstacle(*obstacle);
   }
   send_message(control(), MessageType::kReady, 0);
+  if (has_network(options_.level)) {
+    send_sockets(control(), sockets_);
+    sockets_ = {};
+  }
   Message message;
   LaunchSpec spec;
   if (!receive_message(control(), message) || message.type != MessageType::kSpec ||
@@ -161,7 +202,10 @@ Step Init::prepare() {
   }
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  return take_over_mounts();
+  if (Step obstacle = take_over_mounts()) {
+    return obstacle;
+  }
+  return has_network(options_.level) ? make_network(options_.network, sockets_) : std::nullopt;
 }
 
 Step Init::shut_in(const LaunchSpec& spec) {
@@ -175,13 +219,22 @@ Step Init::shut_in(const LaunchSpec& spec) {
   if (Step obstacle = find_places(spec.hidden, hidden)) {
     return obstacle;
   }
-  for (const Place& place : hidden) {
-    if (Step obstacle = cover(place, spec.run_id)) {
-      return obstacle;
-    }
+  // Found before anything is covered, and each for itself: one may lie in the other.
+  std::vector<Place> emptied;
+  if (Step obstacle = find_places(spec.files.emptied, emptied)) {
+    return obstacle;
+  }
+  if (Step obstacle = cover_all(hidden, emptied, spec.run_id)) {
+    return obstacle;
   }
   for (const LaunchSpec::Mask& each : spec.masked) {
     if (Step obstacle = mask(each)) {
+      return obstacle;
+    }
+  }
+  FileViewBuilder view(spec.files);
+  if (options_.level >= Level::kStrict) {
+    if (Step obstacle = build_view(spec, hidden, emptied, view)) {
       return obstacle;
     }
   }
@@ -197,7 +250,42 @@ Step Init::shut_in(const LaunchSpec& spec) {
   if (Step obstacle = clean_descriptors(hidden)) {
     return obstacle;
   }
-  return filter_system_calls();
+  if (options_.level >= Level::kStrict) {
+    if (Step obstacle = restrict_writes(view.writable_places())) {
+      return obstacle;
+    }
+  }
+  return filter_system_calls(options_.level);
+}
+
+Step Init::build_view(const LaunchSpec& spec, const std::vector<Place>& hidden,
+                      const std::vector<Place>& emptied, FileViewBuilder& view) {
+  if (Step obstacle = view.lay_scratch()) {
+    return obstacle;
+  }
+  // A copy shows what lies below it, not what was laid over that.
+  const auto below_copy = [&](const std::filesystem::path& path) {
+    return std::any_of(spec.files.scratch.begin(), spec.files.scratch.end(),
+                       [&](const auto& copy) { return is_within(path.native(), copy.native()); });
+  };
+  const auto only_below = [&](std::vector<Place> places) {
+    std::erase_if(places, [&](const Place& place) { return !below_copy(place.path); });
+    return places;
+  };
+  if (Step obstacle = cover_all(only_below(hidden), only_below(emptied), spec.run_id)) {
+    return obstacle;
+  }
+  for (const LaunchSpec::Mask& each : spec.masked) {
+    if (below_copy(each.target)) {
+      if (Step obstacle = mask(each)) {
+        return obstacle;
+      }
+    }
+  }
+  if (Step obstacle = view.empty_shared_places()) {
+    return obstacle;
+  }
+  return view.make_read_only();
 }
 
 pid_t Init::start_child(LaunchSpec spec) {
@@ -247,7 +335,11 @@ void Init::exec_child(LaunchSpec& spec, int error_pipe) {
   // execvp searches the PATH of `environ`: the command's own.
   environ = variables.data();
   ::sigprocmask(SIG_SETMASK, &options_.child_mask, nullptr);
-  ::execvp(argv[0], argv.data());
+  if (spec.program >= 0) {
+    ::syscall(SYS_execveat, spec.program, "", argv.data(), environ, AT_EMPTY_PATH);
+  } else {
+    ::execvp(argv[0], argv.data());
+  }
   const int error_number = errno;
   static_cast<void>(!::write(error_pipe, &error_number, sizeof error_number));
   std::_Exit(127);
@@ -255,8 +347,10 @@ void Init::exec_child(LaunchSpec& spec, int error_pipe) {
 
 void Init::watch(pid_t child) {
   for (;;) {
-    pollfd events[2] = {{control(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
-    if (::poll(events, 2, -1) < 0 && errno != EINTR) {
+    pollfd events[3] = {{control(), POLLIN, 0},
+                        {signals_.get(), POLLIN, 0},
+                        {options_.maker.get(), POLLIN, 0}};  // -1: passed over
+    if (::poll(events, 3, -1) < 0 && errno != EINTR) {
       end_run();
     }
     if (events[1].revents != 0) {
@@ -267,6 +361,21 @@ void Init::watch(pid_t child) {
     if (events[0].revents != 0) {
       obey(child);
     }
+    if (events[2].revents != 0) {
+      make_socket();
+    }
+  }
+}
+
+void Init::make_socket() {
+  char asked = 0;
+  const ssize_t got = ::recv(options_.maker.get(), &asked, 1, 0);
+  if (got < 0 && errno == EINTR) {
+    return;
+  }
+  const UniqueFd made(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (got != 1 || !send_descriptor(options_.maker.get(), asked, made.get())) {
+    options_.maker.reset();
   }
 }
 

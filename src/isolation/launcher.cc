@@ -26,6 +26,33 @@ UniqueFd move_up(int fd) {
   return UniqueFd(moved);
 }
 
+struct SocketPair {
+  static Expected<SocketPair> make() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+      return errno_error(errno, "cannot make a socket pair");
+    }
+    SocketPair pair;
+    pair.ours = move_up(ends[0]);
+    pair.theirs = move_up(ends[1]);
+    return pair;
+  }
+  UniqueFd ours;
+  UniqueFd theirs;
+};
+
+unsigned long namespaces_of(Level level) {
+  unsigned long out = 0;
+  if (level != Level::kOff) {
+    out |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+  }
+  if (has_network(level)) {
+    // Abstract sockets belong to the network; System V's memory and queues do not.
+    out |= CLONE_NEWNET | CLONE_NEWIPC;
+  }
+  return out;
+}
+
 pid_t fork_with(unsigned long namespaces) {
   if (namespaces == 0) {
     return ::fork();
@@ -60,45 +87,48 @@ Error launch_error(const Message& failed) {
 
 }  // namespace
 
-Expected<Launcher> Launcher::start(Level level, const std::function<void()>& in_child) {
-  if (level == Level::kNetwork || level == Level::kStrict) {
-    return make_error(ErrorCode::kUnsupported,
-                      "isolation level " + std::string(to_string(level)) + " is not available",
-                      "this build has off and store");
+Expected<Launcher> Launcher::start(LaunchPlan plan, const std::function<void()>& in_child) {
+  const Level level = plan.level;
+  AV_TRY(SocketPair control, SocketPair::make());
+  SocketPair maker;
+  if (has_network(level)) {
+    AV_TRY(maker, SocketPair::make());
   }
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-    return errno_error(errno, "cannot make a socket pair");
-  }
-  UniqueFd ours = move_up(ends[0]);
+  UniqueFd ours = std::move(control.ours);
   InitOptions options;
   options.level = level;
-  options.control = move_up(ends[1]);
+  options.control = std::move(control.theirs);
+  options.network = std::move(plan.network);
+  options.maker = std::move(maker.theirs);
   options.uid = ::geteuid();
   options.gid = ::getegid();
   ::sigprocmask(SIG_BLOCK, nullptr, &options.child_mask);
   const bool isolated = level != Level::kOff;
-  const pid_t pid = fork_with(isolated ? CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID : 0UL);
+  const pid_t pid = fork_with(namespaces_of(level));
   if (pid < 0) {
     const int error_number = errno;  // before the facts are read
     return explain_obstacle(kStepCreate, error_number, read_system_facts());
   }
   if (pid == 0) {
     ours.reset();
+    maker.ours.reset();
     run_init(std::move(options), in_child);
   }
   options.control.reset();
+  options.maker.reset();
   if (isolated) {
     const bool mapped = options.uid == 0 && write_full_maps(pid);
     send_message(ours.get(), MessageType::kMapped, mapped ? 1 : 0);
   }
-  return Launcher(level, pid, std::move(ours));
+  return Launcher(level, pid, std::move(ours), std::move(maker.ours));
 }
 
 Launcher::Launcher(Launcher&& other) noexcept
     : level_(other.level_),
       pid_(std::exchange(other.pid_, -1)),
-      control_(std::move(other.control_)) {}
+      control_(std::move(other.control_)),
+      maker_(std::move(other.maker_)),
+      sockets_(std::move(other.sockets_)) {}
 
 Launcher::~Launcher() {
   control_.reset();
@@ -113,7 +143,20 @@ Status Launcher::prepared() {
   if (message.type == MessageType::kFailed) {
     return obstacle_error(message);
   }
+  if (has_network(level_) && !receive_sockets(control_.get(), sockets_)) {
+    return protocol_error();
+  }
   return {};
+}
+
+std::function<UniqueFd()> Launcher::socket_maker() const {
+  return [maker = maker_] {
+    char tag = 's';
+    if (!maker->valid() || ::send(maker->get(), &tag, 1, MSG_NOSIGNAL) != 1) {
+      return UniqueFd();
+    }
+    return receive_descriptor(maker->get(), tag);
+  };
 }
 
 Expected<int> Launcher::launch(const LaunchSpec& spec) {
@@ -173,7 +216,9 @@ void Launcher::wait_gone() {
 }
 
 Status probe(Level level) {
-  AV_TRY(Launcher launcher, Launcher::start(level, {}));
+  LaunchPlan plan;
+  plan.level = level;
+  AV_TRY(Launcher launcher, Launcher::start(std::move(plan), {}));
   return launcher.prepared();
 }
 

@@ -5,8 +5,8 @@
 //
 // At level `store` it is PID 1 of a PID namespace of its own, in a user and a mount namespace where
 // the hidden paths are covered and /proc shows nothing but the run. Its end, and so the broker's
-// death, takes everything in the run with it. At level `off` it is the same process without the
-// namespaces.
+// death, takes everything in the run with it. At `network` it has a network namespace as well (see
+// network.h). At level `off` it is the same process without the namespaces.
 //
 // All functions belong to the thread that called start(), which must be the main thread: the
 // kernel's parent-death signal is about that thread.
@@ -15,19 +15,30 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/expected.h"
 #include "core/fs.h"
 #include "core/secret.h"
+#include "isolation/file_view.h"
 #include "isolation/level.h"
+#include "isolation/network.h"
 
 namespace av::isolation {
+
+// What must be known before anything else is.
+struct LaunchPlan {
+  Level level = Level::kStore;
+  NetworkPlan network;  // at `network` and above
+};
 
 // What to run. Everything that names a path is absolute.
 struct LaunchSpec {
   std::vector<std::string> argv;
+  // A descriptor that is executed in place of what argv[0] names, open where start() was called.
+  int program = -1;
   SecretBuffer environment;  // "NAME=value", each ended by NUL; carries the session's token
   std::string cwd;
   std::string run_id;  // what the covers are named after: see run_marker.h
@@ -39,6 +50,7 @@ struct LaunchSpec {
     std::filesystem::path replacement;
   };
   std::vector<Mask> masked;
+  FileView files;  // at `strict`
 };
 
 struct Event {
@@ -58,7 +70,7 @@ class Launcher {
   // Forks. `in_child` runs first thing in the new process: it wipes what must not live on there.
   // kUnsupported, with the reason and a hint, when the level cannot be had. The signal mask and the
   // signal dispositions of this moment are those that the child will have.
-  static Expected<Launcher> start(Level level, const std::function<void()>& in_child);
+  static Expected<Launcher> start(LaunchPlan plan, const std::function<void()>& in_child);
   Launcher(Launcher&& other) noexcept;
   Launcher& operator=(Launcher&&) = delete;
   ~Launcher();  // ends the run, if it is still going
@@ -66,6 +78,12 @@ class Launcher {
   [[nodiscard]] Level level() const { return level_; }
   // Waits for the namespaces. kUnsupported as start(); the launcher is of no use then.
   [[nodiscard]] Status prepared();
+  // What the broker is to serve inside, at `network` and above. Once, after prepared().
+  [[nodiscard]] NetworkSockets take_sockets() { return std::move(sockets_); }
+  // Makes fresh TCP sockets that belong to the run's network, non-blocking: to connect to what
+  // listens inside. It waits for launch(), and may be called on another thread, by one at a time,
+  // also when the launcher is gone: invalid then, and below `network`.
+  [[nodiscard]] std::function<UniqueFd()> socket_maker() const;
   // Covers, drops, runs. 0: it runs; otherwise the errno of exec. After prepared().
   [[nodiscard]] Expected<int> launch(const LaunchSpec& spec);
 
@@ -80,11 +98,16 @@ class Launcher {
   void wait_gone();
 
  private:
-  Launcher(Level level, pid_t pid, UniqueFd control)
-      : level_(level), pid_(pid), control_(std::move(control)) {}
+  Launcher(Level level, pid_t pid, UniqueFd control, UniqueFd maker)
+      : level_(level),
+        pid_(pid),
+        control_(std::move(control)),
+        maker_(std::make_shared<UniqueFd>(std::move(maker))) {}
   Level level_;
   pid_t pid_;
   UniqueFd control_;
+  std::shared_ptr<UniqueFd> maker_;
+  NetworkSockets sockets_;
 };
 
 // Whether the level can be had here; the Error says exactly why not.

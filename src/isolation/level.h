@@ -14,6 +14,11 @@ enum class Level : std::uint8_t {
   kStrict,   // and cannot write or read outside what the work needs
 };
 
+// What each level keeps from the command, the levels above it keep too.
+[[nodiscard]] constexpr bool has_network(Level level) {
+  return level >= Level::kNetwork;
+}
+
 [[nodiscard]] std::string_view to_string(Level level);
 [[nodiscard]] std::optional<Level> level_from_string(std::string_view text);
 

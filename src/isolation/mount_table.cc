@@ -1,5 +1,8 @@
 #include "isolation/mount_table.h"
 
+#include <cstdlib>
+#include <memory>
+
 #include <algorithm>
 
 namespace av::isolation {
@@ -44,6 +47,12 @@ std::string join(std::string_view directory, std::string_view rest) {
 }
 
 }  // namespace
+
+std::optional<std::string> real_path(const std::filesystem::path& path) {
+  const std::unique_ptr<char, decltype(&std::free)> text(::realpath(path.c_str(), nullptr),
+                                                         &std::free);
+  return text ? std::optional<std::string>(text.get()) : std::nullopt;
+}
 
 bool is_within(std::string_view path, std::string_view directory) {
   if (directory == "/") {

@@ -2,6 +2,8 @@
 // MountTable: /proc/self/mountinfo (proc_pid_mountinfo(5)), and the question that hiding a
 // directory asks of it: at which other paths is the same directory visible?
 
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,9 @@ struct Mount {
 // system, `path` itself first. A candidate may be covered by a later mount: look before using it.
 [[nodiscard]] std::vector<std::string> paths_to_same_place(const std::vector<Mount>& mounts,
                                                            std::string_view path);
+
+// Without symbolic links; nullopt when it is not there, and errno says why.
+[[nodiscard]] std::optional<std::string> real_path(const std::filesystem::path& path);
 
 // True when `path` is `directory` or below it; both without trailing slash.
 [[nodiscard]] bool is_within(std::string_view path, std::string_view directory);

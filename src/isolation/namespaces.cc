@@ -25,20 +25,10 @@
 namespace av::isolation {
 namespace {
 
-Step failed(std::string step) {
-  return Obstacle{std::move(step), errno};
-}
-
 bool write_file(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   return fd.valid() &&
          ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-std::optional<std::string> real_path(const std::filesystem::path& path) {
-  const std::unique_ptr<char, decltype(&std::free)> text(::realpath(path.c_str(), nullptr),
-                                                         &std::free);
-  return text ? std::optional<std::string>(text.get()) : std::nullopt;
 }
 
 std::vector<Mount> mount_table() {
@@ -223,13 +213,15 @@ Step find_places(const std::vector<std::filesystem::path>& paths, std::vector<Pl
   return std::nullopt;
 }
 
-Step cover(const Place& place, const std::string& run_id) {
+Step cover(const Place& place, const std::string& run_id, Cover how) {
   const char* path = place.path.c_str();
   const std::string name = cover_name(run_id);
-  const int result = place.directory ? ::mount(name.c_str(), path, "tmpfs",
-                                               MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                                               "mode=0,size=4k,nr_inodes=1")
-                                     : ::mount("/dev/null", path, nullptr, MS_BIND, nullptr);
+  const int result =
+      place.directory
+          ? ::mount(name.c_str(), path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                    how == Cover::kSealed ? "mode=0,size=4k,nr_inodes=1"
+                                          : "mode=755,size=4k,nr_inodes=1")
+          : ::mount("/dev/null", path, nullptr, MS_BIND, nullptr);
   return result == 0 ? std::nullopt : failed("cover " + place.path);
 }
 

@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "isolation/launcher.h"
+#include "isolation/step.h"
 
 namespace av::isolation {
-
-struct Obstacle {
-  std::string step;  // "mount /proc"
-  int error_number = 0;
-};
-using Step = std::optional<Obstacle>;  // nullopt: done
 
 // The map that gives a user namespace every id of its parent's, from the text of the parent's own
 // /proc/PID/uid_map: "0 100000 65536" there becomes "0 0 65536" here.
@@ -43,9 +38,12 @@ struct Place {
 // Every place at which the mount table shows one of `paths`, which must exist.
 [[nodiscard]] Step find_places(const std::vector<std::filesystem::path>& paths,
                                std::vector<Place>& places);
-// Covers a directory with an empty, unreadable, read-only tmpfs named after the run, a file with
-// /dev/null.
-[[nodiscard]] Step cover(const Place& place, const std::string& run_id);
+enum class Cover {
+  kSealed,  // a directory cannot be entered: it is the broker's, and an attempt is an error
+  kEmpty,   // it can be, and is found empty: programs go on as if nothing had been set up
+};
+// Covers a directory with an empty, read-only tmpfs named after the run, a file with /dev/null.
+[[nodiscard]] Step cover(const Place& place, const std::string& run_id, Cover how);
 [[nodiscard]] Step mask(const LaunchSpec::Mask& mask);
 
 // Every capability in every set, and no way back through exec.

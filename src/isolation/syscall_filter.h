@@ -1,12 +1,27 @@
 #pragma once
-// A seccomp filter against the ways of typing into the terminal that the run shares with the user's
-// shell: TIOCSTI, and TIOCLINUX (paste) on a virtual console.
+// System calls that the command of a run cannot make, by a seccomp filter (seccomp(2)) that it
+// cannot take off:
+//   * at `store`: typing into the terminal that the run shares with the user's shell (TIOCSTI, and
+//     TIOCLINUX on a virtual console);
+//   * at `network`: also sockets of families that no network namespace holds back, AF_VSOCK above
+//     all, which leads from a virtual machine to its host;
+//   * at `strict`: also what looks into other processes, makes namespaces or mounts, reaches the
+//     kernel's keyrings, or has been the way out of many a sandbox (io_uring, bpf, userfaultfd).
 
-#include "isolation/namespaces.h"
+#include <cstdint>
+#include <vector>
+
+#include "isolation/level.h"
+#include "isolation/step.h"
+
+struct sock_filter;
 
 namespace av::isolation {
 
 // For this process and all that it starts, for good. After no_new_privs has been set.
-[[nodiscard]] Step filter_system_calls();
+[[nodiscard]] Step filter_system_calls(Level level);
+
+// The program, for tests.
+[[nodiscard]] std::vector<sock_filter> system_call_filter(Level level);
 
 }  // namespace av::isolation

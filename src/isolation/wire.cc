@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 
 namespace av::isolation {
@@ -58,6 +59,13 @@ void put(SecretBuffer& out, std::string_view text) {
   out.append(text);
 }
 
+void put_paths(SecretBuffer& out, const std::vector<std::filesystem::path>& paths) {
+  put_size(out, paths.size());
+  for (const auto& path : paths) {
+    put(out, path.native());
+  }
+}
+
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -76,6 +84,20 @@ class Reader {
     }
     out = rest_.substr(0, static_cast<std::size_t>(length));
     rest_.remove_prefix(static_cast<std::size_t>(length));
+    return true;
+  }
+  bool paths(std::vector<std::filesystem::path>& out) {
+    std::uint64_t count = 0;
+    std::string_view one;
+    if (!size(count)) {
+      return false;
+    }
+    for (; count > 0; --count) {
+      if (!text(one)) {
+        return false;
+      }
+      out.emplace_back(one);
+    }
     return true;
   }
   [[nodiscard]] bool done() const { return rest_.empty(); }
@@ -122,18 +144,21 @@ SecretBuffer encode(const LaunchSpec& spec) {
   for (const std::string& argument : spec.argv) {
     put(out, argument);
   }
+  put_size(out, static_cast<std::uint64_t>(spec.program + 1));
   put(out, spec.environment.view());
   put(out, spec.cwd);
   put(out, spec.run_id);
-  put_size(out, spec.hidden.size());
-  for (const auto& path : spec.hidden) {
-    put(out, path.native());
-  }
+  put_paths(out, spec.hidden);
   put_size(out, spec.masked.size());
   for (const auto& mask : spec.masked) {
     put(out, mask.target.native());
     put(out, mask.replacement.native());
   }
+  for (const auto* const list :
+       {&spec.files.writable, &spec.files.scratch, &spec.files.emptied, &spec.files.kept}) {
+    put_paths(out, *list);
+  }
+  put(out, spec.files.runtime.native());
   return out;
 }
 
@@ -152,27 +177,34 @@ bool decode(std::string_view bytes, LaunchSpec& spec) {
     spec.argv.emplace_back(text);
   }
   std::string_view run_id;
-  if (!in.text(text) || !in.text(other) || !in.text(run_id) || !in.size(count)) {
+  std::uint64_t program = 0;
+  if (!in.size(program) || program > INT_MAX) {
+    return false;
+  }
+  spec.program = static_cast<int>(program) - 1;
+  if (!in.text(text) || !in.text(other) || !in.text(run_id) || !in.paths(spec.hidden) ||
+      !in.size(count)) {
     return false;
   }
   spec.environment.append(text);
   spec.cwd = other;
   spec.run_id = run_id;
   for (; count > 0; --count) {
-    if (!in.text(text)) {
-      return false;
-    }
-    spec.hidden.emplace_back(text);
-  }
-  if (!in.size(count)) {
-    return false;
-  }
-  for (; count > 0; --count) {
     if (!in.text(text) || !in.text(other)) {
       return false;
     }
     spec.masked.push_back({text, other});
   }
+  for (auto* const list :
+       {&spec.files.writable, &spec.files.scratch, &spec.files.emptied, &spec.files.kept}) {
+    if (!in.paths(*list)) {
+      return false;
+    }
+  }
+  if (!in.text(text)) {
+    return false;
+  }
+  spec.files.runtime = text;
   return in.done();
 }
 

@@ -4,13 +4,13 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "core/ascii.h"
 #include "proxy/authenticator.h"
 #include "proxy/held_body.h"
+#include "proxy/late_answer.h"
 #include "proxy/net_guard.h"
 #include "proxy/refusals.h"
 
@@ -23,6 +23,9 @@ constexpr Millis kAnswer{60'000};
 constexpr Millis kLookAtClient{1'000};
 constexpr std::size_t kMaxToken = 512;
 constexpr std::string_view kCookie = "av_session=";
+constexpr std::string_view kFlowCookie = "av_flow=";
+// Over TLS: no other host can set one of this name (RFC 6265bis section 4.1.3.2).
+constexpr std::string_view kSecureFlowCookie = "__Host-av_flow=";
 
 // Bytes of bodies that are held for the API, of the worker's total.
 class Held {
@@ -42,59 +45,12 @@ class Held {
   std::size_t mine_ = 0;
 };
 
-// What the handler's thread and the connection's both hold. The handler may keep it for longer than
-// there is a server: nothing in it needs one, and what is answered too late goes nowhere.
-class Slot {
- public:
-  explicit Slot(Executor executor) : executor_(executor) {}
-
-  // By the handler, from any thread. Only the first counts.
-  static void answer(const std::shared_ptr<Slot>& slot, LocalReply reply, bool known) {
-    const std::lock_guard lock(slot->mutex_);
-    if (slot->over_ || std::exchange(slot->answered_, true)) {
-      return;
-    }
-    auto shared = std::make_shared<LocalReply>(std::move(reply));
-    asio::post(slot->executor_, [slot, shared, known] {
-      slot->reply = std::move(*shared);
-      slot->known = known;
-      if (slot->waiting_ != nullptr) {
-        slot->waiting_->notify();
-      }
-    });
-  }
-  [[nodiscard]] bool over() {
-    const std::lock_guard lock(mutex_);
-    return over_;
-  }
-
-  // The coroutine that waits for the answer; it may be destroyed with the server.
-  class Waiting {
-   public:
-    Waiting(Slot& slot, Signal& signal) : slot_(slot) { slot_.waiting_ = &signal; }
-    ~Waiting() {
-      const std::lock_guard lock(slot_.mutex_);
-      slot_.over_ = true;
-      slot_.waiting_ = nullptr;
-    }
-    Waiting(const Waiting&) = delete;
-    Waiting& operator=(const Waiting&) = delete;
-
-   private:
-    Slot& slot_;
-  };
-
-  // Of the server's thread only.
-  std::optional<LocalReply> reply;
+// What the handler says, and whether it knew who asked.
+struct Said {
+  LocalReply reply;
   bool known = false;
-
- private:
-  Executor executor_;
-  Signal* waiting_ = nullptr;  // of the server's thread only
-  std::mutex mutex_;
-  bool over_ = false;      // guarded by mutex_
-  bool answered_ = false;  // guarded by mutex_
 };
+using Slot = LateAnswer<Said>;
 
 std::string peer_of(int socket) {
   sockaddr_storage address{};
@@ -115,15 +71,15 @@ std::string peer_of(int socket) {
 
 // RFC 6265 section 5.4; the first of that name, which a subdomain cannot get in front of: there are
 // none of an address.
-Secret session_cookie(std::string_view value) {
+Secret cookie_named(std::string_view name, std::string_view value) {
   while (!value.empty()) {
     const std::size_t end = value.find(';');
     std::string_view pair = value.substr(0, end);
     while (!pair.empty() && pair.front() == ' ') {
       pair.remove_prefix(1);
     }
-    if (pair.starts_with(kCookie) && pair.size() - kCookie.size() <= kMaxToken) {
-      auto token = Secret::copy_of(pair.substr(kCookie.size()));
+    if (pair.starts_with(name) && pair.size() - name.size() <= kMaxToken) {
+      auto token = Secret::copy_of(pair.substr(name.size()));
       return token ? std::move(*token) : Secret();
     }
     value = end == std::string_view::npos ? std::string_view() : value.substr(end + 1);
@@ -142,9 +98,14 @@ ApiRequest describe(const RequestHead& head, const Stream& stream) {
   for (const Field& field : head.fields) {
     if (iequals(field.name, "authorization")) {
       request.bearer = shown_token(field.value);
+      request.vault = shown_vault(field.value).vault;
     } else if (iequals(field.name, "cookie")) {
       if (request.cookie.empty()) {
-        request.cookie = session_cookie(field.value);
+        request.cookie = cookie_named(kCookie, field.value);
+      }
+      if (request.flow_cookie.empty()) {
+        request.flow_cookie =
+            cookie_named(stream.is_tls() ? kSecureFlowCookie : kFlowCookie, field.value);
       }
     } else if (!iequals(field.name, "proxy-authorization")) {
       request.fields.emplace_back(ascii::lower(field.name), field.value);
@@ -215,6 +176,12 @@ Awaitable<ApiOutcome> serve_api(Worker& worker, Stream& stream, ReadBuffer& buff
   ApiRequest request = describe(head, stream);
   request.run = std::move(run);
   request.at_proxy = at_proxy;
+  const Field* const credentials = head.find("authorization");
+  if (request.run == nullptr && credentials != nullptr &&
+      shown_vault(credentials->value).malformed_vault) {
+    const Fault fault = malformed_vault();
+    co_return refusal(fault, false);
+  }
   Held held(worker.state.held_bytes);
   const std::optional<Fault> broken =
       co_await read_body(worker, stream, buffer, head, request.body, held);
@@ -222,28 +189,27 @@ Awaitable<ApiOutcome> serve_api(Worker& worker, Stream& stream, ReadBuffer& buff
     co_return refusal(*broken, false);
   }
   const auto slot = std::make_shared<Slot>(worker.io.get_executor());
-  Signal answered(worker.io.get_executor());
-  const Slot::Waiting waiting(*slot, answered);
+  Slot::Waiting waiting(*slot);
   ApiHandler::Answer answer = [slot](LocalReply reply, bool known) {
-    Slot::answer(slot, std::move(reply), known);
+    Slot::tell(slot, Said{std::move(reply), known});
   };
   ApiHandler::Gone gone = [slot] { return slot->over(); };
   worker.options.api->handle(std::move(request), std::move(answer), std::move(gone));
   const auto give_up = worker.clock.steady() + kAnswer;
-  while (!slot->reply && worker.clock.steady() < give_up) {
-    (void)co_await answered.wait(kLookAtClient);
-    if (!slot->reply && stream.peer_silent()) {
+  while (!waiting.value() && worker.clock.steady() < give_up) {
+    (void)co_await waiting.wait(kLookAtClient);
+    if (!waiting.value() && stream.peer_silent()) {
       break;
     }
   }
-  if (!slot->reply) {
+  if (!waiting.value()) {
     const Fault late = api_fault(504, "api_timeout", "the broker did not answer in time");
     co_return refusal(late, false);
   }
   ApiOutcome out;
-  out.reply = std::move(*slot->reply);
+  out.reply = std::move(waiting.value()->reply);
   out.reusable = true;
-  out.known = slot->known;
+  out.known = waiting.value()->known;
   co_return out;
 }
 

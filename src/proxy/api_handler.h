@@ -29,6 +29,11 @@ struct ApiRequest {
   // The credentials of the request, which are tokens; empty: none was sent, or it was malformed.
   Secret bearer;  // of `Authorization: Bearer`, or of `Basic token:`
   Secret cookie;  // the value of the cookie "av_session"
+  // The value of the cookie by which a browser that comes back from a provider shows that it is the
+  // one that was sent there: "av_flow", over TLS "__Host-av_flow". It is nobody's session.
+  Secret flow_cookie;
+  // What stood behind the token in Basic: the vault that is meant where nothing else names one.
+  std::string vault;
   // Decoded of its framing, at most kMaxBody. Wiped heap: bodies would fill the locked arena.
   SecretBuffer body;
   // A run's own token was shown: who that is. Null on `serve`, and for everybody else.

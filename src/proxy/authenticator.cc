@@ -82,14 +82,31 @@ void each_token(std::string_view field_value, const Take& take) {
   }
 }
 
+// A token in that place does not become a std::string: it has other characters, or is longer.
+ShownToken shown(const crypto::Digest& hash, std::string_view behind) {
+  ShownToken out;
+  out.hash = hash;
+  const bool name = is_name(behind) && !behind.starts_with("av_");
+  out.vault = name ? std::string(behind) : std::string();
+  out.malformed_vault = !name;
+  return out;
+}
+
+Fault vault_not_permitted() {
+  Fault fault;
+  fault.status = 403;
+  fault.code = "vault_not_permitted";
+  fault.message = "this token may not act in the vault that the proxy address names";
+  fault.help = "leave the name away, or ask the owner of the vault";
+  return fault;
+}
+
 }  // namespace
 
 std::vector<ShownToken> shown_tokens(std::string_view field_value) {
   std::vector<ShownToken> out;
   each_token(field_value, [&](const crypto::Digest& hash, std::string_view behind) {
-    // A token in that place does not become a std::string: it has other characters, or is longer.
-    const bool name = is_name(behind) && !behind.starts_with("av_");
-    out.push_back(ShownToken{hash, name ? std::string(behind) : std::string()});
+    out.push_back(shown(hash, behind));
   });
   return out;
 }
@@ -112,12 +129,47 @@ Secret shown_token(std::string_view field_value) {
   return std::move(*pair);
 }
 
-bool authenticate(const SessionGrant& grant, std::string_view field_value) {
-  bool found = false;
-  each_token(field_value, [&](const crypto::Digest& hash, std::string_view /*behind*/) {
-    found = same(hash, grant.token_hash) || found;
+ShownToken shown_vault(std::string_view field_value) {
+  const Credentials given = split(field_value);
+  const auto pair = iequals(given.scheme, "basic") ? decoded_basic(given.rest) : std::nullopt;
+  ShownToken out;
+  if (pair) {
+    pair->reveal([&](std::string_view both) {
+      const std::size_t colon = both.find(':');
+      out =
+          shown({}, colon == std::string_view::npos ? std::string_view() : both.substr(colon + 1));
+    });
+  }
+  return out;
+}
+
+std::optional<ShownToken> authenticate(const SessionGrant& grant, std::string_view field_value) {
+  std::optional<ShownToken> found;
+  each_token(field_value, [&](const crypto::Digest& hash, std::string_view behind) {
+    if (same(hash, grant.token_hash)) {
+      found = shown(hash, behind);
+    }
   });
   return found;
+}
+
+Fault malformed_vault() {
+  Fault fault;
+  fault.status = 400;
+  fault.code = "malformed_vault_name";
+  fault.message = "what stands behind the token is no name of a vault";
+  fault.help = "http://TOKEN:VAULT@HOST:PORT, with lower-case letters, digits and hyphens";
+  return fault;
+}
+
+std::optional<Fault> check_vault_hint(const ShownToken& token, std::string_view vault) {
+  if (token.malformed_vault) {
+    return malformed_vault();
+  }
+  if (!token.vault.empty() && token.vault != vault) {
+    return vault_not_permitted();
+  }
+  return std::nullopt;
 }
 
 }  // namespace av::proxy

@@ -36,10 +36,9 @@ bool add_extension(X509* certificate, X509* issuer, int nid, const char* value) 
 }
 
 // Subject alternative name without OpenSSL's text syntax: a host must never be parsed as options.
-bool add_subject_alt_name(X509* certificate, std::string_view host, bool critical) {
-  std::unique_ptr<GENERAL_NAMES, ossl::Free<GENERAL_NAMES_free>> names(sk_GENERAL_NAME_new_null());
+bool push_name(GENERAL_NAMES* names, std::string_view host) {
   std::unique_ptr<GENERAL_NAME, ossl::Free<GENERAL_NAME_free>> name(GENERAL_NAME_new());
-  if (names == nullptr || name == nullptr) {
+  if (name == nullptr) {
     return false;
   }
   std::string bare(host);
@@ -58,10 +57,25 @@ bool add_subject_alt_name(X509* certificate, std::string_view host, bool critica
     }
     GENERAL_NAME_set0_value(name.get(), GEN_DNS, dns);
   }
-  if (sk_GENERAL_NAME_push(names.get(), name.get()) == 0) {
+  if (sk_GENERAL_NAME_push(names, name.get()) == 0) {
     return false;
   }
   (void)name.release();
+  return true;
+}
+
+bool add_subject_alt_name(X509* certificate, std::string_view host,
+                          std::span<const std::string_view> also, bool critical) {
+  const std::unique_ptr<GENERAL_NAMES, ossl::Free<GENERAL_NAMES_free>> names(
+      sk_GENERAL_NAME_new_null());
+  if (names == nullptr || !push_name(names.get(), host)) {
+    return false;
+  }
+  for (const std::string_view other : also) {
+    if (other != host && !push_name(names.get(), other)) {
+      return false;
+    }
+  }
   return X509_add1_ext_i2d(certificate, NID_subject_alt_name, names.get(), critical ? 1 : 0, 0) ==
          1;
 }
@@ -280,8 +294,8 @@ std::int64_t CertificateAuthority::not_after_ms() const {
   return static_cast<std::int64_t>(timegm(&parts)) * 1000;
 }
 
-Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(std::string_view host,
-                                                               const Clock& clock) const {
+Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(
+    std::string_view host, const Clock& clock, std::span<const std::string_view> also) const {
   const std::int64_t now = clock.wall_ms() / 1000;
   AV_TRY(ossl::X509Cert leaf, new_certificate(now - kBackdateSeconds, now + kLeafSeconds));
   X509* const issuer = certificate_.get();
@@ -291,7 +305,7 @@ Expected<ossl::SslCtx> CertificateAuthority::make_leaf_context(std::string_view 
   const bool named = nameless || set_common_name(X509_get_subject_name(leaf.get()), host);
   const bool ok = named && X509_set_pubkey(leaf.get(), leaf_key_.get()) == 1 &&
                   X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer)) == 1 &&
-                  add_subject_alt_name(leaf.get(), host, /*critical=*/nameless) &&
+                  add_subject_alt_name(leaf.get(), host, also, /*critical=*/nameless) &&
                   add_extension(leaf.get(), issuer, NID_basic_constraints, "critical,CA:FALSE") &&
                   add_extension(leaf.get(), issuer, NID_key_usage, "critical,digitalSignature") &&
                   add_extension(leaf.get(), issuer, NID_ext_key_usage, "serverAuth") &&

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -33,9 +34,9 @@ class CertificateAuthority {
 
   // A server context that presents a fresh leaf for `host` (canonical: a name or an IP literal),
   // valid for a day, backdated five minutes for clocks that are slow. Clients may resume sessions
-  // of this context and of no other; early data is not taken.
-  [[nodiscard]] Expected<ossl::SslCtx> make_leaf_context(std::string_view host,
-                                                         const Clock& clock) const;
+  // of this context and of no other; early data is not taken. `also`: other names that it is for.
+  [[nodiscard]] Expected<ossl::SslCtx> make_leaf_context(
+      std::string_view host, const Clock& clock, std::span<const std::string_view> also = {}) const;
 
  private:
   CertificateAuthority() = default;

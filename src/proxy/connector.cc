@@ -114,10 +114,10 @@ Awaitable<Outcome<Connector::Endpoints>> Connector::checked_endpoints(
 }
 
 Awaitable<Outcome<UpstreamPtr>> Connector::secure(UpstreamPtr connection,
-                                                  const OutboundRequest& request, AlpnOffer offer,
+                                                  const ConnectTarget& target, AlpnOffer offer,
                                                   ConnectBudget budget) {
-  if (request.identity().scheme == vault::Scheme::kHttps) {
-    auto done = co_await tls_.connect(*connection, request, offer, budget, deadlines_.now_ms());
+  if (target.scheme() == vault::Scheme::kHttps) {
+    auto done = co_await tls_.connect(*connection, target, offer, budget, deadlines_.now_ms());
     if (!done) {
       co_return std::move(done.error());
     }
@@ -172,9 +172,9 @@ Awaitable<Outcome<UpstreamPtr>> Connector::reach_proxy(const Endpoints& endpoint
 }
 
 Awaitable<Outcome<UpstreamPtr>> Connector::connect_through(const EgressProxy& proxy,
-                                                           const OutboundRequest& request,
+                                                           const ConnectTarget& target,
                                                            AlpnOffer offer) {
-  auto targets = co_await tunnel_targets(request.identity().authority, proxy);
+  auto targets = co_await tunnel_targets(target.authority(), proxy);
   if (!targets) {
     co_return std::move(targets.error());
   }
@@ -203,7 +203,7 @@ Awaitable<Outcome<UpstreamPtr>> Connector::connect_through(const EgressProxy& pr
     }
     auto opened = co_await open_egress_tunnel(**connection, proxy, (*targets)[i], budget);
     if (opened) {
-      co_return co_await secure(std::move(*connection), request, offer, budget);
+      co_return co_await secure(std::move(*connection), target, offer, budget);
     }
     const bool next = opened.error().code == "egress_proxy_refused" && opened.error().transient;
     if (!next || i + 1 == targets->size() || budget.spent()) {
@@ -212,29 +212,27 @@ Awaitable<Outcome<UpstreamPtr>> Connector::connect_through(const EgressProxy& pr
   }
 }
 
-Awaitable<Outcome<UpstreamPtr>> Connector::connect(const OutboundRequest& request,
-                                                   AlpnOffer offer) {
-  const vault::RequestIdentity& identity = request.identity();
+Awaitable<Outcome<UpstreamPtr>> Connector::connect(ConnectTarget target, AlpnOffer offer) {
+  const vault::Authority& authority = target.authority();
   // An override says where to connect to from here: no proxy is asked.
-  const bool by_hand = guard_.override_for(identity.authority) != nullptr;
-  const EgressProxy* const proxy =
-      by_hand || options_.egress == nullptr
-          ? nullptr
-          : options_.egress->proxy_for(identity.scheme, identity.authority);
+  const bool by_hand = guard_.override_for(authority) != nullptr;
+  const EgressProxy* const proxy = by_hand || options_.egress == nullptr
+                                       ? nullptr
+                                       : options_.egress->proxy_for(target.scheme(), authority);
   if (proxy != nullptr) {
-    co_return co_await connect_through(*proxy, request, offer);
+    co_return co_await connect_through(*proxy, target, offer);
   }
-  auto endpoints = co_await checked_endpoints(identity.authority);
+  auto endpoints = co_await checked_endpoints(authority);
   if (!endpoints) {
     co_return std::move(endpoints.error());
   }
   const ConnectBudget budget(options_.connect_timeout);
   auto connection = co_await race_connect(executor_, deadlines_, std::move(*endpoints),
-                                          identity.authority.host, budget, options_.attempt_delay);
+                                          authority.host, budget, options_.attempt_delay);
   if (!connection) {
     co_return std::move(connection);
   }
-  co_return co_await secure(std::move(*connection), request, offer, budget);
+  co_return co_await secure(std::move(*connection), target, offer, budget);
 }
 
 }  // namespace av::proxy

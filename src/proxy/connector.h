@@ -1,7 +1,7 @@
 #pragma once
 // Connector: from an allowed request to a connection that it may be sent on. Directly: name ->
 // checked addresses -> TCP -> verified TLS; or through the user's own proxy. Takes nothing less
-// than an OutboundRequest: a connection is made for a request that policy has allowed. Belongs to
+// than a ConnectTarget: a connection is made for a request that policy has allowed. Belongs to
 // one worker.
 
 #include <memory>
@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "proxy/connect_target.h"
 #include "proxy/egress_proxy.h"
 #include "proxy/egress_tunnel.h"
 #include "proxy/fault.h"
 #include "proxy/happy_eyeballs.h"
-#include "proxy/injector.h"
 #include "proxy/io.h"
 #include "proxy/net_guard.h"
 #include "proxy/resolver.h"
@@ -38,8 +38,9 @@ class Connector {
   Connector(Executor executor, DeadlineList& deadlines, ConnectorOptions options,
             std::unique_ptr<NameResolver> resolver = nullptr);
 
-  // `request` must outlive the call. The protocol that the server chose is in the connection.
-  Awaitable<Outcome<UpstreamPtr>> connect(const OutboundRequest& request, AlpnOffer offer);
+  // What `target` views must outlive the call. The protocol that the server chose is in the
+  // connection.
+  Awaitable<Outcome<UpstreamPtr>> connect(ConnectTarget target, AlpnOffer offer);
 
   // A port of the broker's own, which no request may lead back to.
   void add_own_listener(const Endpoint& listener) { guard_.add_own_listener(listener); }
@@ -54,14 +55,14 @@ class Connector {
   Awaitable<Outcome<std::vector<IpAddress>>> addresses_of(const std::string& host);
   Awaitable<Outcome<Endpoints>> checked_endpoints(const vault::Authority& authority);
   Outcome<Endpoints> overridden(const ResolveOverride& entry) const;
-  Awaitable<Outcome<UpstreamPtr>> secure(UpstreamPtr connection, const OutboundRequest& request,
+  Awaitable<Outcome<UpstreamPtr>> secure(UpstreamPtr connection, const ConnectTarget& target,
                                          AlpnOffer offer, ConnectBudget budget);
   Awaitable<Outcome<std::vector<TunnelTarget>>> tunnel_targets(const vault::Authority& authority,
                                                                const EgressProxy& proxy);
   Awaitable<Outcome<UpstreamPtr>> reach_proxy(const Endpoints& endpoints, const EgressProxy& proxy,
                                               ConnectBudget budget);
   Awaitable<Outcome<UpstreamPtr>> connect_through(const EgressProxy& proxy,
-                                                  const OutboundRequest& request, AlpnOffer offer);
+                                                  const ConnectTarget& target, AlpnOffer offer);
 
   Executor executor_;
   DeadlineList& deadlines_;

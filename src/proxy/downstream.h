@@ -16,6 +16,7 @@
 #include "proxy/head.h"
 #include "proxy/held_body.h"
 #include "proxy/io.h"
+#include "proxy/local_reply.h"
 #include "proxy/response_plan.h"
 
 namespace av::proxy {
@@ -49,7 +50,7 @@ class Downstream {
   virtual Awaitable<Io> flush() = 0;
   // A complete response of our own. True: the client can go on with another request on its
   // connection; `reusable` false rules that out.
-  virtual Awaitable<bool> put_fault(const Fault& fault, bool reusable) = 0;
+  virtual Awaitable<bool> put_reply(const LocalReply& reply, bool reusable) = 0;
 
   // After a 101: what the client sends from now on, as bytes.
   [[nodiscard]] virtual BodySource& upgraded() = 0;

@@ -3,9 +3,12 @@
 #include <optional>
 
 #include "proxy/body_filter.h"
+#include "proxy/login_stage.h"
 #include "proxy/refusals.h"
 #include "proxy/response_plan.h"
+#include "proxy/token_refresh.h"
 #include "proxy/tunnel.h"
+#include "proxy/value_fetch.h"
 #include "proxy/websocket_handshake.h"
 
 namespace av::proxy {
@@ -73,6 +76,25 @@ Exchange::~Exchange() {
 }
 
 Awaitable<bool> Exchange::run() {
+  // A program's own login at a provider: what it asks for, before anything else.
+  std::optional<LoginStage> login;
+  if (LoginStage::concerns(worker_, identity_)) {
+    login.emplace(worker_, client_, record_);
+    const auto looked = co_await login->look(identity_);
+    if (!looked) {
+      co_return co_await refuse(looked.error());
+    }
+    if (login->reply() != nullptr) {
+      co_return co_await answer(*login->reply());
+    }
+  }
+  // What a program would refresh its stand-in login with is answered here.
+  if (const LocalLogin* const local = find_local_login(worker_.grant.logins, identity_)) {
+    record_.status = 200;
+    record_.detail = "a stand-in login, answered by the broker";
+    const LocalReply reply = json_reply(200, local->answer);
+    co_return co_await answer(reply);
+  }
   // Policy: from the head, and where a rule wants it from the body or a human.
   auto allowed = gate_.decide(identity_);
   if (gate_.must_wait()) {
@@ -81,18 +103,72 @@ Awaitable<bool> Exchange::run() {
   if (!allowed) {
     co_return co_await refuse(allowed.error());
   }
+  // Consent to a login, which goes out as the program sent it.
+  if (login && login->captures()) {
+    const auto consent = co_await login->wait_for_consent();
+    if (!consent) {
+      co_return co_await refuse(consent.error());
+    }
+    // What rules have asked about before is answered; a new refusal counts.
+    auto again = gate_.decide_again(identity_);
+    if (!again && !gate_.must_wait()) {
+      co_return co_await refuse(again.error());
+    }
+    allowed = std::move(again ? *again : *allowed).without_service();
+  }
+  if (allowed->service() != nullptr) {
+    record_.service = allowed->service()->name;
+  }
+  // Refresh: access tokens that end soon, for a moment or, once they have ended, as long as it
+  // takes.
+  if (auto stale = worker_.resolver.stale(*allowed, now()); !stale.empty()) {
+    (void)co_await refresh_tokens(worker_, std::move(stale), vault::RefreshReason::kDue);
+  }
+  // Fetch: what external stores keep, when it is not in memory.
+  if (auto missing = worker_.resolver.missing(*allowed, now()); !missing.empty()) {
+    const Outcome<void> fetched = co_await fetch_values(worker_, std::move(missing));
+    if (!fetched) {
+      co_return co_await refuse(fetched.error());
+    }
+  }
   // Resolve, inject, audit: without waiting.
   auto request = admit(std::move(*allowed));
   if (!request) {
     co_return co_await refuse(request.error());
   }
-  // Forward: a connection of this origin and credential, the head, the body.
+  // Forward: a connection of this origin and credential, the head, the body. Once more when the
+  // server takes the access token no longer and there is a newer one.
   auto upstream = co_await send_request(*request);
+  if (upstream && token_rejected(*request)) {
+    std::vector<StaleToken> rejected = request->credential()->tokens();
+    const bool fresh =
+        co_await refresh_tokens(worker_, std::move(rejected), vault::RefreshReason::kRejected);
+    if (fresh && !client_gone()) {
+      live_ = nullptr;
+      upstream->reset();
+      response_.reset();
+      request = admit_again(Injector::withdraw(std::move(*request)));
+      if (!request) {
+        co_return co_await refuse(request.error());
+      }
+      upstream = co_await send_request(*request);
+    }
+  }
   if (!upstream) {
     co_return co_await refuse(upstream.error());
   }
   if (whole_) {
     client_.release_held_body();  // it will not be sent again
+  }
+  // Keep what a login brought; the program gets stand-ins.
+  if (login && login->captures()) {
+    live_ = nullptr;  // the tokens are issued, whether the program waits for them or not
+    const auto kept = co_await login->keep(response_, **upstream);
+    co_await upload_.stop(Millis{0});
+    if (!kept) {
+      co_return co_await refuse(kept.error());
+    }
+    co_return co_await answer(*login->reply());
   }
   // Scrub and stream the response.
   const bool reusable = co_await relay_response(*request, **upstream);
@@ -105,20 +181,38 @@ Awaitable<bool> Exchange::run() {
 }
 
 Outcome<OutboundRequest> Exchange::admit(vault::AllowedRequest allowed) {
-  if (allowed.service() != nullptr) {
-    record_.service = allowed.service()->name;
-  }
   AV_TRY(lane_, take_lane(worker_, *gate_.snapshot()));
   // Before anything is decrypted.
   guard_.emplace(allowed, worker_.grant.placeholders.get());
   AV_CHECK(guard_->check_head(allowed.identity().target, client_.head()));
-  AV_TRY(ResolvedPtr resolved,
-         worker_.resolver.resolve(allowed, gate_.key_ring(), worker_.deadlines.now_ms()));
-  AV_TRY(const InjectOptions options, prepare_body(resolved.get()));
+  AV_TRY(ResolvedPtr resolved, resolve(allowed));
+  AV_TRY(options_, prepare_body(resolved.get()));
   AV_TRY(OutboundRequest request,
-         Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options));
+         Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options_));
   AV_CHECK(audit_use(request));
   return request;
+}
+
+// With a newer access token, when nothing but the head depends on it. That it is used is on record.
+Outcome<OutboundRequest> Exchange::admit_again(vault::AllowedRequest allowed) {
+  AV_TRY(ResolvedPtr resolved, resolve(allowed));
+  record_.detail = "repeated with a refreshed token";
+  return Injector::inject(std::move(allowed), std::move(resolved), client_.head(), options_);
+}
+
+Outcome<ResolvedPtr> Exchange::resolve(const vault::AllowedRequest& allowed) {
+  return worker_.resolver.resolve(allowed, gate_.key_ring(), now());
+}
+
+CredentialResolver::Now Exchange::now() const {
+  return {worker_.deadlines.now_ms(), worker_.clock.wall_ms()};
+}
+
+// Whether the answer is a 401 to a request that can be sent again as it is, but for its token.
+bool Exchange::token_rejected(const OutboundRequest& request) const {
+  return response_.status == 401 && worker_.options.tokens != nullptr && whole_ &&
+         !options_.body_rewritten && request.credential() != nullptr &&
+         !request.credential()->tokens().empty();
 }
 
 // A body that is here already is looked at before anything is sent, and goes out with the head.
@@ -404,6 +498,12 @@ Awaitable<bool> Exchange::refuse(const Fault& fault) {
   if (client_broke_ || upload_.client_broke()) {
     co_return false;
   }
+  const LocalReply reply = fault_reply(fault);
+  co_return co_await answer(reply);
+}
+
+// With a response of our own.
+Awaitable<bool> Exchange::answer(const LocalReply& reply) {
   // Over HTTP/2 the rest of a request is in nobody's way.
   const bool readable = !client_.head().http2 && !upload_.malformed() &&
                         (client_.body().ended() || !client_.head().expect_continue);
@@ -411,7 +511,7 @@ Awaitable<bool> Exchange::refuse(const Fault& fault) {
   if (readable) {
     drained = co_await drain_request_body();
   }
-  co_return co_await client_.put_fault(fault, drained);
+  co_return co_await client_.put_reply(reply, drained);
 }
 
 // Reads a small rest of the request's body, so that the connection can go on.

@@ -39,6 +39,10 @@ class Exchange {
 
  private:
   Outcome<OutboundRequest> admit(vault::AllowedRequest allowed);
+  Outcome<OutboundRequest> admit_again(vault::AllowedRequest allowed);
+  Outcome<ResolvedPtr> resolve(const vault::AllowedRequest& allowed);
+  [[nodiscard]] CredentialResolver::Now now() const;
+  [[nodiscard]] bool token_rejected(const OutboundRequest& request) const;
   Outcome<InjectOptions> prepare_body(const ResolvedCredential* values);
   Outcome<void> audit_use(const OutboundRequest& request);
   Awaitable<Outcome<UpstreamExchangePtr>> send_request(const OutboundRequest& request);
@@ -49,6 +53,7 @@ class Exchange {
                              UpstreamExchange& upstream);
   Awaitable<BodySource::Piece> next_piece(BodySource& body);
   Awaitable<bool> refuse(const Fault& fault);
+  Awaitable<bool> answer(const LocalReply& reply);
   Awaitable<bool> drain_request_body();
   [[nodiscard]] bool client_gone();
   void note_broken_body(const char* code);
@@ -62,6 +67,7 @@ class Exchange {
   std::optional<RequestBodyFilter> body_filter_;
   std::string_view first_;  // of the body, when it is here already
   bool whole_ = false;      // first_ is all of it
+  InjectOptions options_;   // made by prepare_body()
   SecretBuffer rewritten_;  // what first_ views when its placeholders were replaced
   Upload upload_;
   ResponseHead response_;

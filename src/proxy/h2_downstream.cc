@@ -70,8 +70,7 @@ Awaitable<Io> H2Downstream::flush() {
   co_return io;
 }
 
-Awaitable<bool> H2Downstream::put_fault(const Fault& fault, bool /*reusable*/) {
-  const LocalReply reply = fault_reply(fault);
+Awaitable<bool> H2Downstream::put_reply(const LocalReply& reply, bool /*reusable*/) {
   const bool head_only = head_.method == "HEAD";
   if (connection_.respond(*stream_, reply.status, reply.fields, head_only) && !head_only) {
     (void)co_await send(reply.body.view(), /*end=*/true, kNoFields);

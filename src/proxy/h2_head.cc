@@ -176,6 +176,9 @@ std::optional<HeadError> H2Head::to_request(RequestHead& head, bool end) {
     }
   }
   places_.clear();
+  if (auto error = check_credentials(head)) {
+    return error;
+  }
   if (hosts > 1 || (hosts == 1 && !head.host.empty() && !iequals(host_field, head.host))) {
     return HeadError{400, "bad_host", "Host and :authority differ"};
   }

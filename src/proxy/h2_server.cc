@@ -51,7 +51,8 @@ Awaitable<void> H2Server::serve(H2StreamPtr stream) {
   if (error) {
     const Fault fault = head_fault(*error);
     audit_refusal(worker_, head.method, fault);
-    (void)co_await client.put_fault(fault, /*reusable=*/false);
+    const LocalReply reply = fault_reply(fault);
+    (void)co_await client.put_reply(reply, /*reusable=*/false);
   } else {
     co_await serve_request(client, head);
   }
@@ -65,7 +66,8 @@ Awaitable<void> H2Server::serve_request(Downstream& client, const RequestHead& h
   auto identity = identity_in_tunnel(tunnel_, head);
   if (!identity) {
     audit_refusal(worker_, head.method, identity.error());
-    (void)co_await client.put_fault(identity.error(), /*reusable=*/false);
+    const LocalReply reply = fault_reply(identity.error());
+    (void)co_await client.put_reply(reply, /*reusable=*/false);
     co_return;
   }
   Exchange exchange(worker_, client, std::move(*identity));

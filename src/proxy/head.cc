@@ -164,24 +164,44 @@ std::optional<std::uint64_t> parse_length(std::string_view text) {
 
 bool overrides_identity(std::string_view name) {
   static constexpr std::string_view kNames[] = {"x-http-method-override",
-                                                "x-http-method",
+                                                "http-method-override",
                                                 "x-method-override",
+                                                "x-http-method",
                                                 "x-http-verb",
                                                 "x-method",
+                                                "x-original-method",
+                                                "x-rewrite-method",
                                                 "x-http-path-override",
                                                 "x-original-url",
                                                 "x-original-uri",
                                                 "x-original-path",
+                                                "x-original-request-uri",
+                                                "x-original-host",
                                                 "x-rewrite-url",
+                                                "x-rewrite-uri",
                                                 "x-override-url",
                                                 "x-replaced-path",
                                                 "x-envoy-original-path",
+                                                "x-envoy-original-method",
+                                                "x-envoy-original-host",
                                                 "x-waws-unencoded-url",
+                                                "x-request-uri",
+                                                "x-request-path",
+                                                "x-request-url",
                                                 "x-forwarded-method",
                                                 "x-forwarded-uri",
+                                                "x-forwarded-url",
                                                 "x-forwarded-path",
                                                 "x-forwarded-prefix",
-                                                "x-forwarded-host"};
+                                                "x-forwarded-request-uri",
+                                                "x-forwarded-original-uri",
+                                                "x-forwarded-host",
+                                                "x-forwarded-server",
+                                                "x-host",
+                                                "x-http-host-override",
+                                                "x-proxy-url",
+                                                "x-http-destinationurl",
+                                                "forwarded"};
   return std::any_of(std::begin(kNames), std::end(kNames),
                      [&](std::string_view known) { return same_variable(name, known); });
 }
@@ -310,6 +330,19 @@ bool Head::is_hop_by_hop(std::string_view name) const {
   return false;
 }
 
+std::optional<HeadError> check_credentials(const RequestHead& head) {
+  std::size_t own = 0;
+  std::size_t proxys = 0;
+  for (const Field& field : head.fields) {
+    own += field.name.size() == 13 && iequals(field.name, "authorization") ? 1 : 0;
+    proxys += field.name.size() == 19 && iequals(field.name, "proxy-authorization") ? 1 : 0;
+  }
+  if (own > 1 || proxys > 1) {
+    return HeadError{400, "ambiguous_credentials", "more than one field with credentials"};
+  }
+  return std::nullopt;
+}
+
 std::optional<HeadError> check_request_head(RequestHead& head) {
   const Framing f = collect(head);
   head.keep_alive = head.minor_version == 1 ? !f.close : f.keep_alive && !f.close;
@@ -322,6 +355,9 @@ std::optional<HeadError> check_request_head(RequestHead& head) {
   std::size_t hosts = 0;
   head.host = {};
   head.expect_continue = false;
+  if (auto error = check_credentials(head)) {
+    return error;
+  }
   for (const Field& field : head.fields) {
     if (field.name.size() == 4 && iequals(field.name, "host")) {
       ++hosts;

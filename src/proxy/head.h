@@ -27,8 +27,8 @@ struct Field {
 
 // Content-Length: digits only, no sign, no white space, no list (RFC 9110 section 8.6).
 [[nodiscard]] std::optional<std::uint64_t> parse_length(std::string_view text);
-// Frameworks let these stand in for the method and the path that policy has looked at; those behind
-// CGI or WSGI take "_" for "-".
+// Frameworks let these stand in for the method, the path and the host that policy has looked at;
+// those behind CGI or WSGI take "_" for "-".
 [[nodiscard]] bool overrides_identity(std::string_view name);
 // RFC 9110 section 9.2.2: may be sent again when it is not known whether it was received.
 [[nodiscard]] bool is_idempotent(std::string_view method);
@@ -106,6 +106,10 @@ struct HeadError {
 // Interprets the fields of a parsed head: framing, connection options, Host. Refuses everything
 // that two readers could read differently (RFC 9112 sections 6.1, 6.3, 11.2).
 [[nodiscard]] std::optional<HeadError> check_request_head(RequestHead& head);
+// Neither of Authorization and Proxy-Authorization is a list (RFC 9110 section 11.6.2): of two, one
+// reader takes the first and the next one the last. Part of check_request_head; HTTP/2 heads are
+// checked by it too.
+[[nodiscard]] std::optional<HeadError> check_credentials(const RequestHead& head);
 // `request_method` decides whether there is a body (HEAD) and what a 1xx/204/304 means.
 [[nodiscard]] std::optional<HeadError> check_response_head(ResponseHead& head,
                                                            std::string_view request_method);

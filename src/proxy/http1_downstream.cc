@@ -119,8 +119,7 @@ Awaitable<Io> Http1Downstream::send(std::string_view bytes) {
   co_return io;
 }
 
-Awaitable<bool> Http1Downstream::put_fault(const Fault& fault, bool reusable) {
-  const LocalReply reply = fault_reply(fault);
+Awaitable<bool> Http1Downstream::put_reply(const LocalReply& reply, bool reusable) {
   framing_.keep_alive = reusable && head_.keep_alive && !draining_;
   out_.append(to_http1(reply, /*close=*/!framing_.keep_alive, head_.method == "HEAD"));
   const Io io = co_await flush();

@@ -34,7 +34,7 @@ class Http1Downstream final : public Downstream {
   Awaitable<Io> put_body(std::string_view bytes) override;
   Awaitable<Io> put_end(const HeadText& trailers) override;
   Awaitable<Io> flush() override;
-  Awaitable<bool> put_fault(const Fault& fault, bool reusable) override;
+  Awaitable<bool> put_reply(const LocalReply& reply, bool reusable) override;
   void cut() override;
   [[nodiscard]] bool gone() override { return broken_ || stream_.peer_gone(); }
   void when_gone(std::function<void()> /*call*/) override {}  // gone() tells

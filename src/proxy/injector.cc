@@ -249,7 +249,7 @@ void add_client_field(HeadText& out, const Field& field, const RequestHead& head
     out.add(field.name, "websocket", HeadText::Kind::kHttp1Only);
     return;
   }
-  if (head.is_hop_by_hop(field.name) || (narrow_encoding && overrides_identity(field.name))) {
+  if (head.is_hop_by_hop(field.name)) {
     return;
   }
   if (narrow_encoding && iequals(field.name, "accept-encoding")) {
@@ -313,6 +313,7 @@ void append_http1_head(SecretBuffer& out, const OutboundRequest& request) {
 
 Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, ResolvedPtr resolved,
                                           const RequestHead& head, const InjectOptions& options) {
+  const vault::PolicySnapshot& policy = allowed.snapshot();  // kept by the request
   OutboundRequest request(std::move(allowed), std::move(resolved));
   const vault::RequestIdentity& identity = request.identity();
   request.body_ = head.body;
@@ -333,6 +334,12 @@ Outcome<OutboundRequest> Injector::inject(vault::AllowedRequest allowed, Resolve
   const bool narrow = request.resolved_ != nullptr;
   bool framed = !options.body_rewritten;
   for (const Field& field : head.fields) {
+    // Dropped where something was decided by what the request is. The rules are asked last: there
+    // may be many, and hardly a request has such a field.
+    if (overrides_identity(field.name) &&
+        (narrow || request.service() != nullptr || policy.rules.concern(identity.authority.host))) {
+      continue;
+    }
     if (options.body_rewritten && (frames_body(field.name) || is_digest_field(field.name))) {
       if (!framed && frames_body(field.name)) {
         add_new_framing(out, options);

@@ -71,6 +71,11 @@ class Injector {
                                                        ResolvedPtr resolved,
                                                        const RequestHead& head,
                                                        const InjectOptions& options = {});
+  // Back to what policy allowed, to be injected once more with other values. Nothing may still
+  // refer to the request.
+  [[nodiscard]] static vault::AllowedRequest withdraw(OutboundRequest request) {
+    return std::move(request.allowed_);
+  }
 };
 
 }  // namespace av::proxy

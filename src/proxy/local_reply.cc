@@ -80,6 +80,16 @@ std::string_view reason_phrase(int status) {
   }
 }
 
+LocalReply json_reply(int status, std::string_view json) {
+  LocalReply reply;
+  reply.status = status;
+  reply.body.append(json);
+  reply.fields.add("Content-Type", "application/json");
+  reply.fields.add("Cache-Control", "no-store");
+  reply.fields.add("Content-Length", std::to_string(reply.body.size()));
+  return reply;
+}
+
 LocalReply fault_reply(const Fault& fault, FaultOf whose) {
   LocalReply reply;
   reply.status = fault.status;

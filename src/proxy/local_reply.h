@@ -22,6 +22,8 @@ enum class FaultOf : std::uint8_t { kProxy, kApi };
 
 // JSON `{"error", "message", "help"}` and the fields that SDKs look at (agent-vault-errors(7)).
 [[nodiscard]] LocalReply fault_reply(const Fault& fault, FaultOf whose = FaultOf::kProxy);
+// JSON that is not to be kept by whoever is on the way.
+[[nodiscard]] LocalReply json_reply(int status, std::string_view json);
 // The whole message in HTTP/1.1; into wiped memory where the body may carry a value. `close` adds
 // `Connection: close`.
 [[nodiscard]] std::string to_http1(const LocalReply& reply, bool close, bool head_only);

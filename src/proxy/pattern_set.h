@@ -18,7 +18,8 @@
 // back and other text were not, whoever sees when bytes come could guess a value character by
 // character.
 //
-// A PatternSet is immutable once compiled and may be shared by scrubbers. It holds secrets; its
+// A PatternSet may be shared by scrubbers, and be replaced by another between two pieces of theirs:
+// they keep what is undecided as it came, and search it again. It holds secrets; its
 // memory is wiped, and so is a scrubber's.
 
 #include <cstddef>

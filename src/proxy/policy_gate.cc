@@ -110,6 +110,12 @@ Outcome<vault::AllowedRequest> PolicyGate::decide(const vault::RequestIdentity& 
   return allowed;
 }
 
+Outcome<vault::AllowedRequest> PolicyGate::decide_again(const vault::RequestIdentity& identity) {
+  take_newest_policy();
+  counted_ = true;
+  return decide(identity);
+}
+
 Awaitable<Outcome<vault::AllowedRequest>> PolicyGate::wait(const vault::RequestIdentity& identity) {
   Outcome<vault::AllowedRequest> allowed = co_await settle(identity);
   forget_body();

@@ -36,6 +36,9 @@ class PolicyGate {
   // After that: what is still open.
   Awaitable<Outcome<vault::AllowedRequest>> wait(const vault::RequestIdentity& identity);
 
+  // The same with the policy of now, without counting once more: a human has taken time elsewhere.
+  Outcome<vault::AllowedRequest> decide_again(const vault::RequestIdentity& identity);
+
   // What the human said; called on the worker.
   void answered(vault::ApprovalState answer);
 

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "proxy/name_door.h"
 #include "proxy/server_state.h"
 #include "proxy/session.h"
 #include "proxy/tenants.h"
@@ -171,26 +172,34 @@ struct ProxyServer::Impl {
   std::vector<Acceptor> acceptors;
   std::thread thread;
 
-  std::vector<UniqueFd> listeners;
-  std::vector<UniqueFd> api_listeners;
-  std::size_t api_from = 0;  // the first of `acceptors` that is for the API
+  struct Listeners {
+    Door door;
+    std::vector<UniqueFd> sockets;
+  };
+  std::vector<Listeners> listeners;
+  std::vector<Door> doors;  // as `acceptors`
+  UniqueFd names;
 
   void prepare(ProxyOptions options, std::shared_ptr<const CertificateAuthority> authority,
                vault::AuditLog& audit, const Clock& clock) {
-    listeners = std::move(options.listeners);
-    api_listeners = std::move(options.api_listeners);
+    listeners.push_back({Door::kProxy, std::move(options.listeners)});
+    listeners.push_back({Door::kApi, std::move(options.api_listeners)});
+    listeners.push_back({Door::kDirect, std::move(options.direct_listeners)});
+    listeners.push_back({Door::kSsh, std::move(options.ssh_listeners)});
+    names = std::move(options.names);
     state =
         std::make_unique<ServerState>(*io, std::move(options), std::move(authority), audit, clock);
   }
   // The sockets become acceptors, and their addresses those that no request may lead to.
-  Status adopt(std::vector<UniqueFd>& sockets) {
-    for (UniqueFd& socket : sockets) {
+  Status adopt(Listeners& from) {
+    for (UniqueFd& socket : from.sockets) {
       sockaddr_storage address{};
       socklen_t size = sizeof address;
       if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
         return errno_error(errno, "the proxy's listener is not a socket");
       }
       Acceptor& acceptor = acceptors.emplace_back(io->get_executor());
+      doors.push_back(from.door);
       error_code ec;
       acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), socket.get(), ec);
       if (ec) {
@@ -202,6 +211,9 @@ struct ProxyServer::Impl {
       if (state->port == 0) {
         state->port = local.port();
       }
+      if (from.door == Door::kDirect || from.door == Door::kSsh) {
+        continue;  // in a network of the run's own, which no request of ours gets into
+      }
       if (const auto own = parse_ip(local.address().to_string())) {
         state->own_listeners.push_back(Endpoint{*own, local.port()});
       }
@@ -209,10 +221,14 @@ struct ProxyServer::Impl {
     return {};
   }
   Status listen() {
-    acceptors.reserve(listeners.size() + api_listeners.size());
-    AV_CHECK(adopt(listeners));
-    api_from = acceptors.size();
-    AV_CHECK(adopt(api_listeners));
+    std::size_t count = 0;
+    for (const Listeners& each : listeners) {
+      count += each.sockets.size();
+    }
+    acceptors.reserve(count);
+    for (Listeners& each : listeners) {
+      AV_CHECK(adopt(each));
+    }
     raise_descriptor_limit();
     state->session_limit = session_limit();
     return {};
@@ -262,8 +278,12 @@ Expected<std::unique_ptr<ProxyServer>> ProxyServer::run(std::unique_ptr<Impl> im
   Worker& worker = *impl->worker;
   asio::io_context& io = *impl->io;
   for (std::size_t i = 0; i < impl->acceptors.size(); ++i) {
-    const Door door = i < impl->api_from ? Door::kProxy : Door::kApi;
-    asio::co_spawn(io.get_executor(), accept_loop(worker, impl->acceptors[i], door),
+    asio::co_spawn(io.get_executor(), accept_loop(worker, impl->acceptors[i], impl->doors[i]),
+                   asio::detached);
+  }
+  if (impl->names.valid()) {
+    asio::co_spawn(io.get_executor(),
+                   serve_names(io.get_executor(), std::move(impl->names), worker.state.names),
                    asio::detached);
   }
   asio::co_spawn(io.get_executor(), tick_loop(worker), asio::detached);

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +18,9 @@
 #include "core/ossl.h"
 #include "proxy/certificate_authority.h"
 #include "proxy/egress_proxy.h"
+#include "proxy/local_login.h"
 #include "proxy/net_guard.h"
+#include "proxy/value_source.h"
 #include "vault/approval.h"
 #include "vault/audit.h"
 #include "vault/key_ring.h"
@@ -29,16 +32,24 @@
 namespace av::proxy {
 
 class ApiHandler;
+class LoginKeeper;
 class Metrics;
 class TenantPlan;
+class TokenSource;
 
 struct ProxyOptions {
   std::vector<UniqueFd> listeners;      // bound and listening sockets, non-blocking
   std::vector<UniqueFd> api_listeners;  // the same, for requests to the broker itself only
-  // Who answers those; null: nobody.
+  // Of a run with a network of its own, where whoever connects is of the run: listeners for what a
+  // program takes for the server itself, and for ssh; and the socket of the name server.
+  std::vector<UniqueFd> direct_listeners;
+  std::vector<UniqueFd> ssh_listeners;
+  UniqueFd names;
+  // Who answers requests to the broker itself; null: nobody.
   std::shared_ptr<ApiHandler> api;
-  // For TLS on the API's listeners; null: in clear.
-  std::shared_ptr<const ossl::SslCtx> api_tls;
+  // The context for TLS on the API's listeners, asked for each connection on the server's thread;
+  // null from it ends the connection. Empty: in clear.
+  std::function<SSL_CTX*()> api_tls;
   std::shared_ptr<Metrics> metrics;  // null: nobody looks
   NetOptions net;                    // --resolve, --allow-net
   std::vector<std::string> upstream_ca_files;
@@ -50,6 +61,9 @@ struct ProxyOptions {
   std::shared_ptr<vault::LimitLedger> limits;      // null: what is limited is refused
   std::shared_ptr<vault::ApprovalDesk> approvals;  // null: what must be approved is refused
   std::shared_ptr<vault::LaneKeeper> lanes;        // null: an agent with a limit is refused
+  std::shared_ptr<ValueSource> values;             // null: nothing is kept elsewhere
+  std::shared_ptr<TokenSource> tokens;             // null: access tokens are used until they end
+  std::shared_ptr<LoginKeeper> logins;             // null: programs' own logins pass like anything
 };
 
 // The token that the child presents, and who it stands for. Only the hash is kept.
@@ -59,8 +73,11 @@ struct SessionGrant {
   // When the agent's token was made, for a run of an agent: a newer one ends the grant.
   std::int64_t agent_rotated_ms = 0;
   std::int64_t expires_ms = 0;  // wall clock; 0: with the run
+  // What the child of a run was told that its vault is called; it may have a new name by now.
+  std::string vault;
   // What the child was given instead of values; null: nothing.
   std::shared_ptr<const vault::PlaceholderIndex> placeholders;
+  std::vector<LocalLogin> logins;  // token endpoints that are answered here
 };
 
 class ProxyServer {

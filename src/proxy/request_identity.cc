@@ -1,5 +1,7 @@
 #include "proxy/request_identity.h"
 
+#include "core/ascii.h"
+
 namespace av::proxy {
 namespace {
 
@@ -28,6 +30,25 @@ Outcome<vault::Target> canonical(std::string_view target, std::string_view metho
   return std::move(*canonical);
 }
 
+// RFC 9110 section 8.3; without a type Rack takes a POST's body for a form.
+bool may_be_form(const RequestHead& head) {
+  if (!iequals(head.method, "POST") || head.body == BodyKind::kNone) {
+    return false;
+  }
+  bool typed = false;
+  for (const Field& field : head.fields) {
+    if (same_variable(field.name, "content-type")) {
+      typed = true;
+      const std::string type = ascii::lower(field.value);
+      if (type.find("x-www-form") != std::string::npos ||
+          type.find("multipart") != std::string::npos) {
+        return true;
+      }
+    }
+  }
+  return !typed;
+}
+
 }  // namespace
 
 Fault bad_request(std::string message) {
@@ -50,6 +71,7 @@ Outcome<vault::RequestIdentity> identity_in_tunnel(const TunnelIdentity& tunnel,
   identity.scheme = tunnel.scheme;
   identity.authority = tunnel.authority;
   identity.method = head.method;
+  identity.form = may_be_form(head);
   const std::string_view target = head.target;
   if (head.method == "CONNECT" || (!target.starts_with('/') && target != "*")) {
     return bad_request("inside a tunnel the request target must be a path");
@@ -89,6 +111,7 @@ Outcome<vault::RequestIdentity> identity_of_absolute_form(const RequestHead& hea
   }
   identity.authority = std::move(*authority);
   identity.method = head.method;
+  identity.form = may_be_form(head);
   if (!head.host.empty()) {
     const auto host = vault::parse_authority(head.host, vault::default_port(identity.scheme));
     if (!host || *host != identity.authority) {

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "proxy/certificate_authority.h"
+#include "proxy/guarded_values.h"
 #include "proxy/io.h"
 #include "proxy/metrics.h"
+#include "proxy/name_pool.h"
 #include "proxy/proxy_server.h"
 #include "proxy/tls_profile.h"
 #include "vault/audit.h"
@@ -52,6 +54,7 @@ struct ServerState {
         audit(audit_log),
         clock(wall_clock),
         leaves(std::move(authority), wall_clock),
+        guards(std::make_shared<GuardTable>()),
         roots(std::make_shared<UpstreamRoots>(options.upstream_ca_files)),
         metrics(options.metrics != nullptr ? options.metrics : std::make_shared<Metrics>()),
         flush_timer(context.get_executor()) {}
@@ -73,6 +76,7 @@ struct ServerState {
   vault::AuditLog& audit;
   const Clock& clock;
   LeafCache leaves;
+  std::shared_ptr<GuardTable> guards;  // what is looked for in responses
   std::shared_ptr<UpstreamRoots> roots;
   std::shared_ptr<Metrics> metrics;
   std::optional<Timer> flush_timer;  // goes before the io_context does
@@ -80,6 +84,7 @@ struct ServerState {
   std::uint64_t next_request = 1;
   std::uint16_t port = 0;  // of the first listener
   std::vector<Endpoint> own_listeners;
+  NamePool names;  // of an isolated run
   std::size_t sessions = 0;
   std::size_t session_limit = 1024;
   // Connections that have not shown a token yet, oldest first.

@@ -13,6 +13,7 @@ namespace av::proxy {
 namespace {
 
 constexpr Millis kHandshakeTimeout{10'000};
+constexpr Millis kFirstByteTimeout{10'000};
 constexpr Millis kWriteTimeout{30'000};
 constexpr Millis kLinger{1'000};
 constexpr std::size_t kMaxNewcomers = 256;
@@ -84,13 +85,63 @@ void Session::no_longer_newcomer() {
   }
 }
 
-Awaitable<void> Session::run() {
-  if (door_ == Door::kApi && worker_->options.api_tls != nullptr) {
-    const Io io = co_await stream_.accept_tls(worker_->options.api_tls->get(), kHandshakeTimeout);
-    if (io != Io::kOk) {
-      co_return;
+// TLS with ourselves, where there is any: the API's, or around everything that goes to the proxy.
+Awaitable<bool> Session::begin() {
+  SSL_CTX* context = nullptr;
+  if (door_ == Door::kApi) {
+    if (!worker_->options.api_tls) {
+      co_return true;
     }
+    context = worker_->options.api_tls();
     in_tunnel_ = true;  // nothing but messages comes from here on
+  } else {
+    if (worker_->tenants == nullptr) {
+      co_return true;  // of a run: it does not leave the machine
+    }
+    const bool tls = co_await begins_with_tls();
+    if (!tls) {
+      co_return true;
+    }
+    static const std::string kName(kProxyTlsName);
+    context = worker_->state.leaves.context_for(kName).value_or(nullptr);
+  }
+  if (context == nullptr) {
+    co_return false;
+  }
+  const Io io = co_await stream_.accept_tls(context, kHandshakeTimeout);
+  co_return io == Io::kOk;
+}
+
+// Waits for the first byte, as for a head.
+Awaitable<bool> Session::begins_with_tls() {
+  for (;;) {
+    char first = 0;
+    const IoResult peeked = stream_.peek(&first, 1);
+    if (peeked.status != Io::kOk || peeked.size != 0) {
+      co_return peeked.size != 0 && first == kTlsHandshakeRecord;
+    }
+    const Io waited = co_await wait_idle(kFirstByteTimeout);
+    if (waited != Io::kOk) {
+      stream_.close_truncated();  // it has nothing to say
+      co_return false;
+    }
+  }
+}
+
+Awaitable<void> Session::run() {
+  if (door_ == Door::kDirect || door_ == Door::kSsh) {
+    no_longer_newcomer();  // it is of the run, and nobody else can be
+    if (door_ == Door::kDirect) {
+      co_await serve_direct();
+    } else {
+      co_await dismiss_ssh();
+    }
+    co_await stream_.close_gently(kLinger);
+    co_return;
+  }
+  const bool begun = co_await begin();
+  if (!begun) {
+    co_return;
   }
   Turns turns(worker_->io.get_executor());
   for (bool more = true; more;) {
@@ -128,8 +179,12 @@ std::optional<Fault> Session::not_permitted() {
     }
     move_to(**worker);
   }
-  if (!authenticate(worker_->grant, field->value)) {
+  const auto shown = authenticate(worker_->grant, field->value);
+  if (!shown) {
     return proxy_auth_required();
+  }
+  if (auto other = worker_->check_vault(*shown)) {
+    return other;
   }
   if (worker_->grant_end != GrantEnd::kNone) {
     return grant_fault(worker_->grant_end);
@@ -147,9 +202,13 @@ void Session::move_to(Worker& worker) {
 Awaitable<bool> Session::serve_api_request() {
   const Field* const field = head_.find("authorization");
   std::shared_ptr<const vault::Principal> run;
-  if (worker_->tenants == nullptr && field != nullptr && worker_->grant_end == GrantEnd::kNone &&
-      authenticate(worker_->grant, field->value)) {
-    run = std::make_shared<const vault::Principal>(worker_->grant.principal);
+  if (worker_->tenants == nullptr && field != nullptr && worker_->grant_end == GrantEnd::kNone) {
+    if (const auto shown = authenticate(worker_->grant, field->value)) {
+      if (auto other = worker_->check_vault(*shown)) {
+        co_return co_await refuse(std::move(*other));
+      }
+      run = std::make_shared<const vault::Principal>(worker_->grant.principal);
+    }
   }
   const ApiOutcome outcome =
       co_await serve_api(*worker_, stream_, buffer_, head_, door_ == Door::kProxy, std::move(run));

@@ -17,10 +17,16 @@ namespace av::proxy {
 
 class H2Server;
 
+// The name in the certificate under which the proxy of `serve` takes connections with TLS. Who
+// comes trusts nothing but the store's authority, so the name need not be one of the machine's.
+inline constexpr std::string_view kProxyTlsName = "proxy.agent-vault.internal";
+
 // What a listener is for.
 enum class Door : std::uint8_t {
   kProxy,
-  kApi,  // of `serve`: under TLS where ProxyOptions::api_tls is set
+  kApi,     // of `serve`: under TLS where ProxyOptions::api_tls is set
+  kDirect,  // of an isolated run: what connects takes us for the server that it wanted
+  kSsh,     // the same, for ssh, which is told that there is no way
 };
 
 class Session {
@@ -43,12 +49,16 @@ class Session {
   IoResult try_fill_head();
   Awaitable<Io> wait_for_head();
   Awaitable<Io> wait_idle(Millis timeout);
+  Awaitable<bool> begin();
+  Awaitable<bool> begins_with_tls();
   Awaitable<bool> serve_outer_request();
   Awaitable<bool> serve_api_request();
   Awaitable<bool> open_tunnel();
   Awaitable<void> serve_tunnel(vault::Authority authority);
   Awaitable<bool> accept_tls(TunnelIdentity& tunnel);
   Awaitable<bool> begins_with_http2();
+  Awaitable<void> serve_direct();
+  Awaitable<void> dismiss_ssh();
   Awaitable<bool> serve_tunnel_request(const TunnelIdentity& tunnel);
   Awaitable<bool> exchange(vault::RequestIdentity identity);
   Awaitable<bool> refuse(Fault fault);

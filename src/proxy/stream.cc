@@ -54,6 +54,17 @@ IoResult Stream::peek(char* data, std::size_t size) {
     result.status = Io::kClosed;
     return result;
   }
+  if (ssl_ != nullptr) {
+    forget_errors();
+    errno = 0;
+    Want want = Want::kNothing;
+    const int ok = SSL_peek_ex(ssl_.get(), data, size, &result.size);
+    if (ok != 1) {
+      result.size = 0;
+      result.status = tls_status(ok, want);
+    }
+    return result;
+  }
   const ssize_t got = ::recv(socket_.fd.get(), data, size, MSG_PEEK);
   if (got > 0) {
     result.size = static_cast<std::size_t>(got);

@@ -55,14 +55,14 @@ class Stream final : private Deadline {
   Awaitable<Io> connect(const tcp::endpoint& endpoint, Millis timeout);
   [[nodiscard]] int connect_errno() const { return connect_errno_; }
 
-  // Turns the connection into TLS, as server or client. `timeout` is for the whole handshake.
-  // connect_tls() on a connection that is under TLS already (an https:// proxy) puts the new one
-  // inside it; from then on everything here is about the inner one.
+  // Turns the connection into TLS, as server or client. `timeout` is for the whole handshake. On a
+  // connection that is under TLS already (an https:// proxy, the user's or our own) the new one is
+  // put inside it; from then on everything here is about the inner one.
   Awaitable<Io> accept_tls(SSL_CTX* context, Millis timeout);
   Awaitable<Io> connect_tls(ossl::Ssl ssl, Millis timeout);
 
-  // Looks at received bytes of a connection in clear without taking them: size 0 and kOk when there
-  // are none yet.
+  // Looks at received bytes without taking them: size 0 and kOk when there are none yet. Under TLS
+  // it shows what is left of one record at most.
   IoResult peek(char* data, std::size_t size);
 
   // Says that nothing more will be sent, discards what still comes, closes. Without this a client
@@ -113,7 +113,7 @@ class Stream final : private Deadline {
   void say_goodbye() noexcept;
 
   WatchedSocket socket_;
-  ossl::Ssl outer_;  // TLS with a proxy, around ssl_; outlives it
+  ossl::Ssl outer_;  // TLS with a proxy, or of a client with ours, around ssl_; outlives it
   ossl::Ssl ssl_;
   std::string tls_error_;
   int tls_reason_ = 0;

@@ -79,6 +79,7 @@ Awaitable<Io> Stream::handshake(Millis timeout) {
 }
 
 Awaitable<Io> Stream::accept_tls(SSL_CTX* context, Millis timeout) {
+  outer_ = std::move(ssl_);
   ssl_.reset(SSL_new(context));
   if (ssl_ == nullptr) {
     tls_error_ = ossl::drain_errors();

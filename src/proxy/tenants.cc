@@ -7,20 +7,16 @@
 namespace av::proxy {
 namespace {
 
-Outcome<const Tenancy*> choose(const std::vector<Tenancy>& tenancies, const std::string& vault) {
-  Fault fault;
-  if (!vault.empty()) {
-    const auto named = std::find_if(tenancies.begin(), tenancies.end(), [&](const Tenancy& one) {
-      return one.snapshot->vault_name == vault;
-    });
-    if (named != tenancies.end()) {
-      return &*named;
+Outcome<const Tenancy*> choose(const std::vector<Tenancy>& tenancies, const ShownToken& token) {
+  if (token.malformed_vault || !token.vault.empty()) {
+    std::optional<Fault> why;
+    for (const Tenancy& one : tenancies) {
+      why = check_vault_hint(token, one.snapshot->vault_name);
+      if (!why) {
+        return &one;
+      }
     }
-    fault.status = 403;
-    fault.code = "vault_not_permitted";
-    fault.message = "this token may not act in the vault that the proxy address names";
-    fault.help = "leave the name away, or ask the owner of the vault";
-    return fault;
+    return std::move(*why);  // a token in the plan has at least one
   }
   if (tenancies.size() == 1) {
     return &tenancies.front();
@@ -30,6 +26,7 @@ Outcome<const Tenancy*> choose(const std::vector<Tenancy>& tenancies, const std:
   if (usual != tenancies.end()) {
     return &*usual;
   }
+  Fault fault;
   fault.status = 400;
   fault.code = "vault_not_named";
   fault.message = "this token may act in several vaults, and none was named";
@@ -53,6 +50,16 @@ void TenantPlan::add(Tenancy tenancy) {
   all.push_back(std::move(tenancy));
 }
 
+std::set<vault::SnapshotPtr> TenantPlan::snapshots() const {
+  std::set<vault::SnapshotPtr> out;
+  for (const auto& [hash, tenancies] : tenancies_) {
+    for (const Tenancy& tenancy : tenancies) {
+      out.insert(tenancy.snapshot);
+    }
+  }
+  return out;
+}
+
 const std::vector<Tenancy>* TenantPlan::find(const crypto::Digest& token_hash) const {
   const auto found = tenancies_.find(token_hash);
   return found == tenancies_.end() ? nullptr : &found->second;
@@ -61,7 +68,7 @@ const std::vector<Tenancy>* TenantPlan::find(const crypto::Digest& token_hash) c
 Outcome<Worker*> Tenants::find(std::string_view field_value) {
   for (const ShownToken& token : shown_tokens(field_value)) {
     if (const std::vector<Tenancy>* const tenancies = plan_->find(token.hash)) {
-      AV_TRY(const Tenancy* const tenancy, choose(*tenancies, token.vault));
+      AV_TRY(const Tenancy* const tenancy, choose(*tenancies, token));
       return &worker_of(token.hash, *tenancy);
     }
   }

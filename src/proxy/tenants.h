@@ -10,6 +10,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,6 +39,8 @@ class TenantPlan {
   [[nodiscard]] const std::vector<Tenancy>* find(const crypto::Digest& token_hash) const;
   [[nodiscard]] const std::shared_ptr<const vault::KeyRing>& key_ring() const { return key_ring_; }
   [[nodiscard]] std::size_t size() const { return tenancies_.size(); }
+  // Of all tenancies, each once.
+  [[nodiscard]] std::set<vault::SnapshotPtr> snapshots() const;
 
  private:
   // A SHA-256 of random bits spreads by itself; nobody can aim at its first bytes without the

@@ -140,10 +140,10 @@ Awaitable<Outcome<void>> TlsConnector::handshake(UpstreamConnection& connection,
 }
 
 Awaitable<Outcome<void>> TlsConnector::connect(UpstreamConnection& connection,
-                                               const OutboundRequest& request, AlpnOffer offer,
+                                               const ConnectTarget& target, AlpnOffer offer,
                                                ConnectBudget budget, std::int64_t now_ms) {
-  const vault::Authority& authority = request.identity().authority;
-  auto profile = profiles_.profile_for(request.service(), request.credential(), now_ms);
+  const vault::Authority& authority = target.authority();
+  auto profile = profiles_.profile_for(target.service(), target.credential(), now_ms);
   if (!profile) {
     co_return std::move(profile.error());
   }

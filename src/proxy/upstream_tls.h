@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "proxy/connect_target.h"
 #include "proxy/egress_proxy.h"
 #include "proxy/fault.h"
 #include "proxy/happy_eyeballs.h"
-#include "proxy/injector.h"
 #include "proxy/tls_profile.h"
 #include "proxy/tls_session_cache.h"
 #include "proxy/upstream.h"
@@ -20,10 +20,10 @@ class TlsConnector {
  public:
   explicit TlsConnector(std::shared_ptr<UpstreamRoots> roots) : profiles_(std::move(roots)) {}
 
-  // With the server of a request. Sets connection.http2. All references must outlive the call.
+  // With the server of a target. Sets connection.http2. All references must outlive the call.
   // Faults: upstream_certificate_*, upstream_tls_failed, upstream_tls_timeout, upstream_alpn,
   // client_certificate_invalid, trust_store.
-  Awaitable<Outcome<void>> connect(UpstreamConnection& connection, const OutboundRequest& request,
+  Awaitable<Outcome<void>> connect(UpstreamConnection& connection, const ConnectTarget& target,
                                    AlpnOffer offer, ConnectBudget budget, std::int64_t now_ms);
   // With an https:// proxy; its certificate is verified as an upstream's is.
   Awaitable<Outcome<void>> connect_to_proxy(UpstreamConnection& connection,

@@ -1,5 +1,6 @@
 #include "proxy/worker.h"
 
+#include "proxy/authenticator.h"
 #include "proxy/refusals.h"
 
 namespace av::proxy {
@@ -23,6 +24,15 @@ void Worker::set_policy(vault::SnapshotPtr new_snapshot,
   key_ring = std::move(ring);
   resolver.clear();
   check_grant();
+}
+
+void Worker::know_placeholders(std::shared_ptr<const vault::PlaceholderIndex> all) {
+  earlier_placeholders_.push_back(std::move(grant.placeholders));
+  grant.placeholders = std::move(all);
+}
+
+std::optional<Fault> Worker::check_vault(const ShownToken& shown) const {
+  return check_vault_hint(shown, shown.vault == grant.vault ? grant.vault : snapshot->vault_name);
 }
 
 void Worker::tick() {

@@ -10,10 +10,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "proxy/connector.h"
 #include "proxy/credential_resolver.h"
 #include "proxy/deadline.h"
+#include "proxy/fault.h"
 #include "proxy/io.h"
 #include "proxy/proxy_server.h"
 #include "proxy/server_state.h"
@@ -24,6 +26,7 @@ namespace av::proxy {
 class PolicyGate;
 class Session;
 class Tenants;
+struct ShownToken;
 
 // Why the grant of a worker is not valid any more. A run's own end is not among the reasons: its
 // port ends with it.
@@ -38,7 +41,8 @@ struct Worker {
         clock(shared.clock),
         grant(std::move(session_grant)),
         connector(shared.io.get_executor(), deadlines, connector_options(shared)),
-        pool(shared.io.get_executor(), deadlines, connector) {
+        pool(shared.io.get_executor(), deadlines, connector),
+        resolver(shared.options.tokens.get(), shared.guards) {
     for (const Endpoint& own : shared.own_listeners) {
       connector.add_own_listener(own);
     }
@@ -77,6 +81,10 @@ struct Worker {
 
   // What a new snapshot changes.
   void set_policy(vault::SnapshotPtr new_snapshot, std::shared_ptr<const vault::KeyRing> ring);
+  // Whether what stands behind the token of this grant names its vault.
+  [[nodiscard]] std::optional<Fault> check_vault(const ShownToken& shown) const;
+  // More of what the child holds; what an exchange looks at stays where it is.
+  void know_placeholders(std::shared_ptr<const vault::PlaceholderIndex> all);
   // Several times a second.
   void tick();
   // Looks whether the grant still holds by the snapshot and the clock. When it has just ended,
@@ -88,6 +96,7 @@ struct Worker {
 
  private:
   void end_grant(GrantEnd why);
+  std::vector<std::shared_ptr<const vault::PlaceholderIndex>> earlier_placeholders_;
 };
 
 }  // namespace av::proxy

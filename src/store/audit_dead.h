@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,11 +30,44 @@ struct JournalPlace {
 // For a chain that begins: an `adopt` for each journal, and a `mark` for what is in it now.
 [[nodiscard]] std::vector<RootEntry> entries_to_adopt(const std::filesystem::path& directory);
 
-// Signs where the journals end that nobody holds a lock on, and that have no end yet. Looks at the
-// last `window` bytes of the chain, and signs for a few journals at most: the next call goes on.
-// kLook is what every process can spend, kLookFar what one that stays can.
+// What every process can spend on a look at the chain, and one that stays, now and then.
 inline constexpr std::uint64_t kLook = std::uint64_t{64} << 10;
 inline constexpr std::uint64_t kLookFar = std::uint64_t{4} << 20;
+
+// Signs where the journals end that nobody holds a lock on, and that have no end yet. Goes
+// backwards through the chain, a window at each look, so that a journal is found however far back
+// its last line lies, and no look takes long. Memory grows with the number of journals. Belongs to
+// one thread.
+class DeadJournals {
+ public:
+  explicit DeadJournals(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+  // Reads what has been appended to the chain, and the `window` bytes before those that it has
+  // seen; then signs for a few journals at most: the next look goes on.
+  [[nodiscard]] Status look(RootChain& chain, std::uint64_t window);
+  // The whole chain was seen, and there was nothing left to sign.
+  [[nodiscard]] bool done() const { return begun_ && begin_ == 0 && !more_; }
+
+ private:
+  [[nodiscard]] Status read_new();
+  [[nodiscard]] Status read_back(std::uint64_t window);
+  // Lines of the chain in a row, and what they leave open.
+  struct Stretch {
+    void take(RootEntry&& entry);
+    std::map<std::string, JournalPlace> open;
+    std::set<std::string> settled;  // have an end, or never get one
+    std::string adopted;            // named by the line before
+  };
+
+  std::filesystem::path directory_;
+  bool begun_ = false;
+  bool more_ = false;
+  std::uint64_t begin_ = 0;  // what has been seen of the chain
+  std::uint64_t end_ = 0;
+  Stretch seen_;
+};
+
+// One look.
 [[nodiscard]] Status sign_dead_journals(const std::filesystem::path& directory, RootChain& chain,
                                         std::uint64_t window);
 

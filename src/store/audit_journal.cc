@@ -131,8 +131,9 @@ void AuditJournal::Impl::flush_loop() {
   }
   parent.reset();
   // Of others. What cannot be signed now is left to the next process.
-  (void)sign_dead_journals(path.parent_path(), *chain, kLook);
-  bool looked_far = false;
+  DeadJournals dead(path.parent_path());
+  (void)dead.look(*chain, kLook);
+  auto next_look = std::chrono::steady_clock::now() + kMarkEvery;
   JournalPlace place;
   bool named = false;  // the line that names this file is on the disk
   bool unmarked = false;
@@ -159,9 +160,10 @@ void AuditJournal::Impl::flush_loop() {
       place = make_durable();
       unmarked = true;
     }
-    if (!looked_far && !stopping && std::chrono::steady_clock::now() >= next_mark) {
-      looked_far = true;
-      (void)sign_dead_journals(path.parent_path(), *chain, kLookFar);
+    // Whoever stays goes on through the chain, a window at a time.
+    if (!dead.done() && !stopping && std::chrono::steady_clock::now() >= next_look) {
+      (void)dead.look(*chain, kLookFar);
+      next_look = std::chrono::steady_clock::now() + kMarkEvery;
     }
     if (unmarked && !stopping && std::chrono::steady_clock::now() >= next_mark) {
       unmarked = !anchor(RootKind::kMark, place);

@@ -11,6 +11,7 @@
 
 #include "core/fs.h"
 #include "store/audit_lines.h"
+#include "store/audit_root.h"
 
 namespace av::store {
 namespace {
@@ -47,19 +48,6 @@ BehindZeros look_behind_zeros(int fd, off_t offset) {
   }
 }
 
-// The inverse of format_utc; 0 when it is not of that form.
-std::int64_t parse_utc(const std::string& text) {
-  std::tm tm{};
-  int millis = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year, &tm.tm_mon,
-                  &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &millis) != 7) {
-    return 0;
-  }
-  tm.tm_year -= 1900;
-  tm.tm_mon -= 1;
-  return std::int64_t{::timegm(&tm)} * 1000 + millis;
-}
-
 void sort_by_time(std::vector<AuditEntry>& entries) {
   std::stable_sort(entries.begin(), entries.end(), [](const AuditEntry& a, const AuditEntry& b) {
     return a.record.time_ms < b.record.time_ms;
@@ -86,7 +74,7 @@ Expected<vault::AuditRecord> parse_record(std::string_view line) {
   }
   try {
     vault::AuditRecord record;
-    record.time_ms = parse_utc(json.value("time", ""));
+    record.time_ms = parse_utc_exactly(json.value("time", "")).value_or(0);
     record.event = json.value("event", "");
     record.vault = json.value("vault", "");
     record.agent = json.value("agent", "");

@@ -2,24 +2,47 @@
 
 #include <algorithm>
 
+#include "core/encoding.h"
+
 namespace av::store {
 namespace {
 
-Expected<std::vector<std::string>> names_in(const std::filesystem::path& directory) {
-  std::vector<std::string> names;
+struct Present {
+  std::string name;
+  std::filesystem::file_type type;
+};
+
+// Links are not followed.
+Expected<std::vector<Present>> entries_in(const std::filesystem::path& directory) {
+  std::vector<Present> entries;
   std::error_code ec;
   std::filesystem::directory_iterator it(directory, ec);
   if (ec == std::errc::no_such_file_or_directory) {
-    return names;
+    return entries;
   }
   for (; !ec && it != std::filesystem::directory_iterator(); it.increment(ec)) {
-    names.push_back(it->path().filename().string());
+    std::error_code unknown;
+    entries.push_back({it->path().filename().string(), it->symlink_status(unknown).type()});
   }
   if (ec) {
     return errno_error(ec.value(), "cannot read the audit log " + directory.string());
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  std::sort(entries.begin(), entries.end(),
+            [](const Present& a, const Present& b) { return a.name < b.name; });
+  return entries;
+}
+
+using FileType = std::filesystem::file_type;
+
+bool is_own_file(std::string_view name) {
+  return name == kRootFile || name == kHeadFile;
+}
+
+std::string words_for(FileType type) {
+  return type == FileType::regular     ? "a file whose name agent-vault does not give"
+         : type == FileType::symlink   ? "a symbolic link"
+         : type == FileType::directory ? "a directory"
+                                       : "no file";  // a pipe, a socket, a device
 }
 
 class Verification {
@@ -33,7 +56,8 @@ class Verification {
   const JournalState* state_of(const std::string& name) const;
   Status check_present(const std::string& name);
   Status check_missing();
-  void check_chain_is_there(const std::vector<std::string>& names);
+  void check_chain_is_there(const std::vector<Present>& entries);
+  void tell_stranger(const Present& entry);
   void add_root();
 
   const std::filesystem::path& directory_;
@@ -68,7 +92,9 @@ Status Verification::check_present(const std::string& name) {
     if (checked.error().code == ErrorCode::kNotFound) {
       return {};  // removed just now: check_missing() says whether it may be
     }
-    return checked.error();
+    // One that cannot be read does not keep the others from being checked.
+    report_.problems.add({name, 0, checked.error().message, "make it readable, or restore it"});
+    return {};
   }
   report_.files += 1;
   report_.records += checked->lines;
@@ -108,11 +134,12 @@ Status Verification::check_missing() {
   return {};
 }
 
-void Verification::check_chain_is_there(const std::vector<std::string>& names) {
+void Verification::check_chain_is_there(const std::vector<Present>& entries) {
   if (root_.exists()) {
     return;
   }
-  const bool journals = std::any_of(names.begin(), names.end(), is_journal_name);
+  const bool journals = std::any_of(entries.begin(), entries.end(),
+                                    [](const Present& one) { return is_journal_name(one.name); });
   if ((expected_.key && !expected_.unmade) || expected_.head) {
     report_.problems.add(
         {std::string(kRootFile), 0, "is gone", "restore the directory from a copy"});
@@ -121,6 +148,15 @@ void Verification::check_chain_is_there(const std::vector<std::string>& names) {
         {std::string(kRootFile), 0, "is not there: nothing shows whether files are missing",
          "when no agent-vault with a chain has written here yet, the next command makes it"});
   }
+}
+
+// Nothing else belongs here; a name is anybody's, and is shown so that it cannot pose.
+void Verification::tell_stranger(const Present& entry) {
+  const bool known = is_journal_name(entry.name) || is_own_file(entry.name);
+  report_.problems.add(
+      {encoding::printable(std::string_view(entry.name).substr(0, 200)), 0,
+       "is " + words_for(entry.type) + (known ? ", not the file that agent-vault wrote" : ""),
+       known ? "restore the file from a copy" : "move it away"});
 }
 
 void Verification::add_root() {
@@ -141,18 +177,27 @@ void Verification::add_root() {
 
 Status Verification::run() {
   // The directory first: of a file that is in it, the chain has been told before it has a record.
-  AV_TRY(const auto names, names_in(directory_));
+  AV_TRY(const auto entries, entries_in(directory_));
+  for (const Present& entry : entries) {
+    if (entry.name == kRootFile && entry.type != FileType::regular) {
+      tell_stranger(entry);
+      return {};  // there is nothing that the others could be held against
+    }
+  }
   AV_CHECK(root_.catch_up());
-  for (const std::string& name : names) {
-    if (is_journal_name(name)) {
-      AV_CHECK(check_present(name));
-    } else if (name.ends_with(kJournalSuffix)) {
-      report_.problems.add({"?" + std::string(kJournalSuffix), 0,
-                            "a file whose name agent-vault does not give", "move it away"});
+  for (const Present& entry : entries) {
+    const bool file = entry.type == FileType::regular;
+    if (entry.type == FileType::none || entry.type == FileType::not_found) {
+      continue;  // removed just now
+    }
+    if (file && is_journal_name(entry.name)) {
+      AV_CHECK(check_present(entry.name));
+    } else if (!file || !is_own_file(entry.name)) {
+      tell_stranger(entry);
     }
   }
   AV_CHECK(check_missing());
-  check_chain_is_there(names);
+  check_chain_is_there(entries);
   root_.finish();
   add_root();
   return {};

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <array>
 #include <cerrno>
@@ -171,6 +172,13 @@ void put(SQLite::Statement& statement, int index, const crypto::Bytes& blob) {
 crypto::Bytes blob(const SQLite::Column& column) {
   const auto* data = static_cast<const std::uint8_t*>(column.getBlob());
   return {data, data + column.getBytes()};
+}
+
+crypto::Digest digest_of(const SQLite::Column& column) {
+  crypto::Digest out{};
+  const crypto::Bytes bytes = blob(column);
+  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
+  return out;
 }
 
 bool is_hash(const SQLite::Column& column, const crypto::Digest& hash) {

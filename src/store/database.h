@@ -109,6 +109,7 @@ void put(SQLite::Statement& statement, int index, const crypto::Bytes& blob);
 [[nodiscard]] inline crypto::Bytes bytes_of(const crypto::Digest& digest) {
   return {digest.begin(), digest.end()};
 }
+[[nodiscard]] crypto::Digest digest_of(const SQLite::Column& column);
 // The index finds a row by bytes of a SHA-256. How long that takes may depend on how much of the
 // hash is right, but nobody can aim at a hash: to get its first bytes right one must try tokens,
 // and that tells nothing of the 256 random bits of the one that is meant. What was found is

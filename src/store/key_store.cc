@@ -25,6 +25,17 @@ void use_no_kdf(KeyRow& row, KeyMode mode) {
   row.salt.clear();
 }
 
+// What fs::replace_file() of a process that was killed has left of `file`.
+void remove_unfinished(const std::filesystem::path& file) {
+  const std::string beginning = file.filename().string() + ".tmp-";
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), ec)) {
+    if (entry.path().filename().native().starts_with(beginning)) {
+      ::unlink(entry.path().c_str());
+    }
+  }
+}
+
 Expected<Secret> ask(const KeySources& sources, bool confirm) {
   if (!sources.passphrase) {
     return make_error(ErrorCode::kLocked, "the store is locked by a passphrase",
@@ -333,6 +344,8 @@ Status KeyStore::rotate(Database& database, const Clock& clock, const Reseal& re
     ring = std::make_shared<const vault::KeyRing>(std::move(data_key));
     AV_CHECK(reseal(*ring_, *ring));
     if (row.mode == KeyMode::kFile) {
+      // Of rotations that were killed while they wrote. This one alone writes: it has the database.
+      remove_unfinished(new_key_file());
       AV_CHECK(write_key_file(new_key_file(), kek));
       AV_CHECK(reached("key written"));
     }

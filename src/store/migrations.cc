@@ -216,7 +216,88 @@ ALTER TABLE session ADD COLUMN minted_by TEXT NOT NULL DEFAULT '';
 CREATE INDEX session_minter ON session (minted_by) WHERE minted_by != '';
 )sql";
 
-constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals, kUsers};
+// What stands beside an access token, which is the credential's value. `client` is plain, as
+// services are; client secret, refresh token and private key are sealed together. `attempt_ms`: a
+// provider has been asked, and nobody has written down yet what it said.
+constexpr const char* kOauth = R"sql(
+CREATE TABLE oauth (
+  credential_id   INTEGER PRIMARY KEY REFERENCES credential(id) ON DELETE CASCADE,
+  client          TEXT NOT NULL,
+  sealed          BLOB NOT NULL,
+  sealed_version  INTEGER NOT NULL,
+  state           TEXT NOT NULL CHECK (state IN ('connected', 'reconnect')),
+  expires_ms      INTEGER NOT NULL,
+  refreshable     INTEGER NOT NULL,
+  granted         TEXT NOT NULL,
+  connected_ms    INTEGER NOT NULL,
+  refreshed_ms    INTEGER NOT NULL DEFAULT 0,
+  attempt_ms      INTEGER NOT NULL DEFAULT 0,
+  retry_ms        INTEGER NOT NULL DEFAULT 0,
+  failures        INTEGER NOT NULL DEFAULT 0,
+  last_error      TEXT NOT NULL DEFAULT ''
+) STRICT;
+)sql";
+
+// Who users are at an issuer of identities. The address is the one that it was bound by, to look
+// at.
+constexpr const char* kIdentities = R"sql(
+CREATE TABLE user_identity (
+  issuer      TEXT NOT NULL,
+  subject     TEXT NOT NULL,
+  user_id     INTEGER NOT NULL REFERENCES user(id) ON DELETE CASCADE,
+  email       TEXT NOT NULL,
+  created_ms  INTEGER NOT NULL,
+  PRIMARY KEY (issuer, subject)
+) STRICT;
+CREATE UNIQUE INDEX user_identity_user ON user_identity (user_id, issuer);
+)sql";
+
+// Stores of others. Their settings and references are plain, what they were paired with is sealed;
+// what they hold is never here.
+constexpr const char* kExternalStores = R"sql(
+CREATE TABLE external_store (
+  id              INTEGER PRIMARY KEY,
+  vault_id        INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  uid             TEXT NOT NULL UNIQUE,
+  name            TEXT NOT NULL,
+  kind            TEXT NOT NULL,
+  settings        TEXT NOT NULL,
+  account         TEXT NOT NULL,
+  sealed          BLOB NOT NULL,
+  sealed_version  INTEGER NOT NULL,
+  revision        INTEGER NOT NULL,
+  paired_ms       INTEGER NOT NULL,
+  ok_ms           INTEGER NOT NULL DEFAULT 0,
+  error_ms        INTEGER NOT NULL DEFAULT 0,
+  error           TEXT NOT NULL DEFAULT '',
+  UNIQUE (vault_id, name)
+) STRICT;
+CREATE TABLE credential_source (
+  credential_id  INTEGER PRIMARY KEY REFERENCES credential(id) ON DELETE CASCADE,
+  store_id       INTEGER NOT NULL REFERENCES external_store(id),
+  reference      TEXT NOT NULL,
+  item           TEXT NOT NULL,
+  field          TEXT NOT NULL,
+  missing_ms     INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX credential_source_store ON credential_source (store_id);
+CREATE TABLE host_mapping (
+  id          INTEGER PRIMARY KEY,
+  vault_id    INTEGER NOT NULL REFERENCES vault(id) ON DELETE CASCADE,
+  store_id    INTEGER NOT NULL REFERENCES external_store(id),
+  host        TEXT NOT NULL,
+  reference   TEXT NOT NULL,
+  item        TEXT NOT NULL,
+  field       TEXT NOT NULL,
+  body        TEXT NOT NULL,
+  missing_ms  INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (vault_id, host, store_id)
+) STRICT;
+CREATE INDEX host_mapping_store ON host_mapping (store_id);
+)sql";
+
+constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals,     kUsers,
+                               kOauth,         kIdentities,     kExternalStores};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

@@ -76,6 +76,14 @@ struct Invite {
   bool needs_account = true;  // nobody has this address yet
 };
 
+// Who somebody is elsewhere, as an issuer has signed it just now. The pair of issuer and subject
+// never changes and is never given to another; the address may be both.
+struct OutsideIdentity {
+  std::string issuer;
+  std::string subject;
+  std::string email;  // canonical, and verified by the issuer; empty: not
+};
+
 struct InstanceSettings {
   bool invite_only = true;
   // Who may come in uninvited; empty: any domain. Canonical.
@@ -151,6 +159,17 @@ class People {
   virtual Expected<vault::User> accept_invite(
       const crypto::Digest& token_hash, std::string_view uid,
       const std::optional<vault::PasswordHash>& password) = 0;
+
+  // -- identities elsewhere
+  // The user whom this identity belongs to. When it belongs to nobody yet, its address decides, and
+  // it belongs from then on to: the user of that address, if no other identity of this issuer does;
+  // a new user by an invite that waits for it; or, with `create`, a new one of that role. In each
+  // case kNotPermitted, saying why for the log, when there is none, or the user is disabled.
+  virtual Expected<vault::User> user_of_identity(const OutsideIdentity& identity,
+                                                 std::optional<vault::InstanceRole> create) = 0;
+  // The same, for somebody who is signed in: nothing is made or bound.
+  virtual Expected<bool> has_identity(std::string_view uid, std::string_view issuer,
+                                      std::string_view subject) = 0;
 
   // -- settings
   virtual Expected<InstanceSettings> instance_settings() = 0;

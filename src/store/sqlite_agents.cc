@@ -100,13 +100,6 @@ SessionInfo session_of(SQLite::Statement& statement) {
   return session;
 }
 
-crypto::Digest digest_of(const SQLite::Column& column) {
-  crypto::Digest out{};
-  const crypto::Bytes bytes = blob(column);
-  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
-  return out;
-}
-
 Error unknown_token() {
   return make_error(ErrorCode::kNotPermitted, "this token belongs to nobody, or not any more",
                     "agent-vault agent rotate NAME makes a new one");

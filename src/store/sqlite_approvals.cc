@@ -15,20 +15,23 @@ constexpr std::int64_t kMostWaiting = 32;
 constexpr std::int64_t kKeepDecided = std::int64_t{7} * 24 * 3600 * 1000;
 
 std::string to_json(const vault::ApprovalRequest& r) {
-  const Json json = {{"vault", r.vault},
-                     {"run", r.run},
-                     {"agent", r.agent},
-                     {"agent_uid", r.agent_uid},
-                     {"rule", r.rule},
-                     {"rule_uids", r.rule_uids},
-                     {"method", r.method},
-                     {"url", r.url},
-                     {"url_no_query", r.url_no_query},
-                     {"content_type", r.content_type},
-                     {"has_body", r.has_body},
-                     {"body_size", r.body_size},
-                     {"body_complete", r.body_complete},
-                     {"preview", r.preview}};
+  Json json = {{"vault", r.vault},
+               {"run", r.run},
+               {"agent", r.agent},
+               {"agent_uid", r.agent_uid},
+               {"rule", r.rule},
+               {"rule_uids", r.rule_uids},
+               {"method", r.method},
+               {"url", r.url},
+               {"url_no_query", r.url_no_query},
+               {"content_type", r.content_type},
+               {"has_body", r.has_body},
+               {"body_size", r.body_size},
+               {"body_complete", r.body_complete},
+               {"preview", r.preview}};
+  if (!r.effect.empty()) {
+    json["effect"] = r.effect;
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -55,6 +58,7 @@ Expected<Store::Approval> approval_of(const SQLite::Statement& row) {
   r.body_size = json.value("body_size", std::uint64_t{0});
   r.body_complete = json.value("body_complete", false);
   r.preview = json.value("preview", "");
+  r.effect = json.value("effect", "");
   r.created_ms = row.getColumn(3).getInt64();
   r.expires_ms = row.getColumn(4).getInt64();
   out.decided_ms = row.getColumn(5).getInt64();
@@ -64,6 +68,18 @@ Expected<Store::Approval> approval_of(const SQLite::Statement& row) {
 
 constexpr const char* kColumns =
     "SELECT id, request, state, created_ms, expires_ms, decided_ms FROM approval ";
+
+vault::ApprovalGrant grant_of(const SQLite::Statement& row) {
+  vault::ApprovalGrant grant;
+  grant.id = row.getColumn(0).getString();
+  grant.rule_uid = row.getColumn(1).getString();
+  grant.agent_uid = row.getColumn(2).getString();
+  grant.method = row.getColumn(3).getString();
+  grant.url_no_query = row.getColumn(4).getString();
+  grant.uses = static_cast<std::uint32_t>(row.getColumn(5).getInt64());
+  grant.expires_ms = row.getColumn(6).getInt64();
+  return grant;
+}
 
 }  // namespace
 
@@ -75,17 +91,54 @@ std::vector<vault::ApprovalGrant> SqliteStore::load_grants(std::int64_t vault_id
   put(statement, 2, clock_.wall_ms());
   std::vector<vault::ApprovalGrant> grants;
   while (statement.executeStep()) {
-    vault::ApprovalGrant grant;
-    grant.id = statement.getColumn(0).getString();
-    grant.rule_uid = statement.getColumn(1).getString();
-    grant.agent_uid = statement.getColumn(2).getString();
-    grant.method = statement.getColumn(3).getString();
-    grant.url_no_query = statement.getColumn(4).getString();
-    grant.uses = static_cast<std::uint32_t>(statement.getColumn(5).getInt64());
-    grant.expires_ms = statement.getColumn(6).getInt64();
-    grants.push_back(std::move(grant));
+    grants.push_back(grant_of(statement));
   }
   return grants;
+}
+
+Expected<std::vector<Store::GrantInfo>> SqliteStore::list_grants(std::string_view vault) {
+  return database_.read(kRead, [&]() -> Expected<std::vector<GrantInfo>> {
+    VaultRow row;  // id 0: every vault
+    if (!vault.empty()) {
+      AV_TRY(row, find_vault(vault));
+    }
+    auto statement = database_.prepare(
+        "SELECT g.id, g.rule_uid, g.agent_uid, g.method, g.url, g.uses, g.expires_ms, v.name,"
+        " v.uid, r.name, coalesce(a.name, ''), g.created_ms FROM approval_grant g"
+        " JOIN vault v ON v.id = g.vault_id JOIN rule r ON r.uid = g.rule_uid"
+        " LEFT JOIN agent a ON a.uid = g.agent_uid"
+        " WHERE (?1 = 0 OR g.vault_id = ?1) AND g.expires_ms > ?2"
+        // Of an agent that is gone or revoked nothing is left.
+        " AND (g.agent_uid = '' OR (a.uid IS NOT NULL AND a.revoked_ms = 0))"
+        " ORDER BY g.created_ms, g.id");
+    put(statement, 1, row.id);
+    put(statement, 2, clock_.wall_ms());
+    std::vector<GrantInfo> out;
+    while (statement.executeStep()) {
+      GrantInfo& info = out.emplace_back();
+      info.grant = grant_of(statement);
+      info.vault = statement.getColumn(7).getString();
+      info.vault_uid = statement.getColumn(8).getString();
+      info.rule = statement.getColumn(9).getString();
+      info.agent = statement.getColumn(10).getString();
+      info.created_ms = statement.getColumn(11).getInt64();
+    }
+    return out;
+  });
+}
+
+Status SqliteStore::revoke_grants(const std::vector<std::string>& ids) {
+  return database_.write("cannot revoke the approval", [&]() -> Status {
+    for (const std::string& id : ids) {
+      auto statement = database_.prepare("DELETE FROM approval_grant WHERE id = ?");
+      put(statement, 1, id);
+      if (statement.exec() == 0) {
+        return make_error(ErrorCode::kNotFound, "there is no grant '" + id + "', or not any more",
+                          "agent-vault approval grants");
+      }
+    }
+    return {};
+  });
 }
 
 Expected<std::vector<Store::Approval>> SqliteStore::list_approvals(std::string_view vault,

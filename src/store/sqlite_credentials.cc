@@ -106,6 +106,8 @@ Expected<bool> SqliteStore::save_value(const VaultRow& vault, std::string_view k
     put(insert, 3, clock_.wall_ms());
     insert.exec();
     id = database_.last_id();
+  } else {
+    make_static(id);
   }
   const std::uint64_t version = (existing ? existing->version : 0) + 1;
   AV_CHECK(value.reveal(
@@ -146,14 +148,23 @@ Expected<std::vector<CredentialInfo>> SqliteStore::list_credentials(std::string_
   return database_.read(kRead, [&]() -> Expected<std::vector<CredentialInfo>> {
     AV_TRY(const VaultRow row, find_vault(vault));
     auto statement = database_.prepare(
-        "SELECT key, type, current_version, created_ms, updated_ms FROM credential"
-        " WHERE vault_id = ? ORDER BY key");
+        "SELECT c.key, c.type, c.current_version, c.created_ms, c.updated_ms,"
+        " coalesce(o.state, ''), coalesce(o.expires_ms, 0), coalesce(e.name, ''),"
+        " coalesce(s.reference, '') FROM credential c"
+        " LEFT JOIN oauth o ON o.credential_id = c.id"
+        " LEFT JOIN credential_source s ON s.credential_id = c.id"
+        " LEFT JOIN external_store e ON e.id = s.store_id WHERE c.vault_id = ? ORDER BY c.key");
     put(statement, 1, row.id);
     std::vector<CredentialInfo> credentials;
     while (statement.executeStep()) {
       credentials.push_back({statement.getColumn(0).getString(), statement.getColumn(1).getString(),
                              unsigned_of(statement.getColumn(2)), statement.getColumn(3).getInt64(),
-                             statement.getColumn(4).getInt64()});
+                             statement.getColumn(4).getInt64(),
+                             statement.getColumn(5).getString() == "reconnect"
+                                 ? vault::OauthState::kReconnect
+                                 : vault::OauthState::kConnected,
+                             statement.getColumn(6).getInt64(), statement.getColumn(7).getString(),
+                             statement.getColumn(8).getString()});
     }
     return credentials;
   });
@@ -163,6 +174,7 @@ Expected<Secret> SqliteStore::get_credential(std::string_view vault, std::string
   return read_sealed(kRead, [&]() -> Expected<Secret> {
     AV_TRY(const VaultRow row, find_vault(vault));
     AV_TRY(const CredentialRow credential, find_credential(row, key));
+    AV_CHECK(check_kept_here(credential.id, key));
     return open_version(row, credential, key, credential.version);
   });
 }
@@ -209,6 +221,12 @@ Expected<std::uint64_t> SqliteStore::rollback_credential(std::string_view vault,
   return write_sealed("cannot roll back the credential", [&]() -> Expected<std::uint64_t> {
     AV_TRY(const VaultRow row, find_vault(vault));
     AV_TRY(const CredentialRow credential, find_credential(row, key));
+    AV_TRY(const auto tokens, look_for_oauth({row.uid, std::string(key)}));
+    if (tokens) {
+      return make_error(ErrorCode::kInvalid,
+                        std::string(key) + " is an OAuth credential: its old tokens are void",
+                        "to have it refreshed: agent-vault oauth refresh " + std::string(key));
+    }
     if (to == 0 && credential.version < 2) {
       return make_error(ErrorCode::kNotFound, std::string(key) + " has only one version",
                         "agent-vault vault credential history " + std::string(key));
@@ -220,6 +238,7 @@ Expected<std::uint64_t> SqliteStore::rollback_credential(std::string_view vault,
     const std::uint64_t source = to == 0 ? credential.version - 1 : to;
     AV_TRY(const Secret value, open_version(row, credential, key, source));
     const std::uint64_t version = credential.version + 1;
+    make_static(credential.id);
     AV_CHECK(value.reveal([&](std::string_view bytes) {
       return add_version(row, credential.id, key, version, bytes,
                          "rollback to " + std::to_string(source));

@@ -155,6 +155,27 @@ Status SqlitePeople::delete_invite(std::string_view id) {
   });
 }
 
+Status SqlitePeople::take_invite(const Invite& invite, UserRow& row) {
+  if (invite.role > row.user.role) {
+    auto raise = database_.prepare("UPDATE user SET role = ? WHERE id = ?");
+    put(raise, 1, vault::to_string(invite.role));
+    put(raise, 2, row.id);
+    raise.exec();
+    row.user.role = invite.role;
+  }
+  for (const vault::Membership& grant : invite.vaults) {
+    AV_TRY(const std::int64_t vault, vault_id(grant.vault));
+    const auto has = role_of(row.id, vault);
+    if (!has || *has < grant.role) {
+      put_membership(row.id, vault, grant.role);
+    }
+  }
+  auto used = database_.prepare("DELETE FROM user_invite WHERE id = ?");
+  put(used, 1, invite.id);
+  used.exec();
+  return {};
+}
+
 Expected<vault::User> SqlitePeople::accept_invite(
     const crypto::Digest& token_hash, std::string_view uid,
     const std::optional<vault::PasswordHash>& password) {
@@ -182,23 +203,7 @@ Expected<vault::User> SqlitePeople::accept_invite(
       user.password = password;
       AV_TRY(row, insert_user(user));
     }
-    if (invite.role > row.user.role) {
-      auto raise = database_.prepare("UPDATE user SET role = ? WHERE id = ?");
-      put(raise, 1, vault::to_string(invite.role));
-      put(raise, 2, row.id);
-      raise.exec();
-      row.user.role = invite.role;
-    }
-    for (const vault::Membership& grant : invite.vaults) {
-      AV_TRY(const std::int64_t vault, vault_id(grant.vault));
-      const auto has = role_of(row.id, vault);
-      if (!has || *has < grant.role) {
-        put_membership(row.id, vault, grant.role);
-      }
-    }
-    auto used = database_.prepare("DELETE FROM user_invite WHERE id = ?");
-    put(used, 1, invite.id);
-    used.exec();
+    AV_CHECK(take_invite(invite, row));
     return std::move(row.user);
   });
 }

@@ -51,6 +51,11 @@ class SqlitePeople final : public People {
   Expected<vault::User> accept_invite(const crypto::Digest& token_hash, std::string_view uid,
                                       const std::optional<vault::PasswordHash>& password) override;
 
+  Expected<vault::User> user_of_identity(const OutsideIdentity& identity,
+                                         std::optional<vault::InstanceRole> create) override;
+  Expected<bool> has_identity(std::string_view uid, std::string_view issuer,
+                              std::string_view subject) override;
+
   Expected<InstanceSettings> instance_settings() override;
   Status set_instance_settings(const InstanceSettings& settings) override;
 
@@ -72,6 +77,10 @@ class SqlitePeople final : public People {
   void end_all_of(const UserRow& row);
   void end_scoped_of(const UserRow& row, std::int64_t vault_id);
   void void_invites_of(std::int64_t user_id);
+  // Role and vaults of an invite, which is used up.
+  [[nodiscard]] Status take_invite(const Invite& invite, UserRow& row);
+  [[nodiscard]] Expected<UserRow> user_for_address(const OutsideIdentity& identity,
+                                                   std::optional<vault::InstanceRole> create);
   void put_membership(std::int64_t user_id, std::int64_t vault_id, vault::VaultRole role);
   [[nodiscard]] std::optional<vault::VaultRole> role_of(std::int64_t user_id,
                                                         std::int64_t vault_id);

@@ -344,6 +344,13 @@ Status SqliteStore::apply(const VaultRow& vault, const ProposalRow& row,
       AV_CHECK(save_value(vault, change.key, given->value, origin));
       continue;
     }
+    const auto connected =
+        std::find_if(approval.connections.begin(), approval.connections.end(),
+                     [&](const NewConnection& one) { return one.key == change.key; });
+    if (connected != approval.connections.end()) {
+      AV_CHECK(save_connection(vault, change.key, connected->connection, origin));
+      continue;
+    }
     AV_TRY(const std::optional<Secret> value, open_proposed(vault, row, change.key));
     if (value) {
       AV_CHECK(save_value(vault, change.key, *value, origin));
@@ -390,6 +397,9 @@ Status SqliteStore::approve_proposal(std::string_view vault, std::uint64_t numbe
   for (const NewValue& value : approval.values) {
     AV_CHECK(check_new_value(value));
   }
+  for (const NewConnection& one : approval.connections) {
+    AV_CHECK(check_new_connection(one.key, one.connection));
+  }
   if (approval.reviewer.empty()) {
     return make_error(ErrorCode::kInternal, "nobody is said to have approved the proposal");
   }
@@ -401,6 +411,13 @@ Status SqliteStore::approve_proposal(std::string_view vault, std::uint64_t numbe
       if (slot == nullptr || slot->action != vault::ProposalAction::kSet) {
         return make_error(ErrorCode::kInvalid,
                           name_of(found.proposal) + " does not ask for " + value.key);
+      }
+    }
+    for (const NewConnection& one : approval.connections) {
+      const vault::CredentialSlot* const slot = found.proposal.request.slot(one.key);
+      if (slot == nullptr || slot->action != vault::ProposalAction::kSet || !slot->oauth) {
+        return make_error(ErrorCode::kInvalid,
+                          name_of(found.proposal) + " does not ask to connect " + one.key);
       }
     }
     AV_TRY(const vault::VaultState state, load_state(row, found.proposal.by));

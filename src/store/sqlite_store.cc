@@ -51,6 +51,9 @@ Status create_store(const fs::Paths& paths, KeyStore& keys, const Clock& clock) 
   return built.error().code == ErrorCode::kExists ? Status{} : built;
 }
 
+// Of a credential, in a snapshot: what is not used any more but may have been sent.
+constexpr std::uint64_t kEarlierValues = 2;
+
 }  // namespace
 
 Error not_found(std::string_view what, std::string_view name,
@@ -114,17 +117,33 @@ Expected<vault::SnapshotPtr> SqliteStore::load_snapshot(std::string_view vault) 
     AV_TRY(snapshot->agents, load_agents(row.name));
     snapshot->grants = load_grants(row.id);
     auto statement = database_.prepare(
-        "SELECT c.key, v.version, v.sealed FROM credential c"
-        " JOIN credential_version v ON v.credential_id = c.id AND v.version = c.current_version"
-        " WHERE c.vault_id = ?");
-    put(statement, 1, row.id);
+        "SELECT c.key, v.version, v.sealed, v.version = c.current_version FROM credential c"
+        " JOIN credential_version v ON v.credential_id = c.id"
+        " AND v.version BETWEEN c.current_version - ? AND c.current_version"
+        " WHERE c.vault_id = ? ORDER BY c.id, v.version");
+    put(statement, 1, kEarlierValues);
+    put(statement, 2, row.id);
+    std::vector<vault::SealedCredential::Earlier> earlier;
+    std::string of;
     while (statement.executeStep()) {
       vault::SealedCredential sealed{statement.getColumn(0).getString(),
                                      unsigned_of(statement.getColumn(1)),
-                                     blob(statement.getColumn(2))};
+                                     blob(statement.getColumn(2)),
+                                     {}};
+      if (sealed.key != of) {
+        of = sealed.key;
+        earlier.clear();
+      }
+      if (statement.getColumn(3).getInt() == 0) {
+        earlier.push_back({sealed.version, std::move(sealed.sealed)});
+        continue;
+      }
+      sealed.earlier = std::exchange(earlier, {});
       std::string key = sealed.key;
       snapshot->credentials.emplace(std::move(key), std::move(sealed));
     }
+    AV_CHECK(load_token_times(row, *snapshot));
+    AV_CHECK(load_sources(row, *snapshot));
     snapshot->generation = ++last_generation;
     return vault::SnapshotPtr(std::move(snapshot));
   });
@@ -208,6 +227,8 @@ Status SqliteStore::rotate_key(const std::function<void(std::uint64_t, std::uint
   return keys_.rotate(database_, clock_,
                       [&](const vault::KeyRing& from, const vault::KeyRing& to) -> Status {
                         AV_CHECK(reseal_credentials(from, to, progress));
+                        AV_CHECK(reseal_oauth(from, to));
+                        AV_CHECK(reseal_external(from, to));
                         AV_CHECK(reseal_proposals(from, to));
                         return reseal_items(from, to);
                       });

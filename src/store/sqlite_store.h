@@ -1,7 +1,7 @@
 #pragma once
 // SqliteStore: Store over one SQLite file. The methods are in sqlite_store.cc (opening, snapshots,
 // items, keys) and in sqlite_vaults.cc, sqlite_credentials.cc, sqlite_services.cc, sqlite_rules.cc,
-// sqlite_agents.cc, sqlite_approvals.cc and sqlite_proposals.cc.
+// sqlite_agents.cc, sqlite_approvals.cc, sqlite_proposals.cc and sqlite_oauth.cc.
 
 #include <map>
 #include <memory>
@@ -46,6 +46,41 @@ class SqliteStore final : public Store {
   Expected<std::uint64_t> rollback_credential(std::string_view vault, std::string_view key,
                                               std::uint64_t to) override;
 
+  Status connect_login(std::string_view vault, std::string_view key,
+                       const OauthConnection& connection,
+                       const std::vector<vault::Service>& services,
+                       std::int64_t replaces_ms) override;
+  Expected<bool> connect_oauth(std::string_view vault, std::string_view key,
+                               const OauthConnection& connection, std::string_view origin) override;
+  Expected<OauthInfo> get_oauth(std::string_view vault, std::string_view key) override;
+  Expected<std::vector<OauthInfo>> list_oauth(std::string_view vault) override;
+  Expected<vault::OauthSecrets> oauth_secrets(std::string_view vault,
+                                              std::string_view key) override;
+  Status delete_oauth(const OauthInfo& info) override;
+  Expected<BeginRefresh> begin_refresh(const vault::TokenName& name, std::uint64_t known,
+                                       vault::RefreshReason reason) override;
+  Expected<vault::FreshToken> finish_refresh(const vault::RefreshLease& lease,
+                                             const vault::RefreshedTokens& tokens) override;
+  Status fail_refresh(const vault::RefreshLease& lease,
+                      const vault::RefreshFailure& failure) override;
+
+  Expected<std::vector<ExternalStoreInfo>> list_stores(std::string_view vault) override;
+  Expected<ExternalStoreInfo> get_store(std::string_view vault, std::string_view name) override;
+  Expected<OpenedStore> open_store(std::string_view uid) override;
+  Expected<std::string> pair_store(std::string_view vault, const vault::ExternalStore& store,
+                                   const vault::StoreSecrets& secrets) override;
+  Status keep_store(std::string_view uid, const vault::StoreSecrets& secrets) override;
+  Status note_store(std::string_view uid, std::string_view error) override;
+  Status note_missing(const vault::SourceRef& ref, bool missing) override;
+  Status remove_store(std::string_view vault, std::string_view name) override;
+  Expected<bool> set_source(std::string_view vault, std::string_view key,
+                            const Source& source) override;
+  Expected<std::vector<SourceInfo>> list_sources(std::string_view vault) override;
+  Status put_mapping(std::string_view vault, const vault::HostMapping& mapping) override;
+  Status remove_mapping(std::string_view vault, std::string_view host,
+                        std::string_view store) override;
+  Expected<std::vector<vault::HostMapping>> list_mappings(std::string_view vault) override;
+
   Expected<std::vector<vault::Service>> list_services(std::string_view vault) override;
   Status put_services(std::string_view vault, const std::vector<vault::Service>& services) override;
   Status replace_services(std::string_view vault,
@@ -80,6 +115,8 @@ class SqliteStore final : public Store {
   Status add_approval(const vault::ApprovalRequest& request) override;
   Status decide_approval(std::string_view id, vault::ApprovalState state,
                          const std::vector<vault::ApprovalGrant>& grants) override;
+  Expected<std::vector<GrantInfo>> list_grants(std::string_view vault) override;
+  Status revoke_grants(const std::vector<std::string>& ids) override;
 
   Expected<std::uint64_t> create_proposal(std::string_view vault, const vault::Proposer& by,
                                           const vault::ReadProposal& proposal,
@@ -144,6 +181,54 @@ class SqliteStore final : public Store {
   // Whether it is new.
   [[nodiscard]] Expected<bool> save_value(const VaultRow& vault, std::string_view key,
                                           const Secret& value, std::string_view origin);
+  struct OauthRow {
+    std::int64_t id = 0;  // of the credential
+    std::uint64_t version = 0;
+    std::uint64_t sealed_version = 0;
+    std::int64_t attempt_ms = 0;
+    vault::OauthStatus status;
+    crypto::Bytes sealed;
+    bool damaged = false;  // the client cannot be read
+  };
+  [[nodiscard]] static OauthRow read_oauth_row(SQLite::Statement& statement);
+  [[nodiscard]] Expected<std::optional<OauthRow>> look_for_oauth(const vault::TokenName& name);
+  [[nodiscard]] Expected<OauthRow> find_oauth(const VaultRow& vault, std::string_view key);
+  [[nodiscard]] Expected<vault::OauthSecrets> open_oauth(const vault::TokenName& name,
+                                                         const OauthRow& row);
+  [[nodiscard]] Expected<vault::FreshToken> token_of(const OauthRow& row);
+  // In the place of the one before; sealed by the number of `version`.
+  [[nodiscard]] Status keep_refresh_token(const vault::TokenName& name, const OauthRow& row,
+                                          std::uint64_t version, const Secret& token);
+  [[nodiscard]] Status load_token_times(const VaultRow& vault, vault::PolicySnapshot& snapshot);
+  // Value and what stands beside it; whether it is new.
+  [[nodiscard]] Expected<bool> save_connection(const VaultRow& vault, std::string_view key,
+                                               const OauthConnection& connection,
+                                               std::string_view origin);
+  // Forgets what stood beside its value, or where it was kept.
+  void make_static(std::int64_t credential_id);
+  // kInvalid for a credential whose value is in an external store.
+  [[nodiscard]] Status check_kept_here(std::int64_t credential_id, std::string_view key);
+  struct ExternalRow {
+    std::int64_t id = 0;
+    std::uint64_t sealed_version = 0;
+    crypto::Bytes sealed;
+    std::string vault_uid;
+    std::string settings;  // their text, which `sealed` is bound to
+    ExternalStoreInfo info;
+  };
+  // `old`, when given: whether it was not bound to kind and settings yet.
+  [[nodiscard]] static Expected<Secret> unseal(const vault::KeyRing& ring, const ExternalRow& row,
+                                               bool* old);
+  [[nodiscard]] Expected<OpenedStore> open_sealed_store(std::string_view uid, bool& old);
+  [[nodiscard]] Status bind_store(std::string_view uid);
+  [[nodiscard]] Status reseal_row(const vault::KeyRing& from, const vault::KeyRing& to,
+                                  const ExternalRow& row);
+  [[nodiscard]] Expected<ExternalRow> read_external(SQLite::Statement& statement);
+  [[nodiscard]] Expected<ExternalRow> find_external(const VaultRow& vault, std::string_view name);
+  [[nodiscard]] Status load_sources(const VaultRow& vault, vault::PolicySnapshot& snapshot);
+  [[nodiscard]] Expected<std::vector<vault::HostMapping>> load_mappings(std::int64_t vault_id);
+  [[nodiscard]] Status reseal_external(const vault::KeyRing& from, const vault::KeyRing& to);
+  [[nodiscard]] Status reseal_oauth(const vault::KeyRing& from, const vault::KeyRing& to);
   [[nodiscard]] Expected<std::vector<vault::Service>> load_services(std::int64_t vault_id);
   [[nodiscard]] Expected<std::vector<vault::Rule>> load_rules(std::int64_t vault_id);
   // By name; all that are not revoked and may act in the vault.
@@ -210,6 +295,8 @@ Status insert_vault(Database& database, std::string_view name, std::int64_t now_
 
 // Its name and its size.
 [[nodiscard]] Status check_new_value(const Store::NewValue& value);
+[[nodiscard]] Status check_new_connection(std::string_view key,
+                                          const Store::OauthConnection& connection);
 
 // kNotFound, with the nearest of `candidates` in the hint.
 [[nodiscard]] Error not_found(std::string_view what, std::string_view name,

@@ -17,8 +17,11 @@
 #include "core/expected.h"
 #include "core/fs.h"
 #include "core/secret.h"
+#include "store/external_stores.h"
 #include "store/people.h"
 #include "vault/key_ring.h"
+#include "vault/oauth.h"
+#include "vault/oauth_refresh.h"
 #include "vault/policy.h"
 #include "vault/proposal_codec.h"
 #include "vault/proposal_plan.h"
@@ -60,10 +63,16 @@ struct VaultInfo {
 
 struct CredentialInfo {
   std::string key;
-  std::string type;  // "static"
+  std::string type;  // "static", "oauth", "external"
   std::uint64_t version = 0;
   std::int64_t created_ms = 0;
   std::int64_t updated_ms = 0;
+  // Of an OAuth credential.
+  vault::OauthState oauth_state = vault::OauthState::kConnected;
+  std::int64_t expires_ms = 0;  // 0: not known
+  // Of one that is kept elsewhere.
+  std::string store;
+  std::string reference;
 };
 
 struct CredentialVersion {
@@ -88,14 +97,13 @@ struct SessionInfo {
 // How many versions of a credential are kept.
 inline constexpr std::uint64_t kKeptVersions = 20;
 
-class Store {
+class Store : public vault::TokenStore, public ExternalStores {
  public:
   // Opens, creates on first use (with the `default` vault and a key by the mode that the sources
   // imply), migrates, unlocks. kLocked: no or wrong key. kCorrupt, kTooNew, kBusy, kNoSpace: as
   // named.
   static Expected<std::unique_ptr<Store>> open(const fs::Paths& paths, KeySources sources,
                                                const Clock& clock);
-  virtual ~Store() = default;
 
   // Another connection to the same store, already unlocked, for another thread. Nobody is asked for
   // anything, now or later: when the key is changed by another process so that only a person could
@@ -131,6 +139,38 @@ class Store {
   // Makes the old value current again as a new version, which is returned. `to` 0: the one before.
   virtual Expected<std::uint64_t> rollback_credential(std::string_view vault, std::string_view key,
                                                       std::uint64_t to) = 0;
+
+  // -- OAuth credentials: their value is the access token; set_credentials makes one a static one
+  using OauthConnection = vault::OauthConnection;
+  // Adds or replaces, whatever was there. True when it is new.
+  virtual Expected<bool> connect_oauth(std::string_view vault, std::string_view key,
+                                       const OauthConnection& connection,
+                                       std::string_view origin) = 0;
+  // The same with the services that use it, all or nothing, in the place of the connection that was
+  // made at `replaces_ms` (0: of nothing). kConflict: something else is there.
+  virtual Status connect_login(std::string_view vault, std::string_view key,
+                               const OauthConnection& connection,
+                               const std::vector<vault::Service>& services,
+                               std::int64_t replaces_ms) = 0;
+  struct OauthInfo {
+    std::string vault;
+    std::string key;
+    vault::TokenName name;
+    std::uint64_t version = 0;
+    vault::OauthStatus status;
+    std::int64_t id = 0;   // of the credential
+    bool damaged = false;  // what is stored of it cannot be read
+  };
+  // kInvalid when it is a static one; kCorrupt, by name, when what is stored of it is damaged.
+  virtual Expected<OauthInfo> get_oauth(std::string_view vault, std::string_view key) = 0;
+  // By key. An empty name: of every vault. A damaged one is there as to be connected again.
+  virtual Expected<std::vector<OauthInfo>> list_oauth(std::string_view vault) = 0;
+  // What the client keeps secret, to connect it again or to revoke it.
+  virtual Expected<vault::OauthSecrets> oauth_secrets(std::string_view vault,
+                                                      std::string_view key) = 0;
+  // Removes it if it is still as it was then. kConflict when it was changed or removed meanwhile.
+  virtual Status delete_oauth(const OauthInfo& info) = 0;
+  // How they are refreshed: vault::TokenStore.
 
   // -- services, in order
   virtual Expected<std::vector<vault::Service>> list_services(std::string_view vault) = 0;
@@ -204,6 +244,20 @@ class Store {
   virtual Status decide_approval(std::string_view id, vault::ApprovalState state,
                                  const std::vector<vault::ApprovalGrant>& grants) = 0;
 
+  struct GrantInfo {
+    vault::ApprovalGrant grant;
+    std::string vault;
+    std::string vault_uid;
+    std::string rule;   // name
+    std::string agent;  // name; empty: runs without an agent
+    std::int64_t created_ms = 0;
+  };
+  // Those that have not expired, the oldest first; also those whose uses are used up. An empty
+  // name: of every vault.
+  virtual Expected<std::vector<GrantInfo>> list_grants(std::string_view vault) = 0;
+  // All or none; kNotFound names the first that is not there.
+  virtual Status revoke_grants(const std::vector<std::string>& ids) = 0;
+
   // -- proposals: what agents ask for. A number is of its vault. Those that nobody decided in seven
   // days have expired, whoever looks; what was decided is kept for ninety.
   // Returns the number. kConflict: twenty wait in this vault already. kInvalid, kNotFound: it does
@@ -228,8 +282,14 @@ class Store {
   // What the agent has supplied for `key`, for the one who decides.
   virtual Expected<Secret> proposed_value(std::string_view vault, std::uint64_t number,
                                           std::string_view key) = 0;
+  struct NewConnection {
+    std::string key;
+    OauthConnection connection;
+  };
   struct ProposalApproval {
     std::vector<NewValue> values;  // take precedence over the agent's
+    // For slots of the type oauth; a value of the same key takes precedence.
+    std::vector<NewConnection> connections;
     vault::Narrowing narrowing;
     std::string reviewer;
     std::string fingerprint;  // of the review that was looked at

@@ -46,4 +46,20 @@ Status check_agent(const Agent& agent) {
   return {};
 }
 
+bool is_automatic_agent(std::string_view name) {
+  constexpr std::size_t kDigits = 12;
+  return name.starts_with(kAutomaticAgent) && name.size() == kAutomaticAgent.size() + kDigits &&
+         name.find_first_not_of("0123456789abcdef", kAutomaticAgent.size()) ==
+             std::string_view::npos;
+}
+
+Status check_new_agent(const Agent& agent) {
+  if (is_automatic_agent(agent.name)) {
+    return make_error(ErrorCode::kInvalid,
+                      "names like \"" + agent.name + "\" are those of agents that serve makes",
+                      "choose another one");
+  }
+  return check_agent(agent);
+}
+
 }  // namespace av::vault

@@ -34,4 +34,11 @@ struct Agent {
 
 [[nodiscard]] Status check_agent(const Agent& agent);
 
+// `serve` makes agents of its own for sessions that people make without naming one. Nobody else may
+// name one so: it would be taken for theirs.
+inline constexpr std::string_view kAutomaticAgent = "sessions-";  // and 12 hex digits
+[[nodiscard]] bool is_automatic_agent(std::string_view name);
+// check_agent, and that the name is not one of those.
+[[nodiscard]] Status check_new_agent(const Agent& agent);
+
 }  // namespace av::vault

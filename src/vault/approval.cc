@@ -1,7 +1,10 @@
 #include "vault/approval.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
+
+#include "vault/grant_uses.h"
 
 namespace av::vault {
 namespace {
@@ -49,6 +52,17 @@ std::vector<ApprovalGrant> grants_for(const ApprovalRequest& request, std::uint6
     grants.push_back(std::move(grant));
   }
   return grants;
+}
+
+std::optional<std::uint32_t> uses_left(const ApprovalGrant& grant, std::string_view vault_uid,
+                                       LimitLedger* ledger, std::int64_t now_ms) {
+  if (grant.uses == 0) {
+    return std::nullopt;
+  }
+  const auto key = LimitKey::of(vault_uid, grant.id, {}, 0);
+  const auto count = ledger == nullptr ? Expected<LimitLedger::Count>(LimitLedger::Count())
+                                       : ledger->look(key, grant.uses, 0, now_ms);
+  return grant.uses - std::min(grant.uses, count ? count->used : 0);
 }
 
 }  // namespace av::vault

@@ -31,6 +31,8 @@ struct ApprovalRequest {
   std::uint64_t body_size = 0;  // decoded, as far as it is here; or what Content-Length says
   bool body_complete = false;   // `preview` shows all of it
   std::string preview;          // the body's beginning
+  // What allowing it does beside letting it pass, in our own words; several lines, mostly none.
+  std::string effect;
   std::int64_t created_ms = 0;
   std::int64_t expires_ms = 0;
 };

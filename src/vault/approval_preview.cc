@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/ascii.h"
 #include "core/encoding.h"
@@ -21,10 +22,13 @@ constexpr std::array<std::string_view, 20> kPrefixes = {
     "glpat", "xox", "AKIA",    "ASIA", "AIza", "eyJ",  "av_",  "npm_", "hf_",  "ya29.",
 };
 // Names of what must not be shown, in whatever case and whatever comes before or after.
-constexpr std::array<std::string_view, 12> kNames = {
-    "password", "passwd",  "passphrase", "secret",      "token",   "api_key",
-    "apikey",   "api-key", "credential", "private_key", "session", "authorization",
+constexpr std::array<std::string_view, 18> kNames = {
+    "password", "passwd",     "passphrase", "passcode",   "secret",      "token",
+    "api_key",  "apikey",     "api-key",    "credential", "private_key", "private-key",
+    "session",  "access_key", "access-key", "accesskey",  "cookie",      "authorization",
 };
+// Names that are this and nothing else: within others they mean anything.
+constexpr std::array<std::string_view, 3> kWholeNames = {"pwd", "pass", "auth"};
 
 bool is_word_char(char c) {
   return ascii::is_word(c) || c == '-' || c == '+' || c == '/' || c == '.' || c == '=' || c == '~';
@@ -55,12 +59,37 @@ bool looks_like_key(std::string_view word) {
 
 bool names_a_secret(std::string_view word) {
   const std::string lower = ascii::lower(word);
+  if (std::find(kWholeNames.begin(), kWholeNames.end(), lower) != kWholeNames.end()) {
+    return true;
+  }
   return std::any_of(kNames.begin(), kNames.end(),
                      [&](std::string_view name) { return lower.find(name) != std::string::npos; });
 }
 
-// `"name": "value"`, `name=value`, `name: value`: where the value begins after the name that ends
-// at `at`, or npos.
+// A word with the keys in it masked: of a path, or what looks like one, each segment for itself.
+std::string shown_word(std::string_view word) {
+  const std::size_t slash = word.find('/');
+  const bool path = slash == 0 || word.find('.') < slash;
+  if (slash == std::string_view::npos || !path) {
+    if (looks_like_key(word)) {
+      return std::string(kMask);
+    }
+  }
+  std::string out;
+  for (;;) {
+    const std::size_t end = word.find('/');
+    const std::string_view part = word.substr(0, end);
+    out += looks_like_key(part) ? kMask : part;
+    if (end == std::string_view::npos) {
+      return out;
+    }
+    out.push_back('/');
+    word.remove_prefix(end + 1);
+  }
+}
+
+// `"name": "value"`, `name=value`, `name: value`, `"name", "value": "..."`: where the value begins
+// after the name that ends at `at`, or npos.
 std::size_t value_after(std::string_view text, std::size_t at) {
   const auto skip = [&](std::string_view chars) {
     while (at < text.size() && chars.find(text[at]) != std::string_view::npos) {
@@ -68,6 +97,16 @@ std::size_t value_after(std::string_view text, std::size_t at) {
     }
   };
   skip("\\\"' \t");
+  constexpr std::string_view kValue = "value";
+  std::size_t next = at;
+  while (next < text.size() &&
+         std::string_view("\\\"', \t\r\n").find(text[next]) != std::string_view::npos) {
+    ++next;
+  }
+  if (ascii::lower(text.substr(next, kValue.size())) == kValue) {
+    at = next + kValue.size();
+    skip("\\\"' \t");
+  }
   if (at == text.size() || (text[at] != ':' && text[at] != '=')) {
     return std::string_view::npos;
   }
@@ -85,16 +124,54 @@ std::size_t value_end(std::string_view text, std::size_t at) {
     return std::min(at, text.size());
   }
   while (at < text.size() &&
-         std::string_view("&,;}]\r\n").find(text[at]) == std::string_view::npos) {
+         std::string_view("&,;}]<\r\n").find(text[at]) == std::string_view::npos) {
     ++at;
   }
   return at;
+}
+
+// `<name attribute="x">value</name>` of XML, for the name from `begin` to `at`: where the value
+// begins, or npos.
+std::size_t element_value(std::string_view text, std::size_t begin, std::size_t at) {
+  constexpr std::size_t kMostBack = 64;
+  std::size_t back = begin;
+  while (back > 0 && begin - back < kMostBack &&
+         (ascii::is_word(text[back - 1]) || text[back - 1] == ':' || text[back - 1] == '-')) {
+    --back;
+  }
+  if (back == 0 || text[back - 1] != '<' || text[begin] == '/') {
+    return std::string_view::npos;
+  }
+  const std::size_t end = text.find_first_of("<>", at);
+  if (end == std::string_view::npos || text[end] == '<' || text[end - 1] == '/') {
+    return std::string_view::npos;
+  }
+  return end + 1;
+}
+
+// Behind the value of an element: children are shown, but for what in them is to be masked.
+std::size_t element_value_end(std::string_view text, std::size_t at) {
+  constexpr std::string_view kCdata = "<![CDATA[";
+  if (text.substr(at).starts_with(kCdata)) {
+    return std::min(text.find("]]>", at), text.size());
+  }
+  return std::min(text.find('<', at), text.size());
+}
+
+bool is_escape(std::string_view text, std::size_t at) {
+  return text[at] == '%' && at + 2 < text.size() && ascii::hex_value(text[at + 1]) >= 0 &&
+         ascii::hex_value(text[at + 2]) >= 0;
 }
 
 std::string masked(std::string_view text) {
   std::string out;
   std::size_t at = 0;
   while (at < text.size()) {
+    if (is_escape(text, at)) {  // its digits are no beginning of a word
+      out += text.substr(at, 3);
+      at += 3;
+      continue;
+    }
     if (!is_word_char(text[at])) {
       out.push_back(text[at++]);
       continue;
@@ -105,9 +182,19 @@ std::string masked(std::string_view text) {
       ++end;
     }
     const std::string_view word = text.substr(at, end - at);
-    out += looks_like_key(word) ? kMask : word;
-    at = end;
+    out += shown_word(word);
+    const std::size_t begin = std::exchange(at, end);
     if (names_a_secret(word)) {
+      const std::size_t inside = element_value(text, begin, at);
+      if (inside != std::string_view::npos) {
+        const std::size_t stop = element_value_end(text, inside);
+        const bool blank = text.substr(inside, stop - inside).find_first_not_of(" \t\r\n") ==
+                           std::string_view::npos;
+        out += masked(text.substr(at, inside - at));
+        out += blank ? text.substr(inside, stop - inside) : kMask;
+        at = stop;
+        continue;
+      }
       const std::size_t value = value_after(text, at);
       // Lists and tables are shown, but for what in them is to be masked: more than a secret may
       // hide there.

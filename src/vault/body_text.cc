@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "core/ascii.h"
 #include "core/utf8.h"
+#include "vault/form_text.h"
 
 namespace av::vault {
 namespace {
@@ -87,30 +88,47 @@ std::string unescaped(std::string_view text) {
   return out;
 }
 
-// As application/x-www-form-urlencoded.
-std::string form_decoded(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const std::int32_t byte = text[at] == '%' ? hex_number(text, at + 1, 2) : -1;
-    if (byte >= 0) {
-      out.push_back(static_cast<char>(byte));
-      at += 2;
-    } else {
-      out.push_back(text[at] == '+' ? ' ' : text[at]);
-    }
-  }
-  return out;
-}
-
-bool contains_behind_escapes(std::string body, std::string_view text) {
-  for (int layer = 0; layer < kMaxLayers && contains(body, "\\"); ++layer) {
-    body = unescaped(body);
-    if (contains(body, text)) {
+bool has_form_escape(std::string_view text) {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    if (hex_number(text, at + 1, 2) >= 0) {
       return true;
     }
   }
   return false;
+}
+
+// Escapes of JSON in forms, forms in JSON, forms in forms: what stands behind the layers of them in
+// any order. kUnreadable where a form is still escaped behind the last one.
+BodyAnswer contains_behind_escapes(std::string_view body, std::string_view text, int layer) {
+  bool in_doubt = layer == kMaxLayers && has_form_escape(body);
+  if (layer == kMaxLayers) {
+    return in_doubt ? BodyAnswer::kUnreadable : BodyAnswer::kNo;
+  }
+  const auto look_into = [&](const std::string& inside) {
+    if (inside.size() == body.size() && inside == body) {
+      return false;
+    }
+    if (contains(inside, text)) {
+      return true;
+    }
+    const BodyAnswer answer = contains_behind_escapes(inside, text, layer + 1);
+    in_doubt = in_doubt || answer == BodyAnswer::kUnreadable;
+    return answer == BodyAnswer::kYes;
+  };
+  if ((contains(body, "\\") && look_into(unescaped(body))) ||
+      (body.find_first_of("%+") != std::string_view::npos && look_into(form_decoded(body)))) {
+    return BodyAnswer::kYes;
+  }
+  return in_doubt ? BodyAnswer::kUnreadable : BodyAnswer::kNo;
+}
+
+// Whether all of it is in UTF-8, as far as it says so itself.
+bool is_plain_text(std::string_view body) {
+  if (is_utf16_or_32(body) || names_other_charset(body)) {
+    return false;
+  }
+  const std::vector<FormPart> parts = form_parts(body);
+  return std::all_of(parts.begin(), parts.end(), [](const FormPart& part) { return part.plain; });
 }
 
 }  // namespace
@@ -122,19 +140,10 @@ BodyAnswer body_contains(std::string_view text, std::string_view body, bool stri
   if (!strict) {
     return BodyAnswer::kNo;
   }
-  if (is_utf16_or_32(body)) {
+  if (!is_plain_text(body)) {
     return BodyAnswer::kUnreadable;
   }
-  if (contains(body, "\\") && contains_behind_escapes(std::string(body), text)) {
-    return BodyAnswer::kYes;
-  }
-  if (body.find_first_of("%+") != std::string_view::npos) {
-    std::string form = form_decoded(body);
-    if (contains(form, text) || contains_behind_escapes(std::move(form), text)) {
-      return BodyAnswer::kYes;
-    }
-  }
-  return BodyAnswer::kNo;
+  return contains_behind_escapes(body, text, 0);
 }
 
 }  // namespace av::vault

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/ascii.h"
+#include "core/utf8.h"
 
 namespace av::vault {
 namespace {
@@ -39,8 +40,8 @@ void append_escape(std::string& out, char c) {
   out.push_back(kHexUpper[u & 15U]);
 }
 
-// One layer of escapes read, and the overlong UTF-8 spellings of '.', '/' and '\' that some
-// decoders still accept. False when nothing changed.
+// One layer of escapes read, and the overlong UTF-8 spellings of ASCII that some decoders still
+// accept. False when nothing changed.
 bool unescape_once(std::string& text) {
   std::string out;
   out.reserve(text.size());
@@ -52,14 +53,10 @@ bool unescape_once(std::string& text) {
       c = static_cast<char>(high * 16 + low);
       i += 2;
     }
-    const char before = out.empty() ? '\0' : out.back();
-    if (before == '\xc0' && (c == '\xae' || c == '\xaf')) {
-      out.back() = c == '\xae' ? '.' : '/';
-    } else if (before == '\xc1' && c == '\x9c') {
-      out.back() = '\\';
-    } else {
-      out.push_back(c);
-    }
+    char meant = 0;
+    const std::size_t lead = overlong_lead(out, c, meant);
+    out.resize(out.size() - lead);
+    out.push_back(lead == 0 ? c : meant);
   }
   const bool changed = out != text;
   text = std::move(out);
@@ -85,7 +82,9 @@ bool hides_dot_segment(std::string_view segment) {
     const std::size_t end = rest.find_first_of("/\\");
     std::string_view part = rest.substr(0, end);
     part = part.substr(0, part.find(';'));
-    if (part == "." || part == "..") {
+    // Windows leaves blanks at the end away.
+    part = part.substr(0, part.find_last_not_of(' ') + 1);
+    if (part == "." || part == ".." || part.substr(0, part.find_first_of("?#")) == "..") {
       return true;
     }
     if (end == std::string_view::npos) {

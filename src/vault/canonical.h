@@ -54,6 +54,8 @@ struct RequestIdentity {
   Authority authority;
   std::string method;
   Target target;
+  // A POST whose body may be a form, out of which frameworks take another method.
+  bool form = false;
 };
 
 }  // namespace av::vault

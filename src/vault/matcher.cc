@@ -5,6 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "vault/method_override.h"
+
 namespace av::vault {
 namespace {
 
@@ -44,9 +46,18 @@ std::uint32_t start_size_of(std::uint32_t prefix_size) {
   return prefix_size == 0 ? 0 : prefix_size - 1;
 }
 
-bool method_matches(const Service& service, std::string_view method) {
-  return service.methods.empty() ||
-         std::find(service.methods.begin(), service.methods.end(), method) != service.methods.end();
+bool is_listed(const Service& service, std::string_view method) {
+  return std::find(service.methods.begin(), service.methods.end(), method) != service.methods.end();
+}
+
+// Also whatever method the query puts in place of it, for servers that obey it.
+bool method_matches(const Service& service, const RequestIdentity& request) {
+  if (!is_listed(service, request.method)) {
+    return false;
+  }
+  const OverrideMethods others = methods_in_query(request.target.query);
+  return !others.any && std::all_of(others.methods.begin(), others.methods.end(),
+                                    [&](const auto& method) { return is_listed(service, method); });
 }
 
 bool is_wildcard(std::string_view host) {
@@ -180,7 +191,7 @@ bool Matcher::fits(const Rule& rule, const RequestIdentity& request, std::int64_
   }
   const std::uint16_t port = rule.port != 0 ? rule.port : default_port(request.scheme);
   return port == request.authority.port &&
-         (rule.any_method || method_matches(services_[rule.service], request.method)) &&
+         (rule.any_method || method_matches(services_[rule.service], request)) &&
          path_matches(std::string_view(text_).substr(rule.path, rule.path_size),
                       request.target.path);
 }
@@ -231,6 +242,12 @@ const Service* Matcher::best_of(bool wildcard, std::string_view host,
       return nullptr;
     }
   }
+}
+
+bool Matcher::has_host(std::string_view host) const {
+  const std::size_t dot = host.find('.');
+  return find_host(false, host) != 0 ||
+         (dot != std::string_view::npos && find_host(true, host.substr(dot + 1)) != 0);
 }
 
 const Service* Matcher::find(const RequestIdentity& request, std::int64_t now_ms) const {

@@ -29,6 +29,8 @@ class Matcher {
   // Disabled services match too: the caller refuses them. Those whose time is over at `now_ms`
   // (wall clock) do not; 0: they do. Null when none matches.
   [[nodiscard]] const Service* find(const RequestIdentity& request, std::int64_t now_ms = 0) const;
+  // Whether any service, of whatever port, path and time, names this host (canonical).
+  [[nodiscard]] bool has_host(std::string_view host) const;
   // Whether the time of some service can be over.
   [[nodiscard]] bool has_timed() const { return has_timed_; }
 

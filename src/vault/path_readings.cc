@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/ascii.h"
+#include "core/utf8.h"
 
 namespace av::vault {
 
@@ -29,6 +30,43 @@ std::string with_merged_slashes(const std::string& text) {
   return out;
 }
 
+std::string without_odd_ends(const std::string& text) {
+  std::string out;
+  const auto cut = [&] {
+    while (out.ends_with('.') || out.ends_with(' ')) {
+      out.pop_back();
+    }
+  };
+  for (const char c : text) {
+    if (c == '/') {
+      cut();
+    }
+    out.push_back(c);
+  }
+  cut();
+  return out.empty() ? "/" : out;
+}
+
+std::string up_to_query(const std::string& text) {
+  std::string out = text.substr(0, text.find_first_of("?#"));
+  return out.empty() ? "/" : out;
+}
+
+std::string lax_reading(std::string_view path) {
+  std::string out;
+  for (std::size_t at = 0; at < path.size(); ++at) {
+    const std::string_view escape = path.substr(at, 3);
+    const char meant = escape == "%20"   ? ' '
+                       : escape == "%23" ? '#'
+                       : escape == "%3B" ? ';'
+                       : escape == "%3F" ? '?'
+                                         : '\0';
+    out.push_back(meant == '\0' ? path[at] : meant);
+    at += meant == '\0' ? 0 : 2;
+  }
+  return with_merged_slashes(without_odd_ends(up_to_query(without_parameters(out))));
+}
+
 namespace {
 
 void append_byte(std::string& out, char byte) {
@@ -40,13 +78,6 @@ void append_byte(std::string& out, char byte) {
   } else {
     out.push_back(ascii::lower(byte));
   }
-}
-
-// C0 80 to C1 BF: a byte of ASCII as two bytes, which RFC 3629 section 3 forbids and old decoders
-// take.
-bool ends_overlong(const std::string& out, char byte) {
-  const auto last = out.empty() ? 0U : static_cast<unsigned char>(out.back());
-  return (last == 0xc0U || last == 0xc1U) && (static_cast<unsigned char>(byte) & 0xc0U) == 0x80U;
 }
 
 // Lower case, one layer of escapes read but for %2F and %25.
@@ -63,13 +94,10 @@ std::string unescaped(std::string_view text) {
     const int value = ascii::hex_value(text[at + 1]) * 16 + ascii::hex_value(text[at + 2]);
     const char byte = static_cast<char>(value);
     at += 2;
-    if (ends_overlong(out, byte)) {
-      const unsigned high = static_cast<unsigned char>(out.back()) & 1U;
-      out.pop_back();
-      append_byte(out, static_cast<char>((high << 6U) | (static_cast<unsigned>(value) & 0x3fU)));
-    } else {
-      append_byte(out, byte);
-    }
+    char meant = 0;
+    const std::size_t lead = overlong_lead(out, byte, meant);
+    out.resize(out.size() - lead);
+    append_byte(out, lead == 0 ? byte : meant);
   }
   return out;
 }
@@ -127,13 +155,15 @@ std::vector<std::string> all_readings(std::string_view path, Step last_slash) {
     }
   };
   const bool ordinary = path.find_first_of("%;") == std::string_view::npos &&
-                        path.find("//") == std::string_view::npos;
+                        path.find("//") == std::string_view::npos &&
+                        path.find("./") == std::string_view::npos && !path.ends_with('.');
   if (ordinary) {
     readings.push_back(ascii::lower(path));
   } else {
     readings.push_back(unescaped(path));
-    for (const Step step : std::array<Step, 4>{with_all_layers_read, with_slashes_read,
-                                               without_parameters, with_merged_slashes}) {
+    for (const Step step :
+         std::array<Step, 6>{with_all_layers_read, with_slashes_read, without_parameters,
+                             up_to_query, without_odd_ends, with_merged_slashes}) {
       also(step);
     }
   }

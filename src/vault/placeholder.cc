@@ -70,6 +70,15 @@ std::string make_placeholder(std::string_view shape) {
   return out;
 }
 
+std::string placeholder_for(const Service& service, std::string_view key) {
+  for (const Substitution& substitution : service.substitutions) {
+    if (substitution.credential_key == key) {
+      return substitution.placeholder;
+    }
+  }
+  return make_placeholder(service.placeholder_shape);
+}
+
 Status check_placeholder_shape(std::string_view shape) {
   const auto fail = [](std::string message) {
     return make_error(ErrorCode::kInvalid, std::move(message),

@@ -10,12 +10,17 @@ namespace {
 bool is_ambiguous(const Matcher& matcher, const RequestIdentity& identity, std::int64_t now_ms,
                   const Service* found) {
   const std::string& path = identity.target.path;
-  if (path.find("//") == std::string::npos && path.find(';') == std::string::npos) {
+  if (path.find_first_of(";%") == std::string::npos && path.find("//") == std::string::npos &&
+      path.find("./") == std::string::npos && !path.ends_with('.')) {
     return false;
   }
+  // As a server reads it that merges slashes, ignores ";parameters" of segments and dots at their
+  // ends, and takes an escaped "?" for the beginning of the query.
   RequestIdentity other = identity;
-  // As a server reads it that merges slashes and ignores ";parameters" of segments.
-  other.target.path = with_merged_slashes(without_parameters(path));
+  other.target.path = lax_reading(identity.target.path);
+  if (other.target.path == identity.target.path) {
+    return false;
+  }
   return matcher.find(other, now_ms) != found;
 }
 
@@ -39,6 +44,11 @@ std::optional<UnmatchedPolicy> unmatched_from_string(std::string_view text) {
     return UnmatchedPolicy::kDeny;
   }
   return std::nullopt;
+}
+
+bool PolicySnapshot::has_tokens() const {
+  return std::any_of(credentials.begin(), credentials.end(),
+                     [](const auto& item) { return item.second.token.has_value(); });
 }
 
 void PolicySnapshot::set_services(std::vector<Service> services) {
@@ -165,6 +175,11 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
   const Service* service = snapshot.matcher.find(identity, input.now_ms);
   if (is_ambiguous(snapshot.matcher, identity, input.now_ms, service)) {
     return deny(Deny::Reason::kAmbiguousPath);
+  }
+  // A host that has services is not covered by a mapping as well: what they leave out is left out.
+  if (service == nullptr && !snapshot.mappings.services().empty() &&
+      !snapshot.matcher.has_host(identity.authority.host)) {
+    service = snapshot.mappings.find(identity, input.now_ms);
   }
   const RuleSet::Found found = snapshot.rules.find(identity, principal.agent, body);
   if (found.block != nullptr) {

@@ -15,8 +15,10 @@
 #include "vault/agent.h"
 #include "vault/approval.h"
 #include "vault/canonical.h"
+#include "vault/external.h"
 #include "vault/limits.h"
 #include "vault/matcher.h"
+#include "vault/oauth_refresh.h"
 #include "vault/placeholder_index.h"
 #include "vault/rule_set.h"
 #include "vault/service.h"
@@ -32,6 +34,15 @@ struct SealedCredential {
   std::string key;
   std::uint64_t version = 0;
   crypto::Bytes sealed;
+  std::optional<TokenTimes> token;  // of an OAuth credential
+  // Where it is kept when it is not kept here: `sealed` is empty then. The preferred store first.
+  std::vector<SourceRef> sources = {};
+  // Its last few values before this one, the oldest first: not used, but not to be shown either.
+  struct Earlier {
+    std::uint64_t version = 0;
+    crypto::Bytes sealed;
+  };
+  std::vector<Earlier> earlier = {};
 };
 
 // Everything that deciding and injecting needs, read from the store in one transaction. A change in
@@ -41,6 +52,8 @@ struct PolicySnapshot {
   std::string vault_uid;
   UnmatchedPolicy unmatched = UnmatchedPolicy::kPassthrough;
   Matcher matcher;
+  // What people's own stores have for hosts that no service covers; see host_mapping.h.
+  Matcher mappings;
   RuleSet rules;                  // the enabled ones
   PlaceholderIndex placeholders;  // declared by the services
   // Those that may act in this vault, by name; revoked ones are not there.
@@ -49,6 +62,11 @@ struct PolicySnapshot {
   std::map<std::string, SealedCredential, std::less<>> credentials;
   std::uint64_t generation = 0;  // differs between any two snapshots of one process
 
+  // Whether any credential is an access token.
+  [[nodiscard]] bool has_tokens() const;
+  // Whether any is kept elsewhere; and the paired stores, by uid, with how often each was paired.
+  bool has_sources = false;
+  std::map<std::string, std::uint64_t, std::less<>> stores;
   // Compile what depends on the services and on the rules.
   void set_services(std::vector<Service> services);
   void set_rules(std::vector<Rule> list) { rules = RuleSet(std::move(list)); }
@@ -131,6 +149,11 @@ class AllowedRequest {
   // The one that decided; null when none matched.
   [[nodiscard]] const Rule* rule() const { return rule_; }
   [[nodiscard]] const PolicySnapshot& snapshot() const { return *snapshot_; }
+  // The same request with nothing of what its service would put into it.
+  [[nodiscard]] AllowedRequest without_service() && {
+    service_ = nullptr;
+    return std::move(*this);
+  }
 
  private:
   friend class Policy;

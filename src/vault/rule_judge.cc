@@ -103,14 +103,14 @@ bool depends_on_body(const Question& question) {
   return std::holds_alternative<NeedsBody>(decide(question, looking, /*with_body=*/false));
 }
 
-BodyView view_of_body(std::string_view bytes) {
-  BodyView out;
+void set_body(Question& question, std::string_view bytes) {
+  question.body = BodyView();
   if (bytes.size() > BodyView::kMaxSize) {
-    out.state = BodyView::State::kUnreadable;
+    question.body.state = BodyView::State::kUnreadable;
   } else {
-    out.bytes = bytes;
+    question.body.bytes = bytes;
   }
-  return out;
+  question.request.form = question.request.method == "POST" && !bytes.empty();
 }
 
 }  // namespace av::vault

@@ -39,7 +39,8 @@ struct Question {
 // Whether the decision may be another one for another body.
 [[nodiscard]] bool depends_on_body(const Question& question);
 
-// As a body that the proxy looks at: what is too large is not read.
-[[nodiscard]] BodyView view_of_body(std::string_view bytes);
+// As a body that the proxy looks at: what is too large is not read, and that of a POST may be a
+// form. The request is set before.
+void set_body(Question& question, std::string_view bytes);
 
 }  // namespace av::vault

@@ -1,12 +1,14 @@
 #include "vault/rule_set.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 #include <utility>
 
 #include "core/ascii.h"
 #include "vault/body_conditions.h"
 #include "vault/matcher.h"
+#include "vault/method_override.h"
 
 namespace av::vault {
 namespace {
@@ -49,17 +51,56 @@ bool same_method(std::string_view a, std::string_view b) {
          });
 }
 
-bool method_fits(const Rule& rule, std::string_view method) {
-  if (rule.methods.empty()) {
-    return true;
-  }
-  if (!restricts(rule.action)) {
-    return std::find(rule.methods.begin(), rule.methods.end(), method) != rule.methods.end();
-  }
+bool lists(const Rule& rule, std::string_view method) {
   const bool head = same_method(method, "HEAD");
   return std::any_of(rule.methods.begin(), rule.methods.end(), [&](const std::string& listed) {
     return same_method(listed, method) || (head && listed == "GET");
   });
+}
+
+bool lists_one(const Rule& rule, const OverrideMethods& methods) {
+  return methods.any || std::any_of(methods.methods.begin(), methods.methods.end(),
+                                    [&](const std::string& method) { return lists(rule, method); });
+}
+
+bool allows(const Rule& rule, std::string_view method) {
+  return std::find(rule.methods.begin(), rule.methods.end(), method) != rule.methods.end();
+}
+
+enum class MethodFit : std::uint8_t {
+  kNo,
+  kYes,
+  kIfForm,  // when the form that is the body puts a method in place of the request's
+};
+
+// `others`: methods_in_query() of the request.
+MethodFit method_fits(const Rule& rule, const RequestIdentity& request,
+                      const OverrideMethods& others) {
+  if (rule.methods.empty()) {
+    return MethodFit::kYes;
+  }
+  if (!restricts(rule.action)) {
+    const bool all = allows(rule, request.method) && !others.any &&
+                     std::all_of(others.methods.begin(), others.methods.end(),
+                                 [&](const std::string& method) { return allows(rule, method); });
+    return all ? MethodFit::kYes : MethodFit::kNo;
+  }
+  if (lists(rule, request.method) || lists_one(rule, others)) {
+    return MethodFit::kYes;
+  }
+  return request.form ? MethodFit::kIfForm : MethodFit::kNo;
+}
+
+// `in_form`: methods_in_form() of the body, made when the first rule needs it.
+BodyAnswer form_fits(const Rule& rule, const BodyView& body,
+                     std::optional<OverrideMethods>& in_form) {
+  if (body.state == BodyView::State::kUnreadable) {
+    return BodyAnswer::kUnreadable;
+  }
+  if (!in_form) {
+    in_form = methods_in_form(body.bytes);
+  }
+  return lists_one(rule, *in_form) ? BodyAnswer::kYes : BodyAnswer::kNo;
 }
 
 bool port_fits(const Rule& rule, const RequestIdentity& request) {
@@ -275,17 +316,26 @@ RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view ag
                  [&](std::uint32_t index) { candidates.push_back(index); });
   std::sort(candidates.begin(), candidates.end());
   candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
+  const OverrideMethods others =
+      candidates.empty() ? OverrideMethods() : methods_in_query(request.target.query);
+  std::optional<OverrideMethods> in_form;
   for (const std::uint32_t index : candidates) {
     const Rule& rule = rules_[index];
-    if (!port_fits(rule, request) || !method_fits(rule, request.method) ||
-        !path_fits(rule, patterns_[index], request, readings.get())) {
+    const MethodFit method =
+        port_fits(rule, request) ? method_fits(rule, request, others) : MethodFit::kNo;
+    if (method == MethodFit::kNo || !path_fits(rule, patterns_[index], request, readings.get())) {
       continue;
     }
-    if (!rule.body.empty() && body == nullptr) {
+    if ((method == MethodFit::kIfForm || !rule.body.empty()) && body == nullptr) {
       found.needs_body = true;
       continue;
     }
-    const BodyAnswer answer = rule.body.empty() ? BodyAnswer::kYes : check_body(rule, *body);
+    const BodyAnswer form =
+        method == MethodFit::kIfForm ? form_fits(rule, *body, in_form) : BodyAnswer::kYes;
+    if (form == BodyAnswer::kNo) {
+      continue;
+    }
+    const BodyAnswer answer = rule.body.empty() ? form : check_body(rule, *body);
     const bool unreadable = answer == BodyAnswer::kUnreadable;
     if (answer == BodyAnswer::kNo || (unreadable && !restricts(rule.action))) {
       continue;
@@ -309,6 +359,11 @@ RuleSet::Found RuleSet::find(const RequestIdentity& request, std::string_view ag
     }
   }
   return found;
+}
+
+bool RuleSet::concern(std::string_view host) const {
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [&](const Rule& rule) { return host_fits(rule, host); });
 }
 
 std::vector<const Rule*> RuleSet::matching(const RequestIdentity& request, std::string_view agent,
@@ -345,7 +400,10 @@ Mismatch mismatch(const Rule& rule, const RequestIdentity& request, std::string_
   if (!port_fits(rule, request)) {
     return Mismatch::kPort;
   }
-  if (!method_fits(rule, request.method)) {
+  const MethodFit method = method_fits(rule, request, methods_in_query(request.target.query));
+  std::optional<OverrideMethods> in_form;
+  if (method == MethodFit::kNo ||
+      (method == MethodFit::kIfForm && form_fits(rule, body, in_form) == BodyAnswer::kNo)) {
     return Mismatch::kMethod;
   }
   if (!path_fits(rule, pattern_readings(rule.path), request, path_readings(request.target.path))) {

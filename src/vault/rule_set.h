@@ -42,7 +42,9 @@ class RuleSet {
     const Rule* allow = nullptr;
     std::vector<const Rule*> approvals;  // all of them ask
     std::vector<const Rule*> limits;     // all of them count
-    bool needs_body = false;  // some rule matches but for its conditions, and no body given
+    // Some rule matches but for its conditions, or would if the form that the body is named another
+    // method, and no body is given.
+    bool needs_body = false;
     // `block` matched because the body cannot be read.
     bool body_unreadable = false;
   };
@@ -55,6 +57,9 @@ class RuleSet {
   [[nodiscard]] std::vector<const Rule*> matching(const RequestIdentity& request,
                                                   std::string_view agent,
                                                   const BodyView* body) const;
+
+  // Whether some rule is about this host at all. Looks at each of them.
+  [[nodiscard]] bool concern(std::string_view host) const;
 
   [[nodiscard]] std::span<const Rule> rules() const { return rules_; }
   // How many rules find() looks at closely for a request, some of them more than once: for tests,

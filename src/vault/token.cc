@@ -18,4 +18,9 @@ crypto::Digest hash_of(const Secret& token) {
   return token.reveal([](std::string_view text) { return crypto::sha256(text); });
 }
 
+crypto::Digest hash_of_cookie(const Secret& token) {
+  // No token has a blank.
+  return token.reveal([](std::string_view text) { return crypto::sha256("cookie ", text); });
+}
+
 }  // namespace av::vault

@@ -16,5 +16,9 @@ inline constexpr std::string_view kInviteToken = "av_uinv_";   // in the link of
 
 [[nodiscard]] Expected<Secret> make_token(std::string_view prefix);
 [[nodiscard]] crypto::Digest hash_of(const Secret& token);
+// Of a token that a browser has as a cookie. It is another one than hash_of the same token: what
+// came in a cookie is nobody's as a bearer token, which needs no proof that a page of ours sent it,
+// and a bearer token is nobody's as a cookie.
+[[nodiscard]] crypto::Digest hash_of_cookie(const Secret& token);
 
 }  // namespace av::vault

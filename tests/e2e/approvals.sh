@@ -112,6 +112,51 @@ wait "$ASKED"
 assert_contains "$OUT/time1.out" '200 None'
 assert_contains "$OUT/time2.out" '200 None'
 
+# What was allowed for longer is listed, and ends within a second, also in a run that goes on.
+av approval grants --json >"$OUT/grants.json"
+assert_eq 1 "$(json "$OUT/grants.json" 'len(d["grants"])')" "grants in force: what is used up is not"
+assert_eq 'ask-first POST https://echo.test/echo/time None' "$(json "$OUT/grants.json" "' '.join(str(d['grants'][0][k]) for k in ('rule', 'method', 'url', 'uses_left'))")"
+av approval grants >"$OUT/grants.txt"
+assert_contains "$OUT/grants.txt" 'https://echo.test/echo/time'
+cat >again.py <<'PY'
+import time
+import proxy_client as p
+def go():
+    return p.request("https://echo.test/echo/time", "POST", body=b"{}").code
+assert go() is None
+print("passed", flush=True)
+while True:
+    began = time.monotonic()
+    code = go()
+    if code is not None:
+        break
+    time.sleep(0.05)
+assert code == "approval_denied", code
+PY
+PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" again.py >"$OUT/again.out" 2>"$OUT/again.err" &
+ASKED=$!
+wait_for 20 grep -q passed "$OUT/again.out"
+expect_exit 2 av approval revoke
+expect_exit 3 av approval revoke apr_0000000000000000
+av approval revoke "$(json "$OUT/grants.json" 'd["grants"][0]["id"]')" 2>"$OUT/revoke.txt"
+wait_for 10 waiting_is 1
+av approval deny "$(first id)" 2>/dev/null
+wait "$ASKED" || { cat "$OUT/again.err" >&2; fail "a revoked grant"; }
+assert_eq 0 "$(av approval grants --json >"$OUT/grants.json" && json "$OUT/grants.json" 'len(d["grants"])')"
+assert_eq 1 "$(audited "sum(x['event'] == 'approval.revoke' and x['decision'] == 'allow' for x in r)")"
+
+# A long URL does not break the rows of a terminal, and is all there elsewhere.
+long=https://echo.test/echo/$(printf 'a%.0s' $(seq 300))/end
+ask long "$long" '{}'
+wait_for 20 waiting_is 1
+"$AV_PYTHON" "$SUPPORT/with_tty.py" -- sh -c "stty rows 24 cols 120; exec '$AV_BINARY' approval list" >"$OUT/wide.txt"
+awk 'length($0) > 121 { exit 1 }' "$OUT/wide.txt" || fail "a row is wider than the terminal"
+assert_matches "$OUT/wide.txt" 'POST https://echo.*\.\.\..*/end'
+av approval list >"$OUT/narrow.txt"
+assert_contains "$OUT/narrow.txt" "$long"
+av approval deny "$(first id)" 2>/dev/null
+wait "$ASKED"
+
 # No answer is no.
 ask late https://echo.test/quick/x '{}'
 wait "$ASKED"

@@ -33,8 +33,8 @@ doctored() { # WHAT TEXT COMMAND...: in the audit directory; verify must then ex
   rm -rf "$audit"
   cp -a "$OUT/older" "$audit"
   (cd "$audit" && "$@")
-  cmp -s <(cd "$audit" && find . -type f -exec sha256sum {} + | sort) \
-    <(cd "$OUT/older" && find . -type f -exec sha256sum {} + | sort) && fail "$what changed nothing"
+  cmp -s <(cd "$audit" && find . -type f -exec sha256sum {} + | sort && find . -not -type f) \
+    <(cd "$OUT/older" && find . -type f -exec sha256sum {} + | sort && find . -not -type f) && fail "$what changed nothing"
   expect_exit 1 av audit verify
   grep -qF -e "$text" "$OUT/stdout" || { cat "$OUT/stdout"; fail "$what: no '$text'"; }
   assert_contains "$OUT/stderr" "the audit log is not what was written"
@@ -56,6 +56,19 @@ doctored "a file deleted" "$run_log: is gone" rm "$run_log"
 doctored "a file added" "no line of the chain names" cp "$run_log" 20260101T000000.000Z-run_1.jsonl
 doctored "a file renamed" "$run_log: is gone" mv "$run_log" 20260101T000000.000Z-run_1.jsonl
 doctored "files swapped" "$run_log:1" swap_files
+# Whatever does not belong there is told, by a name that cannot pose, and stops nothing.
+link_journal() { mv "$run_log" "$OUT/linked-to" && ln -s "$OUT/linked-to" "$run_log"; }
+odd_name() { cp "$run_log" "$(printf 'a\033[2Jb\n.jsonl')"; }
+hide() { cp "$run_log" .hidden; }
+sub() { mkdir more && cp "$run_log" more/; }
+dangle() { ln -s /nowhere link; }
+link_root() { mv root.chain "$OUT/root" && ln -s "$OUT/root" root.chain; }
+doctored "a journal put behind a link" "$run_log: is a symbolic link" link_journal
+doctored "an odd name" 'a\x1b[2Jb\x0a.jsonl: is a file whose name' odd_name
+doctored "a hidden file" ".hidden: is a file whose name" hide
+doctored "a directory" "more: is a directory" sub
+doctored "a link" "link: is a symbolic link" dangle
+doctored "the root behind a link" "root.chain: is a symbolic link" link_root
 doctored "the root edited" "root.chain:2" sed -i '2s/open/oven/' root.chain
 doctored "a row of the root deleted" "root.chain:3" sed -i 3d root.chain
 doctored "the root cut" "the end of the chain was cut off" cut_root
@@ -211,4 +224,4 @@ rm -rf "$AGENT_VAULT_HOME/audit"
 mkdir -m 700 "$AGENT_VAULT_HOME/audit"
 mkfifo "$AGENT_VAULT_HOME/audit/root.chain"
 expect_exit 1 timeout 20 "$AV_BINARY" audit verify
-assert_error 'is not a file'
+assert_contains "$OUT/stdout" 'root.chain: is no file'

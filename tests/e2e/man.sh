@@ -46,16 +46,27 @@ def sections(source):
     return found
 
 top = read("agent-vault.1")
-common = {"--help", "--json", "--vault"}
+common = {"--help", "--json", "--local", "--vault"}
 if not common <= options_in(top):
     problems.append(f"agent-vault.1 lacks {sorted(common - options_in(top))}")
 places = {}
 for name in ("agent-vault-vault.1", "agent-vault-key.1", "agent-vault-agent.1", "agent-vault-rule.1",
-             "agent-vault-audit.1", "agent-vault-approval.1", "agent-vault-proposal.1", "agent-vault-user.1"):
+             "agent-vault-audit.1", "agent-vault-approval.1", "agent-vault-proposal.1", "agent-vault-user.1",
+             "agent-vault-login.1", "agent-vault-oauth.1", "agent-vault-store.1"):
     places.update(sections(read(name)))
+# Options that several commands of a page have, described once.
+shared = {"The provider and the client": ("oauth connect", "oauth paste"),
+          "The way to the provider": ("oauth connect", "oauth paste", "oauth import", "oauth refresh", "oauth disconnect"),
+          "The way to the store": tuple("vault store " + word for word in ("pair", "test", "browse", "read", "unpair"))}
+for name, users in shared.items():
+    text = places.pop(name)
+    for user in users:
+        places[user] += text
 places["run"] = read("agent-vault-run.1")
+places["container-env"] = read("agent-vault-container-env.1")
 places["serve"] = read("agent-vault-serve.1")
 places["log"] = read("agent-vault-log.1")
+places["doctor"] = read("agent-vault-doctor.1")
 places["completion"] = top[top.index(".It Ic completion"):top.index(".Sh COMMON OPTIONS")]
 
 listed = dict(commands())
@@ -74,13 +85,13 @@ for command in sorted(set(places) - set(listed)):
     problems.append(f"`{command}` is described and does not exist")
 
 codes = set()
-sources = [path for place in ("proxy", "api")
-           for path in glob.glob(os.path.join(os.environ["AV_ROOT"], "src", place, "*.*"))]
+sources = [path for place in ("proxy/*.*", "api/*.*", "cmd/login_*.*")
+           for path in glob.glob(os.path.join(os.environ["AV_ROOT"], "src", place))]
 for path in sources:
     with open(path, encoding="utf-8") as file:
         text = file.read()
     for pattern in (r'\bcode = "([a-z_]+)"', r'HeadError\{\s*\d+,\s*"([a-z_]+)"', r'gateway_fault\(\s*"([a-z_]+)"',
-                    r'(?:policy_|api_)?fault\(\s*\d+,\s*"([a-z_]+)"', r'unavailable\(\s*"([a-z_]+)"'):
+                    r'(?:policy_|api_)?fault\(\s*\d+,\s*"([a-z_]+)"', r'login_fault\(\s*\d+,\s*"([a-z_]+)"', r'unavailable\(\s*"([a-z_]+)"', r'\{"(external_store_[a-z_]+)",'):
         codes.update(re.findall(pattern, text))
     codes.update(re.findall(r"audit_tunnel_failure\(\"([a-z_]+)\"", text))
     for call in re.findall(r"note_broken_body\(([^;]*);", text):

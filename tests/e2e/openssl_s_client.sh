@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# openssl s_client through the proxy: the certificate is for the host, verifies against the bundle, and
+# openssl s_client (which must give a password: the name of the vault) through the proxy: the certificate is for the host, verifies against the bundle, and
 # does not verify for another name.
 set -eu
 . "$(dirname "$0")/common.inc"
@@ -14,10 +14,10 @@ hostport=${HTTPS_PROXY#*@}
 user=${HTTPS_PROXY#*://}
 user=${user%%:*}
 printf 'GET /echo HTTP/1.1\r\nHost: echo.test\r\nConnection: close\r\n\r\n' |
-  openssl s_client -proxy "${hostport%/}" -proxy_user "$user" -proxy_pass pass:x \
+  openssl s_client -proxy "${hostport%/}" -proxy_user "$user" -proxy_pass pass:default \
     -connect echo.test:443 -servername echo.test -verify_hostname echo.test -verify_return_error \
     -CAfile "$SSL_CERT_FILE" -ign_eof >good.txt 2>good.err
-if openssl s_client -proxy "${hostport%/}" -proxy_user "$user" -proxy_pass pass:x \
+if openssl s_client -proxy "${hostport%/}" -proxy_user "$user" -proxy_pass pass:default \
   -connect echo.test:443 -servername echo.test -verify_hostname other.test -verify_return_error \
   -CAfile "$SSL_CERT_FILE" </dev/null >bad.txt 2>&1; then
   echo 'the certificate passed for another name' >&2

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Twenty agents at once on one store: no error about a lock, one `request` record for each request, and an
-# audit log that verifies while they run and afterwards. PARALLEL_SECONDS=1800 for the long form.
+# audit log that verifies while they run and afterwards. PARALLEL_SECONDS=1800 for the long form
+# (PARALLEL_PAUSE: seconds between the requests of one agent, 0.2).
 # timeout: 180 + PARALLEL_SECONDS
 set -eu
 . "$(dirname "$0")/common.inc"
@@ -19,7 +20,7 @@ while made < 10 or time.monotonic() < end:
     assert p.request(f"https://echo.test/echo/{who}/{made}").status == 200
     made += 1
     if seconds:
-        time.sleep(0.2)
+        time.sleep(float(sys.argv[3]))
 open(f"made-{who}", "w").write(str(made))
 PY
 for i in $(seq "$agents"); do
@@ -28,7 +29,7 @@ done
 pids=()
 for i in $(seq "$agents"); do
   PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" --agent "agent-$i" -- \
-    "$AV_PYTHON" agent.py "$i" "$seconds" >"$OUT/agent-$i.out" 2>&1 &
+    "$AV_PYTHON" agent.py "$i" "$seconds" "${PARALLEL_PAUSE:-0.2}" >"$OUT/agent-$i.out" 2>&1 &
   pids+=($!)
 done
 # Commands change the store meanwhile.

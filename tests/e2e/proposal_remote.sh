@@ -47,5 +47,5 @@ AGENT_VAULT_ADDR=ftp://x expect_exit 2 av proposal list
 printf '{"credentials":[{"key":"K"}]}' >one.json
 (unset AGENT_VAULT_ADDR; av proposal create one.json >/dev/null 2>&1)
 before=$(wc -l <"$OUT/api.jsonl")
-printf v | av proposal approve 1 K --stdin 2>/dev/null # of the store here, whatever the address says
+printf v | av proposal approve 1 K --stdin --local 2>/dev/null # of the store here, whatever the address says
 assert_eq "$before" "$(wc -l <"$OUT/api.jsonl")"

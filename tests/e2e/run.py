@@ -28,7 +28,7 @@ LIMIT = 60
 SKIPPED = 77
 PR_SET_CHILD_SUBREAPER = 36
 # All that a case inherits. Proxies, CA bundles and keys of the caller would decide its outcome.
-KEEP = ("PATH", "LANG", "USER", "LOGNAME", "AV_NPM_DIR", "AV_PYTHON", "JAVA_HOME", "SOAK_SECONDS", "AV_SHOTS", "PARALLEL_SECONDS", "PARALLEL_AGENTS",
+KEEP = ("PATH", "LANG", "USER", "LOGNAME", "AV_NPM_DIR", "AV_PYTHON", "JAVA_HOME", "SOAK_SECONDS", "AV_SHOTS", "PARALLEL_SECONDS", "PARALLEL_AGENTS", "PARALLEL_PAUSE", "LOAD_AGENTS", "LOAD_SECONDS", "FLOOD",
         "SOAK_SEED")
 
 
@@ -52,6 +52,10 @@ def descendants(pid):
 def supervise(script, limit):
     """The body of a supervisor process: runs one script and leaves nothing behind."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # What is ignored is inherited, and a shell cannot undo it: under nohup no case would hear a SIGHUP.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     child = subprocess.Popen(["bash", script], stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         status = child.wait(timeout=limit)

@@ -6,6 +6,7 @@ set -eu
 . "$(dirname "$0")/common.inc"
 need curl
 serve() {
+  rm -f "$OUT/serve.out"  # or the one before is taken for this one
   "$AV_BINARY" serve --any-port --json >"$OUT/serve.out" 2>"$OUT/serve.err" &
   SERVE_PID=$!
   wait_for 10 test -s "$OUT/serve.out"
@@ -35,7 +36,7 @@ api 403 POST /v1/auth/register '{"email":"eve@example.com","password":"evil pass
 api 201 POST /v1/auth/register "{\"email\":\"Root@example.com\",\"password\":\"$secret\",\"setup_code\":\"$code\"}"
 root=$(json "$OUT/reply" 'd["token"]')
 printf '%s\n' "$root" >>"$CANARIES"
-assert_matches "$OUT/head" '^Set-Cookie: av_session=av_sess_[A-Za-z0-9_-]{43}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict.$'
+! grep -qi '^set-cookie' "$OUT/head" || fail "a program got a cookie"
 api 403 POST /v1/auth/register "{\"email\":\"eve@example.com\",\"password\":\"evil password\",\"setup_code\":\"$code\"}"
 api 200 GET /v1/auth/me '' -H "Authorization: Bearer $root"
 assert_eq root@example.com "$(json "$OUT/reply" 'd["email"]')"
@@ -61,7 +62,13 @@ cmp -s "$OUT/reply" "$OUT/wrong" || fail "an unknown address gets another answer
 
 # -- a cookie: forged ones are nobody's, other sites cannot use a real one
 api 401 GET /v1/auth/me '' -b 'av_session=av_sess_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+api 200 GET /v1/auth/me '' -H "Authorization: Bearer $bob"
+api 401 GET /v1/auth/me '' -b "av_session=$bob"
+api 200 POST /v1/auth/login '{"email":"bob@example.com","password":"bobs own password"}' -H "Origin: $API" -H 'X-Agent-Vault: 1' -c "$OUT/jar"
+assert_matches "$OUT/head" '^Set-Cookie: av_session=av_sess_[A-Za-z0-9_-]{43}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict.$'
+bob=$(awk '$6 == "av_session" { print $7 }' "$OUT/jar")
 api 200 GET /v1/auth/me '' -b "av_session=$bob"
+api 401 GET /v1/auth/me '' -H "Authorization: Bearer $bob"
 api 403 POST /v1/auth/logout '' -b "av_session=$bob" -H 'Origin: https://evil.example' -H 'X-Agent-Vault: 1'
 api 200 POST /v1/auth/logout '' -b "av_session=$bob" -H "Origin: $API" -H 'X-Agent-Vault: 1'
 api 401 GET /v1/auth/me '' -b "av_session=$bob"

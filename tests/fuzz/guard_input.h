@@ -35,7 +35,7 @@ inline const vault::AllowedRequest& allowed() {
     snapshot->set_services({service});
     snapshot->generation = 1;
     snapshot->credentials["KEY"] = vault::SealedCredential{
-        "KEY", 1, *ring().seal(vault::SealContext{"uid", "credential", "KEY", 1}, kValue)};
+        "KEY", 1, *ring().seal(vault::SealContext{"uid", "credential", "KEY", 1}, kValue), {}};
     vault::RequestIdentity identity;
     identity.authority = {"h.test", 443};
     identity.method = "POST";
@@ -52,7 +52,7 @@ inline const vault::AllowedRequest& allowed() {
 
 inline const proxy::ResolvedPtr& values() {
   static const proxy::ResolvedPtr resolved =
-      *proxy::CredentialResolver().resolve(allowed(), ring(), 1);
+      *proxy::CredentialResolver().resolve(allowed(), ring(), {1, 0});
   return resolved;
 }
 

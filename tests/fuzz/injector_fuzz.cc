@@ -33,7 +33,7 @@ struct World {
       snapshot->generation = i + 1;
       const vault::SealContext context{"uid", "credential", "KEY", 1};
       snapshot->credentials["KEY"] =
-          vault::SealedCredential{"KEY", 1, *ring->seal(context, kValue)};
+          vault::SealedCredential{"KEY", 1, *ring->seal(context, kValue), {}};
       vault::Service service;
       service.name = "s";
       service.host = "h.test";
@@ -130,7 +130,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   auto allowed = std::get<vault::AllowedRequest>(std::move(decision));
-  auto resolved = world.resolver.resolve(allowed, *world.ring, 1);
+  auto resolved = world.resolver.resolve(allowed, *world.ring, {1, 0});
   require(static_cast<bool>(resolved));
   const auto request = Injector::inject(std::move(allowed), *resolved, head);
   if (request) {

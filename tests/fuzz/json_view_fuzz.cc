@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "api/json_view.h"
 #include "fuzz/require.h"
+#include "vault/json_view.h"
 
 namespace {
 
-using av::api::JsonDocument;
-using av::api::JsonView;
+using av::vault::JsonDocument;
+using av::vault::JsonView;
 
 void compare(const JsonView& view, const nlohmann::json& other) {
   switch (view.kind()) {

@@ -72,13 +72,13 @@ def test_the_link_of_an_agent_opens_with_little(b, mock):
     b.open(mock.url + "/approve/7?token=av_appr_good")
     b.wait_text("Sign in to decide")
     loaded = b.js("return performance.getEntriesByType('resource').filter((e) => e.name.includes('/assets/')).reduce((n, e) => n + e.decodedBodySize, 0)")
-    assert 0 < loaded < 110_000, loaded
+    assert 0 < loaded < 120_000, loaded
 
 
 def test_the_pages_are_small(b, mock):
     del b, mock
     sizes = {n: os.path.getsize(os.path.join(harness.PAGES, n)) for n in os.listdir(harness.PAGES)}
-    assert sum(sizes.values()) < 180_000, sum(sizes.values())
+    assert sum(sizes.values()) < 220_000, sum(sizes.values())
     assert max(sizes.values()) < 24_000, sizes
 
 

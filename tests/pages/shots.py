@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from browser import Browser  # noqa: E402
 from pages_mock import Mock, OWNER, PASSWORD  # noqa: E402
 
-VAULT = ["requests", "proposals", "credentials", "services", "rules", "agents", "log", "members", "settings"]
+VAULT = ["requests", "proposals", "credentials", "stores", "services", "rules", "agents", "log", "members", "settings"]
 
 
 def sign_in(b, mock):
@@ -45,7 +45,7 @@ def views(b, mock):
     yield "vaults", page("/", "New vault")
     mock.state.hold(170)
     mock.state.hold(25, url="https://api.github.com/repos/acme/web/merges", rule="ask-before-merge", agent="", method="PUT", body_size=0, preview="", content_type="")
-    for name, text in zip(VAULT, ["Allow", "builder", "Replace", "Recently seen", "no-deletes", "nightly", "live", "bob@", "Unmatched"]):
+    for name, text in zip(VAULT, ["Allow", "builder", "Replace", "Mapped hosts", "Recently seen", "no-deletes", "nightly", "live", "bob@", "Unmatched"]):
         yield name, page(v + name, text)
     yield "empty-services", page("/vaults/empty-one/services", "No service yet")
     yield "empty-log", page("/vaults/empty-one/log", "No request yet")
@@ -55,6 +55,15 @@ def views(b, mock):
     yield "dialog-service", then(page(v + "services", "Recently seen"), "Change telegram", text="Placeholder")
     yield "dialog-rule", then(page(v + "rules", "no-deletes"), "Change few-large-models", text="Place in JSON")
     yield "dialog-reveal", then(page(v + "credentials", "Replace"), "Reveal GITHUB_TOKEN", text="Your password")
+    stores = page(v + "stores", "Mapped hosts")
+    yield "stores-empty", page("/vaults/empty-one/stores", "No store yet")
+    yield "store-details", then(stores, "Details of corp", text="Refers to it")
+    yield "store-pair", then(stores, "Pair a store", text="More settings")
+    yield "store-test", then(stores, "Test corp", text="Not everything")
+    yield "store-browse", then(stores, "Browse corp", "Look into secret/", text="OpenAI production")
+    yield "store-map", then(stores, "Map a host", text="How it authenticates")
+    yield "store-source", then(page(v + "credentials", "kept in"), "Keep a credential in an external store", text="Needed where several")
+    yield "store-unpair", then(stores, "Unpair corp", text="stop working")
     yield "account", page("/account", "this one")
     yield "instance", page("/instance", "Open invitations")
     def test():

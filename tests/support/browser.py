@@ -28,6 +28,9 @@ class WebDriverError(Exception):
     pass
 
 
+PATIENCE = 30  # seconds for what should be there at once: a busy machine is no failure
+
+
 def missing():
     """What is not installed, or ''."""
     return " ".join(p for p, b in (("chromium", "chromium"), ("chromium-driver", "chromedriver")) if not shutil.which(b))
@@ -36,15 +39,14 @@ def missing():
 class Browser:
     def __init__(self, width=1280, height=900, dark=False, reduced_motion=True):
         self.home = tempfile.mkdtemp(prefix="av-browser-")
-        self.driver = subprocess.Popen(["chromedriver", "--port=0", "--log-level=WARNING"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                       env={**os.environ, "HOME": self.home, "XDG_CONFIG_HOME": self.home, "XDG_CACHE_HOME": self.home}, start_new_session=True)
         self.session = None
+        # It takes one free port for both families of addresses, which another program may have had in one of them.
+        for _ in range(5):
+            port = self._start_driver()
+            if port is not None:
+                break
+            self.driver.wait()
         try:
-            port = None
-            for line in self.driver.stdout:
-                if "successfully on port" in line:
-                    port = int(line.rsplit("port", 1)[1].strip(" .\n"))
-                    break
             if port is None:
                 raise WebDriverError("chromedriver did not start")
             self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -62,13 +64,25 @@ class Browser:
                 window.violations = [];
                 addEventListener('securitypolicyviolation', (e) => violations.push(e.violatedDirective + ' ' + e.blockedURI));
                 window.shifts = [];
-                new PerformanceObserver((l) => { for (const e of l.getEntries()) if (!e.hadRecentInput) shifts.push(e.value); }).observe({type: 'layout-shift', buffered: true});
+                // While it loads: what follows a click moves by right, however late a busy machine shows it.
+                window.touched = Infinity;
+                for (const input of ['pointerdown', 'keydown', 'input']) addEventListener(input, () => { touched = Math.min(touched, performance.now()); }, {capture: true});
+                new PerformanceObserver((l) => { for (const e of l.getEntries()) if (!e.hadRecentInput && e.startTime < touched) shifts.push(e.value); }).observe({type: 'layout-shift', buffered: true});
                 window.broken = [];
                 addEventListener('error', (e) => broken.push(e.message || String(e.target?.src || e.target?.href)), true);
                 addEventListener('unhandledrejection', (e) => broken.push(String(e.reason && e.reason.stack || e.reason)));""")
         except BaseException:
             self.close()
             raise
+
+    def _start_driver(self):
+        """Its port, or None when it has ended."""
+        self.driver = subprocess.Popen(["chromedriver", "--port=0", "--log-level=WARNING"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                       env={**os.environ, "HOME": self.home, "XDG_CONFIG_HOME": self.home, "XDG_CACHE_HOME": self.home}, start_new_session=True)
+        for line in self.driver.stdout:
+            if "successfully on port" in line:
+                return int(line.rsplit("port", 1)[1].strip(" .\n"))
+        return None
 
     def __enter__(self):
         return self
@@ -133,7 +147,7 @@ class Browser:
     def console(self):
         return [e for e in self._in("POST", "/se/log", {"type": "browser"}) if e["level"] in ("SEVERE", "WARNING")]
 
-    def wait(self, what, condition, seconds=8):
+    def wait(self, what, condition, seconds=PATIENCE):
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -147,10 +161,10 @@ class Browser:
                 raise AssertionError(f"waited for {what}; the page at {self.url} says:\n{self.text}")
             time.sleep(0.05)
 
-    def wait_text(self, text, seconds=8):
+    def wait_text(self, text, seconds=PATIENCE):
         return self.wait(f"the text {text!r}", lambda: text in self.text, seconds)
 
-    def wait_gone(self, text, seconds=8):
+    def wait_gone(self, text, seconds=PATIENCE):
         return self.wait(f"the text {text!r} to go", lambda: text not in self.text, seconds)
 
     def screenshot(self, path, full=True):
@@ -175,7 +189,7 @@ class Browser:
     def name_of(self, element):
         return self._in("GET", f"/element/{element}/computedlabel")
 
-    def find(self, name, css=CONTROLS, seconds=8):
+    def find(self, name, css=CONTROLS, seconds=PATIENCE):
         """The control with that accessible name (or the first whose name begins with it); inside the dialog when one is open."""
         def look():
             # The page says which could be it; the browser, what each is really called.
@@ -233,6 +247,10 @@ class Browser:
         """(accessible name, role) of where the keyboard is."""
         element = self._in("GET", "/element/active")[ELEMENT]
         return self.name_of(element), self._in("GET", f"/element/{element}/computedrole")
+
+    def wait_focus(self, name):
+        """Until the keyboard is there: a page moves it in a turn of its own, after the text is there."""
+        self.wait(f"the focus on {name!r}", lambda: self.focused()[0] == name)
 
     def tab_to(self, name, most=80):
         """Goes there with the Tab key only."""

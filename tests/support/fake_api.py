@@ -48,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.answer(429, {"error": "too_many_requests", "message": "20 wait already", "help": "wait"})
             return self.answer(201, {"id": 7, "status": "pending", "vault": "default",
                                      "approval_url": "https://x.test/approve/7?token=t\x1b[2J"})
+        if url.path == "/v1/auth/me":
+            return self.answer(200, {"type": "session", "agent_name": "", "role": "proxy", "is_owner": False})
         if url.path == "/v1/proposals":
             return self.answer(200, {"proposals": [{"id": 7, "status": "pending", "message": "m\x1b[2J"}]})
         if url.path == "/v1/proposals/99":

@@ -341,6 +341,29 @@ class OpenAI:
                 ws_write(request.conn, 1, json.dumps(event).encode())
 
 
+class ChatGPT(OpenAI):
+    """The same behind a subscription: the paths are another's, and so is what is shown."""
+
+    PREFIX = "/backend-api/codex"
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.key = None
+
+    def handle(self, request, response):
+        if request.path == "/backend-api/wham/accounts/check":
+            # Where the account's traffic goes: Codex asks before its first prompt.
+            account = {"id": request.get("chatgpt-account-id"), "name": "me", "structure": "personal", "plan_type": "plus",
+                       "is_deactivated": False, "can_access_with_session": True, "sso_connection_name": None,
+                       "is_fedramp_compliant_workspace": False, "workspace_backend_origin": "https://chatgpt.com",
+                       "account_routing_override": "us", "profile_picture_url": None}
+            response.json(200, {"accounts": [account], "account_ordering": [account["id"]], "default_account_id": account["id"]})
+            return
+        if request.path.startswith(self.PREFIX):
+            request.path = "/v1" + request.path[len(self.PREFIX):]
+        super().handle(request, response)
+
+
 class Anthropic:
     """The part of the Messages API that Claude Code uses."""
 
@@ -804,6 +827,7 @@ class Server:
         echo = Echo()
         github = GitHub(options)
         self.hosts = {"api.openai.com": OpenAI(options), "api.anthropic.com": Anthropic(options),
+                      "chatgpt.com": ChatGPT(options),
                       "github.com": github, "api.telegram.org": Telegram()}
         self.echo = echo
         self.certs = options.certs

@@ -16,6 +16,8 @@ import threading
 import time
 import urllib.parse
 
+import stores_mock
+
 PAGES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "src", "api", "pages")
 TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
          "svg": "image/svg+xml"}
@@ -117,6 +119,7 @@ class State:
                           {**stripe_proposal(3), "status": "applied", "reviewer": "user:" + OWNER, "reviewed_at": ago(90000), "created_at": ago(90400)},
                           {**stripe_proposal(2), "status": "rejected", "reviewer": "user:bob@example.com", "reviewed_at": ago(190000), "review_note": "not this one", "created_at": ago(190400)}]
         self.approvals = []
+        self.grants = []
         self.agents = {n: {"name": n, "status": s, "created_at": ago(a), "rotated_at": r, "vaults": ["default"]} for n, s, a, r in [
             ("builder", "active", 86400 * 20, None), ("nightly", "active", 86400 * 8, ago(86400)), ("old-one", "revoked", 86400 * 80, None), (h[0], "active", 50, None)]}
         self.elsewhere = {"reviewer": {"name": "reviewer", "status": "active", "created_at": ago(4000), "vaults": ["staging"]}}
@@ -134,6 +137,7 @@ class State:
                  ("GET", "registry.npmjs.org", "/left-pad", "allow", 304, "")]
         for i in range(140):
             self.log(*kinds[(i * 5 + i // 3) % len(kinds)], age=(140 - i) * 23)
+        stores_mock.begin(self, ago)
         self.log("GET", "evil.example", "/" + h[0] + h[3], "deny", 403, "", age=3, agent=h[0])
 
     def log(self, method, host, path, decision, status, service, age=0, agent="builder"):
@@ -238,7 +242,7 @@ def _(s, r):
 
 @route("GET", "/auth/me")
 def _(s, r):
-    return {"type": "user", "email": OWNER, "role": "owner", "is_owner": True}
+    return {"type": "user", "email": OWNER, "role": "owner" if s.is_owner else "member", "is_owner": s.is_owner}
 
 
 @route("GET", "/auth/sessions")
@@ -324,7 +328,7 @@ def _(s, r):
             raise Problem(403, "confirm_required", "show your password first")
         s.confirmed = False
         return {"keys": [r.query["key"]], "credentials": [{"key": r.query["key"], "type": "static", "value": s.credentials[r.query["key"]]["value"]}]}
-    return {"keys": list(s.credentials), "credentials": [{"key": k, "type": c["type"], "updated_at": c["updated_at"]} for k, c in sorted(s.credentials.items())]}
+    return {"keys": list(s.credentials), "credentials": [{"key": k, "type": c["type"], "updated_at": c["updated_at"], **stores_mock.row_of(s, k)} for k, c in sorted(s.credentials.items())]}
 
 
 @route("POST", "/credentials")
@@ -435,6 +439,17 @@ def _(s, r, v):
     return {"approvals": s.waiting() if v == "default" else []}
 
 
+@route("GET", "/vaults/{v}/grants")
+def _(s, r, v):
+    return {"grants": [g for g in s.grants if g["vault"] == v]}
+
+
+@route("DELETE", "/vaults/{v}/grants/{id}")
+def _(s, r, v, id):
+    s.grants.remove(find(s.grants, "id", id))
+    return {"vault": v, "revoked": [id]}
+
+
 @route("GET", "/approvals/pending")
 def _(s, r):
     known = set(r.query.get("exclude", "").split(","))
@@ -448,6 +463,11 @@ def _(s, r):
 def _(s, r, id):
     held = find(s.waiting(), "id", id)
     held["state"] = "allowed" if r.body["decision"] == "approve" else "denied"
+    if r.body.get("uses") or r.body.get("for_seconds"):
+        uses = r.body.get("uses")
+        s.grants.append({"id": id, "vault": "default", "rule": held["rule"], "agent": held["agent"], "method": held["method"],
+                         "url": held["url"].split("?")[0], "uses": uses and uses - 1, "uses_left": uses and uses - 1,
+                         "created_at": held["created_at"], "expires_at": held["expires_at"]})
     s.changed.notify_all()
     return {"success": True}
 
@@ -606,6 +626,9 @@ def _(s, r):
 def _(s, r):
     s.settings = r.body
     return s.settings
+
+
+stores_mock.register(route, Problem, ago, HOSTILE)
 
 
 class Request:

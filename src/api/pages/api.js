@@ -98,6 +98,34 @@ export const reveal = async (v, key) => {
 export const setCredential = (v, key, value) => post('/credentials', { vault: v, credentials: { [key]: value } });
 export const deleteCredential = (v, key) => del('/credentials', { vault: v, keys: [key] });
 
+// ---- external stores
+export const storeKinds = async () => rows(await get('/store-kinds'), 'kinds');
+export const stores = async (v) => rows(await get(of(v) + '/stores'), 'stores');
+const store = (v, name) => `${of(v)}/stores/${at(name)}`;
+export const showStore = (v, name) => get(store(v, name));
+export const pairStore = (v, body) => post(of(v) + '/stores', body);   // {store, detail}
+export const testStore = (v, name, signal) => post(store(v, name) + '/test', undefined, { signal });   // {ok, checks}
+export const browseStore = (v, name, reference, signal) => post(store(v, name) + '/browse', { reference }, { signal });   // {items, more}
+export const readStore = async (v, name, key) => {
+  const r = await post(store(v, name) + '/read', { key });
+  return r.value ?? (r.value_base64 ? `base64:${r.value_base64}` : '');
+};
+export const unpairStore = (v, name) => del(store(v, name), { remove_references: true });
+export const mappings = async (v) => rows(await get(of(v) + '/mappings'), 'mappings');
+export const mapHost = (v, body) => post(of(v) + '/mappings', body);
+export const unmapHost = (v, host, name) => call('DELETE', `${of(v)}/mappings/${at(host)}`, { query: { store: name } });
+export const setSource = (v, key, reference, name) => post('/credentials/source', { vault: v, key, reference, ...(name ? { store: name } : {}) });
+
+// ---- OAuth
+export const oauthProviders = () => get('/oauth/providers');   // {providers, redirect_uri}
+export const oauthConnect = (v, body) => post('/credentials/oauth/connect', { vault: v, ...body });
+export const oauthTokens = (v, body) => post('/credentials/oauth/tokens', { vault: v, ...body });
+export const oauthStatus = (v, key, signal) => get('/credentials/oauth/status', { query: { vault: v, key }, signal });
+export const oauthRefresh = (v, key) => post('/credentials/oauth/refresh', { vault: v, key });
+export const oauthDisconnect = (v, key) => post('/credentials/oauth/disconnect', { vault: v, key });
+export const oauthAttempt = (id, signal) => get('/oauth/attempts/' + at(id), { signal, quiet: true });
+export const confirmElsewhere = () => post('/auth/oidc/reauthenticate', undefined);
+
 // ---- services
 export const services = async (v) => rows(await get(of(v) + '/services'), 'services');
 export const putServices = (v, services) => post(of(v) + '/services', { services });
@@ -120,6 +148,10 @@ export const pendingApprovals = (v, exclude, signal) =>
   get('/approvals/pending', { query: { exclude: exclude.join(',') }, vault: v, signal });
 export const decide = (v, id, decision, grant = {}) =>
   post(`/approvals/${at(id)}/decision`, { decision, ...grant }, { vault: v });
+
+// What a person has allowed for more than one request, as long as it holds.
+export const grants = async (v, signal) => rows(await get(of(v) + '/grants', { signal }), 'grants');
+export const revokeGrant = (v, id) => del(`${of(v)}/grants/${at(id)}`);
 
 // ---- proposals
 export const proposals = async (v, state) =>

@@ -9,12 +9,13 @@ import { errorBox, button } from './ui.js';
 route('/login', () => import('./view_login.js'), { open: true });
 route('/setup', () => import('./view_setup.js'), { open: true });
 route('/invite/{token}', () => import('./view_invite.js'), { open: true });
+route('/oauth/complete', () => import('./view_oauth.js'), { open: true });
 route('/approve/{id}', () => import('./view_approve.js'), { open: true });
 route('/', () => import('./view_vaults.js'), { page: 'vaults' });
 route('/account', () => import('./view_account.js'), { page: 'account' });
 route('/instance', () => import('./view_instance.js'), { page: 'instance' });
 route('/vaults/{vault}', () => import('./view_requests.js'), { page: 'requests' });
-for (const page of ['requests', 'proposals', 'credentials', 'services', 'rules', 'agents', 'log', 'members', 'settings']) {
+for (const page of ['requests', 'proposals', 'credentials', 'stores', 'services', 'rules', 'agents', 'log', 'members', 'settings']) {
   route(`/vaults/{vault}/${page}`, () => import(`./view_${page}.js`), { page });
 }
 route('/vaults/{vault}/proposals/{id}', () => import('./view_proposals.js'), { page: 'proposals' });

@@ -7,6 +7,8 @@ import { badge, box, button, errorBox, time, upper } from './ui.js';
 import { names, radios, secret, text, area } from './form.js';
 import { formDialog } from './dialog.js';
 import { serviceWords, splitMatcher } from './words.js';
+import { connectSlot } from './oauth.js';
+import { session } from './shell.js';
 import { count, list, plain } from './text.js';
 
 const array = (a, json) => (Array.isArray(a) ? a : typeof json === 'string' ? JSON.parse(json || '[]') : []);
@@ -81,20 +83,24 @@ function serviceItem(s, narrow) {
     h('p', null, 'May ', serviceWords(s), '.'), narrow?.node);
 }
 
-function slot(c, diff) {
+function slot(c, diff, p, mode) {
   if (c.action === 'delete') return { node: h('div', { class: 'slot' }, h('p', null, 'Delete the credential ', code(c.key), '. Its value is gone for good.')), get: () => null };
   const gave = c.has_value || c.value_supplied || (typeof c.value === 'string' && c.value !== '');
   const oauth = c.type === 'oauth';
+  let connected = !!diff?.connected?.includes(c.key);
   const needed = diff?.needed ? diff.needed.includes(c.key) : !gave;
+  const missing = () => needed && !connected && !field.get();
   const field = secret({ name: c.key, label: `${oauth ? 'Access token' : 'Value'} of ${c.key}`, required: needed, hint: !needed ? (gave ? 'The agent supplied a value of its own. Leave this empty to store that one.' : 'There is one already. Leave this empty to keep it.') : 'Goes from here into the vault. The agent never gets to see it.' });
+  const connects = oauth && mode !== 'run' && !!c.oauth?.token_url;
   const how = [c.obtain ? h('p', null, 'Where to get it: ', outLink(c.obtain)) : null,
     c.obtain_instructions ? h('figure', { class: 'quote low' }, h('figcaption', null, 'How, in the agent\u2019s words'), h('blockquote', { dir: 'auto' }, c.obtain_instructions)) : null];
   const node = h('div', { class: 'slot' },
     h('div', { class: 'ask-head' }, h('p', { class: 'strong' }, code(c.key)), h('span', { class: 'badges' }, oauth ? badge('OAuth', 'info') : null, gave ? badge('value from the agent', 'warn') : null)),
     c.description ? h('p', { class: 'dim' }, said(c.description)) : null, how,
     oauth && c.oauth?.authorization_url ? h('p', null, 'Signs in at ', outLink(c.oauth.authorization_url)) : null,
-    oauth && c.oauth?.token_url ? h('p', null, 'Tokens come from ', outLink(c.oauth.token_url), c.oauth.scopes ? [', for ', code(String(c.oauth.scopes))] : null) : null, field.node);
-  return { key: c.key, node, field, get: () => field.get() || null, missing: () => needed && !field.get() };
+    oauth && c.oauth?.token_url ? h('p', null, 'Tokens come from ', outLink(c.oauth.token_url), c.oauth.scopes ? [', for ', code(String(c.oauth.scopes))] : null) : null,
+    connects ? [connectSlot(p.vault, p.id, c, { connected, onchange: () => { connected = true; field.node.hidden = true; } }), h('details', null, h('summary', null, 'Or paste an access token, which ends and is not renewed'), field.node)] : field.node);
+  return { key: c.key, node, field, get: () => field.get() || null, missing };
 }
 
 export function diffBlock(lines) {
@@ -121,7 +127,7 @@ export function decided(p) {
 export function review(p, { diff = null, may = false, instead = null, again = null, done = () => {} } = {}) {
   const open = p.status === 'pending';
   const asked = p.services.map((s) => [s, may && open && s.action !== 'delete' && s.host ? narrowing(s) : null]);
-  const slots = open && may ? p.credentials.map((c) => slot(c, diff)) : [];
+  const slots = open && may ? p.credentials.map((c) => slot(c, diff, p, session.status?.mode)) : [];
   const span = radios({ name: 'span', label: 'For how long', value: '0', options: kSpans });
   const uses = text({ name: 'uses', label: 'At most so many uses', optional: true, type: 'number', min: 1, max: 10000, placeholder: 'no limit', inputmode: 'numeric' });
   const shown = h('div', { 'aria-live': 'polite' }, diff ? diffBlock(diff.lines) : null);

@@ -9,7 +9,7 @@ import { busy } from './ui.js';
 export const session = { user: null, vaults: [], status: null };
 
 const kPages = [
-  ['requests', 'Requests'], ['proposals', 'Proposals'], ['credentials', 'Credentials'], ['services', 'Services'],
+  ['requests', 'Requests'], ['proposals', 'Proposals'], ['credentials', 'Credentials'], ['stores', 'Stores'], ['services', 'Services'],
   ['rules', 'Rules'], ['agents', 'Agents & tokens'], ['log', 'Log'], ['members', 'Members'], ['settings', 'Settings'],
 ];
 
@@ -77,7 +77,9 @@ function build() {
   const paintBadges = (state) => {
     if (!shown.vault) return;
     setBadge('requests', state.list.length, 'waiting');
-    setBadge('proposals', session.vaults.find((v) => v.name === shown.vault)?.pending_proposals || 0, 'pending');
+    const vault = session.vaults.find((v) => v.name === shown.vault);
+    setBadge('proposals', vault?.pending_proposals || 0, 'pending');
+    setBadge('stores', vault?.failing_stores || 0, 'failing');
   };
   const forever = new AbortController();
   held.follow(paintBadges, forever.signal);
@@ -95,7 +97,7 @@ function build() {
     const base = vault ? '/vaults/' + encodeURIComponent(vault) + '/' : '';
     fill(nav, h('div', { class: 'nav-top' }, brand()),
       vault ? [vaultPicker(vault, page),
-        h('ul', null, kPages.map(([p, label]) => item(base + p, label, p === page, p === 'requests' || p === 'proposals' ? p : null)))] : null,
+        h('ul', null, kPages.map(([p, label]) => item(base + p, label, p === page, ['requests', 'proposals', 'stores'].includes(p) ? p : null)))] : null,
       h('ul', { class: vault ? 'nav-low' : null },
         item('/', 'All vaults', page === 'vaults'),
         session.user?.is_owner ? item('/instance', 'Instance', page === 'instance') : null,

@@ -13,7 +13,7 @@ export async function show({ place, signal }) {
   const body = h('div', { class: 'steady' });
   const change = form([secret({ name: 'current', label: 'Current password', required: true, autocomplete: 'current-password' }), secret({ name: 'fresh', label: 'New password', required: true, autocomplete: 'new-password', minlength: 8, hint: 'At least 8 characters. Your other sessions end.' })],
     { submit: 'Change password', className: 'stacked', onsubmit: async (v) => { await api.changePassword(v.current, v.fresh); change.reset(); notice('Your password is changed; other sessions have ended.'); await fetch(); } });
-  place.append(section('Where you are signed in', {}, body), section('Password', {}, change));
+  place.append(section('Where you are signed in', {}, body));
   const fetch = () => load(body, async () => {
     const list = await api.mySessions();
     if (signal.aborted) return;
@@ -27,4 +27,5 @@ export async function show({ place, signal }) {
     ], list));
   });
   await fetch();
+  if (!signal.aborted) place.append(section('Password', {}, change));
 }

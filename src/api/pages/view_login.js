@@ -4,10 +4,17 @@ import { h } from './dom.js';
 import * as api from './api.js';
 import { form, text, secret } from './form.js';
 import { go } from './router.js';
-import { page } from './ui.js';
+import { box, page } from './ui.js';
 import { session } from './shell.js';
 
 export const frame = { narrow: true };
+
+// What a sign-in with a provider can come to; which of the reasons it was stands in the log only.
+const kTrouble = {
+  refused: 'The provider signed you in, but nobody here is known by that. Ask an owner for an invite to exactly that address.',
+  unreachable: 'The provider could not be reached. Try again, or sign in with your password.',
+  address: 'Open these pages under the address that the provider knows, and try again.',
+};
 
 // Other ways than a password, when the server has them: {oidc: {name, url}} in /v1/status.
 function otherWays(next) {
@@ -32,7 +39,8 @@ export async function show({ place }) {
   if (session.status?.needs_first_user) return go('/setup', { replace: true });
   const asked = new URLSearchParams(location.search).get('next') || '/';
   const next = asked.startsWith('/') && !/^\/[/\\]/.test(asked) ? asked : '/';
-  page(place, 'Sign in', {}, signInForm(next, () => go(next, { replace: true })),
+  const how = new URLSearchParams(location.search).get('oidc');
+  page(place, 'Sign in', {}, kTrouble[how] ? box('danger', h('p', null, kTrouble[how])) : null, signInForm(next, () => go(next, { replace: true })),
     h('p', { class: 'dim small' }, 'No account? An owner invites you: ', h('code', null, 'agent-vault user invite EMAIL')));
   place.querySelector('input')?.focus();
 }

@@ -3,7 +3,7 @@
 import { h, fill, code } from './dom.js';
 import * as api from './api.js';
 import * as held from './held.js';
-import { page, button, empty, notice, agentName, errorBox } from './ui.js';
+import { page, button, empty, notice, agentName, errorBox, section, table, time } from './ui.js';
 import { bytes, duration } from './text.js';
 
 const kGrants = [['1', 'this once', {}], ['10', 'for 10 uses', { uses: 10 }], ['100', 'for 100 uses', { uses: 100 }],
@@ -16,7 +16,20 @@ function preview(a) {
     h('pre', { class: 'block', dir: 'ltr', tabindex: '0', 'aria-label': 'Body' }, a.preview || ''));
 }
 
-function card(a, vault) {
+// What passes without being asked about; nothing is shown where there is nothing.
+function grantTable(grants, vault, again) {
+  if (!grants.length) return null;
+  return section('Allowed for now', { lead: 'Such requests pass without asking, whatever their query and body.' }, table('Allowed for now', [
+    { name: 'Request', kind: 'main', cell: (g) => [code(g.method), ' ', code(g.url)] },
+    { name: 'Agent', cell: (g) => agentName(g.agent) },
+    { name: 'Rule', cell: (g) => code(g.rule) },
+    { name: 'Uses left', kind: 'num', cell: (g) => (g.uses_left === null ? 'any' : String(g.uses_left)) },
+    { name: 'Until', cell: (g) => time(g.expires_at) },
+    { name: 'Actions', kind: 'acts', cell: (g) => button('Revoke', async () => { await api.revokeGrant(vault, g.id); notice('Revoked. Such requests are asked about again.'); await again(); }, { small: true, kind: 'quiet danger', name: `Revoke ${g.method} ${g.url}` }) },
+  ], grants));
+}
+
+function card(a, vault, again) {
   const left = h('span', { class: 'left' });
   const bar = h('progress', { max: '1', 'aria-hidden': 'true' });
   const grant = h('select', { 'aria-label': 'How long to allow' }, kGrants.map(([v, label]) => h('option', { value: v }, label)));
@@ -29,10 +42,12 @@ function card(a, vault) {
     }
     held.drop(a.id);
     notice(decision === 'approve' ? `Allowed ${terms[1]}.` : 'Denied.');
+    await again();
   };
   const node = h('li', { class: 'held' },
     h('div', { class: 'held-head' }, h('p', { class: 'request' }, h('span', { class: 'method' }, code(a.method)), ' ', code(a.url)), h('p', { class: 'clock' }, left)),
     bar, h('p', { class: 'dim' }, 'Asked by ', agentName(a.agent), ', held by the rule ', code(a.rule), '.'),
+    a.effect ? h('div', { class: 'effect' }, h('p', null, h('strong', null, 'Allowing this:')), a.effect.trim().split('\n').map((l) => h('p', null, l))) : null,
     preview(a), h('div', { class: 'held-actions' },
       h('div', { class: 'together' }, button('Allow', () => say('approve'), { kind: 'primary', name: `Allow ${a.method} ${a.url}` }), grant),
       button('Deny', () => say('deny'), { kind: 'danger', name: `Deny ${a.method} ${a.url}` })));
@@ -52,13 +67,20 @@ export async function show({ place, vault, signal }) {
   const announce = h('p', { class: 'sr', 'aria-live': 'assertive' });
   const listing = h('ul', { class: 'helds' });
   const body = h('div', { class: 'steady' });
+  const allowed = h('div');
   place.append(announce, body);
+  const again = async () => {
+    try { fill(allowed, grantTable(await api.grants(vault, signal), vault, again)); } catch (e) {
+      if (e.name !== 'AbortError') fill(allowed, errorBox(e));
+    }
+  };
   const cards = new Map();
   let last = '';
 
   held.follow((state) => {
     if (state.error) { fill(body, errorBox(state.error)); last = ''; return; }
     if (!state.loaded) return;
+    if (!allowed.isConnected) place.append(allowed);  // not before what stands above it
     const ids = state.list.map((a) => a.id);
     const now = ids.join();
     if (now === last && body.childElementCount) return;
@@ -70,7 +92,7 @@ export async function show({ place, vault, signal }) {
       fill(body, empty('Nothing is waiting', 'A rule with the action approve holds requests here. For example:',
         `agent-vault rule add approve 'api.github.com/*' --method DELETE --vault ${vault}`, `agent-vault approval list --vault ${vault}`));
     } else {
-      for (const a of fresh) { const c = card(a, vault); cards.set(a.id, c); listing.append(c.node); }
+      for (const a of fresh) { const c = card(a, vault, again); cards.set(a.id, c); listing.append(c.node); }
       if (!listing.isConnected) fill(body, listing);
       if (fresh.length) fill(announce, `${ids.length} waiting`);
     }
@@ -79,6 +101,8 @@ export async function show({ place, vault, signal }) {
   }, signal);
 
   const timer = setInterval(() => cards.forEach((c) => c.tick()), 1000);
-  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  const slow = setInterval(() => { if (!allowed.contains(document.activeElement)) again(); }, 15000);
+  signal.addEventListener('abort', () => { clearInterval(timer); clearInterval(slow); }, { once: true });
+  await again();
 }
 

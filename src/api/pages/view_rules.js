@@ -13,7 +13,7 @@ export async function show({ place, vault, role, signal }) {
   const done = async (r) => { notice([r.name ? code(r.name) : 'The rule', ' is saved. Running proxies follow it within a second.']); await fetch(); tester.again(); };
   page(place, 'Rules', { vault, lead: 'The strictest that matches decides: refuse, ask, limit, allow. Their order does not matter.', actions: admin ? button('Add a rule', () => ruleDialog(vault, {}, { fresh: true, done }), { kind: 'primary' }) : null });
   const body = h('div', { class: 'steady' });
-  place.append(body, section('What would happen?', {}, tester.node));
+  place.append(body);
   const fetch = () => load(body, async () => {
     const { rules = [], remarks = [] } = await api.rules(vault);
     if (signal.aborted) return;
@@ -26,4 +26,5 @@ export async function show({ place, vault, role, signal }) {
     ], rules) : empty('No rule yet', 'Services decide alone. Add a rule here, or:', `agent-vault rule add block 'api.github.com/*' --method DELETE --vault ${vault}`));
   });
   await fetch();
+  if (!signal.aborted) place.append(section('What would happen?', {}, tester.node));  // what stood below a list that comes would be pushed away
 }

@@ -26,6 +26,7 @@ function card(v) {
     h('div', null, h('h2', null, mine ? h('a', { href: base(v.name) + '/requests', class: 'cover' }, said(v.name)) : said(v.name)),
       h('p', { class: 'dim' }, mine ? v.role : 'you are not a member', ', made ', time(v.created_at))),
     v.pending_proposals ? h('a', { href: base(v.name) + '/proposals', class: 'over' }, badge(count(v.pending_proposals, 'proposal') + ' to decide', 'warn')) : null,
+    v.failing_stores ? h('a', { href: base(v.name) + '/stores', class: 'over' }, badge(count(v.failing_stores, 'store') + ' failing', 'danger')) : null,
     mine ? h('span', { class: 'chevron', 'aria-hidden': 'true' }, '\u203a') : session.user?.is_owner ? button('Join', async () => { await api.joinVault(v.name); await refreshVaults(); await render(); }, { small: true, name: `Join ${v.name}` }) : null);
 }
 

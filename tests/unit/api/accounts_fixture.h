@@ -47,6 +47,16 @@ class AccountsFixture : public ApiFixture {
     REQUIRE(got.status == 200);
     return got.json()["token"];
   }
+  // Signed in on a page of ours; the cookie.
+  std::string cookie_of(const std::string& email, const std::string& words = "correct horse") {
+    Sent sent;
+    sent.fields = {{"x-agent-vault", "1"}, {"origin", "http://127.0.0.1:14321"}};
+    const Got got = login(email, words, sent);
+    REQUIRE(got.status == 200);
+    const std::string field = got.field("Set-Cookie");
+    REQUIRE(field.starts_with("av_session="));
+    return field.substr(11, field.find(';') - 11);
+  }
   // As a page of ours, with the cookie.
   Got page(const std::string& token, const std::string& method, const std::string& target,
            const std::string& body = {}) {

@@ -71,6 +71,7 @@ struct People {
   std::mutex mutex;
   std::map<std::string, Person> persons;                           // by token, which is the name
   std::map<std::pair<std::string, std::string>, api::Role> roles;  // by uid and vault
+  bool recent = true;  // everybody has given the password just now
 };
 
 class WordUsers final : public api::UserDirectory {
@@ -79,7 +80,7 @@ class WordUsers final : public api::UserDirectory {
   Expected<std::optional<api::SignedInUser>> user_of_session(const crypto::Digest& hash) override {
     const std::lock_guard lock(people_->mutex);
     for (const auto& [name, person] : people_->persons) {
-      if (crypto::sha256(name) == hash) {
+      if (crypto::sha256(name) == hash || crypto::sha256("cookie ", name) == hash) {
         return std::optional(
             api::SignedInUser{person.uid, name + "@example.com", "web_" + name, person.owner});
       }
@@ -105,6 +106,10 @@ class WordUsers final : public api::UserDirectory {
     }
     return false;
   }
+  Expected<bool> reauthenticated(std::string_view /*uid*/, std::string_view /*session*/) override {
+    const std::lock_guard lock(people_->mutex);
+    return people_->recent;
+  }
 
  private:
   std::shared_ptr<People> people_;
@@ -117,6 +122,8 @@ struct Sent {
   std::shared_ptr<const vault::Principal> run = {};
   std::string host = "127.0.0.1:14321";
   std::string peer = "127.0.0.1";
+  bool at_proxy = false;
+  std::string flow_cookie = {};
 };
 
 struct Got {
@@ -188,9 +195,11 @@ class ApiFixture {
     }
     request.bearer = secret(sent.bearer);
     request.cookie = secret(sent.cookie);
+    request.flow_cookie = secret(sent.flow_cookie);
     request.body.append(body);
     request.run = sent.run;
     request.peer = sent.peer;
+    request.at_proxy = sent.at_proxy;
     auto promise = std::make_shared<std::promise<Got>>();
     auto future = promise->get_future();
     api().handle(

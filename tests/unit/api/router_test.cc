@@ -6,13 +6,13 @@
 
 using namespace av;
 using namespace av::test;
-using api::Mode;
+using api::Where;
 
 namespace {
 
 std::string path_of(const api::Router& router, const std::string& method, const std::string& path,
-                    Mode mode = Mode::kServe) {
-  const auto found = router.find(method, path, mode);
+                    Where where = Where::kServe) {
+  const auto found = router.find(method, path, where);
   return found.route == nullptr ? "" : std::string(found.route->path);
 }
 
@@ -34,34 +34,70 @@ TEST_CASE("router: an encoded slash does not split, a literal beats a name", "[a
     return api::json_text_reply("{}");
   };
   const std::array<api::Route, 4> routes = {
-      api::Route{"GET", "/v1/things/{v}/usage", "s", api::Who::anybody(), api::Where::kServe,
-                 kNothing},
-      api::Route{"GET", "/v1/things/{v}/{name}", "s", api::Who::anybody(), api::Where::kServe,
-                 kNothing},
-      api::Route{"PUT", "/v1/things/{v}/{name}", "s", api::Who::anybody(), api::Where::kServe,
-                 kNothing},
-      api::Route{"GET", "/assets/{*}", "s", api::Who::anybody(), api::Where::kEverywhere,
-                 kNothing}};
+      api::Route{"GET", "/v1/things/{v}/usage", "s", api::Who::anybody(), Where::kServe, kNothing},
+      api::Route{"GET", "/v1/things/{v}/{name}", "s", api::Who::anybody(), Where::kServe, kNothing},
+      api::Route{"PUT", "/v1/things/{v}/{name}", "s", api::Who::anybody(), Where::kServe, kNothing},
+      api::Route{"GET", "/assets/{*}", "s", api::Who::anybody(), Where::kRuns, kNothing}};
   const api::Router router(routes);
   CHECK(path_of(router, "GET", "/v1/things/a/usage") == "/v1/things/{v}/usage");
   CHECK(path_of(router, "GET", "/api/things/a/usage") == "/v1/things/{v}/usage");
   CHECK(path_of(router, "HEAD", "/v1/things/a/b") == "/v1/things/{v}/{name}");
-  const auto slash = router.find("GET", "/v1/things/a/x%2Fy", Mode::kServe);
+  const auto slash = router.find("GET", "/v1/things/a/x%2Fy", Where::kServe);
   REQUIRE(slash.route != nullptr);
   CHECK(slash.parts == std::vector<std::string_view>{"a", "x%2Fy"});
   CHECK(path_of(router, "GET", "/v1/things/a/x/y").empty());
   CHECK(path_of(router, "GET", "/v1/things//usage").empty());
   CHECK(path_of(router, "GET", "/v1/things/a/usage/").empty());
   CHECK(path_of(router, "GET", "/v1/THINGS/a/usage").empty());
-  const auto other = router.find("POST", "/v1/things/a/b", Mode::kServe);
+  const auto other = router.find("POST", "/v1/things/a/b", Where::kServe);
   CHECK(other.route == nullptr);
   CHECK(other.allowed == "GET, PUT");
-  const auto rest = router.find("GET", "/assets/js/app.js", Mode::kServe);
+  const auto rest = router.find("GET", "/assets/js/app.js", Where::kServe);
   REQUIRE(rest.route != nullptr);
   CHECK(rest.parts == std::vector<std::string_view>{"js/app.js"});
   CHECK(path_of(router, "GET", "/assets").empty());
-  CHECK(path_of(router, "GET", "/v1/things/a/usage", Mode::kRun).empty());
-  CHECK(path_of(router, "GET", "/assets/x", Mode::kRun) == "/assets/{*}");
+  CHECK(path_of(router, "GET", "/v1/things/a/usage", Where::kRuns).empty());
+  CHECK(path_of(router, "GET", "/assets/x", Where::kRuns) == "/assets/{*}");
+}
+
+TEST_CASE("router: no vault has the name of a path", "[api][router]") {
+  // Where one row has a hole, another has a literal: what is called like that cannot be reached.
+  const api::Router router(api::route_table());
+  std::size_t asked = 0;
+  for (const api::Route& route : api::route_table()) {
+    const std::string path(route.path);
+    const std::size_t hole = path.find("{v}");
+    if (hole == std::string::npos) {
+      continue;
+    }
+    for (const char* const name :
+         {"users", "members", "services", "rules", "settings", "admin", "vaults", "agents", "join",
+          "context", "invites", "sessions", "logs", "approvals", "default"}) {
+      std::string there = path;
+      there.replace(hole, 3, name);
+      CAPTURE(there);
+      CHECK(path_of(router, std::string(route.method), there) == path);
+      ++asked;
+    }
+  }
+  CHECK(asked > 300);
+}
+
+TEST_CASE("router: at the proxy's port of serve there is what agents need, whatever it is spelt",
+          "[api][router][attack]") {
+  const api::Router router(api::route_table());
+  for (const char* const path : {"/discover", "/v1/discover", "/health", "/api/health",
+                                 "/v1/status", "/v1/mitm/ca.pem", "/v1/gateway/ca", "/v1/proposals",
+                                 "/v1/proposals/1", "/v1/skills/cli", "/v1/skill/gateway"}) {
+    CHECK_FALSE(path_of(router, "GET", path, Where::kEverywhere).empty());
+  }
+  for (const char* const path :
+       {"/", "/login", "/approve/1", "/assets/app.js", "/v1/auth/me", "/v1/admin/proposals",
+        "/api/admin/proposals", "/v1/vaults", "/v1/openapi.json", "/v1/service-catalog"}) {
+    CHECK(path_of(router, "GET", path, Where::kEverywhere).empty());
+  }
+  CHECK(path_of(router, "POST", "/v1/auth/login", Where::kEverywhere).empty());
+  CHECK_FALSE(path_of(router, "POST", "/v1/auth/login", Where::kRuns).empty());
 }
 
 TEST_CASE("query: pluses are blanks, what is there twice is refused", "[api][query]") {

@@ -25,7 +25,7 @@ class Walk {
   json good(const std::string& who, const std::string& method, const std::string& target,
             const std::string& body = {}) {
     CAPTURE(method, target, body);
-    const auto found = router_.find(method, target.substr(0, target.find('?')), api::Mode::kServe);
+    const auto found = router_.find(method, target.substr(0, target.find('?')), api::Where::kServe);
     REQUIRE(found.route != nullptr);
     walked_.insert(std::string(found.route->method) + " " + std::string(found.route->path));
     const Got got = api_.as(who, method, target, body);
@@ -78,7 +78,7 @@ TEST_CASE("routes: every one is documented, and a good call's reply fits its sch
   for (const char* const path :
        {"/health", "/v1/health", "/v1/status", "/v1/mitm/ca.pem", "/v1/gateway/ca",
         "/v1/skills/cli", "/v1/skill/gateway", "/v1/service-catalog", "/v1/openapi.json", "/",
-        "/login", "/setup", "/account", "/instance", "/invite/x", "/approve/1",
+        "/login", "/setup", "/oauth/complete", "/account", "/instance", "/invite/x", "/approve/1",
         "/vaults/default/log", "/assets/index.html"}) {
     walk.good("", "GET", path);
   }
@@ -115,6 +115,16 @@ TEST_CASE("routes: every one is documented, and a good call's reply fits its sch
   walk.good("mike", "GET", "/v1/vaults/default/approvals");
   walk.good("mike", "GET", "/v1/approvals/pending");
   walk.good("mike", "POST", "/v1/approvals/apr_1/decision", R"({"decision":"approve"})");
+  REQUIRE(api.store().add_approval(approval("apr_g", api.clock().wall_ms())));
+  walk.good("mike", "POST", "/v1/approvals/apr_g/decision", R"({"decision":"approve","uses":3})");
+  walk.good("mike", "GET", "/v1/vaults/default/grants");
+  walk.good("mike", "DELETE", "/v1/vaults/default/grants");
+  walk.good("alice", "PUT", "/v1/vaults/default/rules", rules);
+  vault::ApprovalRequest longer = approval("apr_h", api.clock().wall_ms());
+  longer.rule_uids = {api.store().list_rules("default")->front().uid};
+  REQUIRE(api.store().add_approval(longer));
+  walk.good("mike", "POST", "/v1/approvals/apr_h/decision", R"({"decision":"approve","uses":3})");
+  walk.good("mike", "DELETE", "/v1/vaults/default/grants/apr_h");
   walk.good("alice", "POST", "/v1/agents", R"({"name":"builder"})");
   walk.good("alice", "GET", "/v1/agents");
   walk.good("alice", "GET", "/v1/agents/builder");
@@ -180,7 +190,14 @@ TEST_CASE("routes: every one is documented, and a good call's reply fits its sch
         path.find("{v}/leave") != std::string::npos || path.find("{v}/join") != std::string::npos ||
         path.starts_with("/v1/admin/users") || path.starts_with("/v1/admin/settings") ||
         path.starts_with("/v1/instance") || path == "/metrics";
-    CHECK((of_people ||
+    // oauth_flow_test.cc
+    const bool of_browsers =
+        path.starts_with("/v1/oauth/") || path.starts_with("/v1/credentials/oauth/");
+    // store_routes_test.cc
+    const bool of_stores = path.find("/stores") != std::string::npos ||
+                           path.find("/mappings") != std::string::npos ||
+                           path == "/v1/store-kinds" || path == "/v1/credentials/source";
+    CHECK((of_people || of_browsers || of_stores ||
            walk.walked().contains(std::string(route.method) + " " + std::string(route.path))));
   }
 }
@@ -260,6 +277,11 @@ TEST_CASE("routes: the calls of the published TypeScript SDK get the replies tha
   // Who has a session cannot make another one of it, nor see more with it.
   CHECK(api.as(session["token"], "POST", "/v1/sessions", R"({"vault":"my-vault"})").status == 403);
   CHECK(api.as(session["token"], "GET", "/v1/credentials?vault=default").status == 404);
+  // It ends itself and no other.
+  const json second = as("POST", "/v1/sessions", R"({"vault":"my-vault"})").json();
+  CHECK(api.as(session["token"], "POST", "/v1/auth/logout").status == 200);
+  CHECK(api.as(session["token"], "GET", "/discover").status == 401);
+  CHECK(api.as(second["token"], "GET", "/discover").status == 200);
   CHECK(as("POST", "/v1/sessions", R"({"vault":"my-vault","ttl_seconds":299})").status == 400);
   CHECK(as("POST", "/v1/sessions", R"({"vault":"my-vault","vault_role":"admin"})").status == 400);
   CHECK(as("DELETE", "/v1/credentials", R"({"keys":["A"],"vault":"my-vault"})").json() ==
@@ -303,6 +325,174 @@ TEST_CASE("routes: an agent is made and managed in one's own vaults only",
   }
 }
 
+TEST_CASE("routes: somebody else's agent is not to be had by its name", "[api][routes][attack]") {
+  ApiFixture api;
+  REQUIRE(api.store().create_vault("other"));
+  api.people().roles[{"usr_mike", "other"}] = api::Role::kAdmin;
+  const std::string token = api.agent("foreign", {"other"});
+  api.agent("everywhere", {});
+  // Alice is an admin here and nothing there: to her the agent is not there.
+  for (const char* const name : {"foreign", "nobody"}) {
+    const Got got =
+        api.as("alice", "POST", "/v1/vaults/default/agents", json{{"name", name}}.dump());
+    CHECK(got.status == 404);
+  }
+  CHECK(api.as("alice", "POST", "/v1/vaults/default/agents", R"({"name":"everywhere"})").status ==
+        403);
+  CHECK(api.as(token, "GET", "/discover?vault=default").status == 404);
+  // A member there sees it, which is not enough either: it takes an admin of both.
+  api.people().roles[{"usr_alice", "other"}] = api::Role::kMember;
+  CHECK(api.as("alice", "POST", "/v1/vaults/default/agents", R"({"name":"foreign"})").status ==
+        403);
+  CHECK(api.as(token, "GET", "/discover?vault=default").status == 404);
+  api.people().roles[{"usr_alice", "other"}] = api::Role::kAdmin;
+  CHECK(api.as("alice", "POST", "/v1/vaults/default/agents", R"({"name":"foreign"})").status ==
+        201);
+  CHECK(api.as(token, "GET", "/discover?vault=default").status == 200);
+}
+
+TEST_CASE("routes: a member of a body that nobody knows is refused, and nothing is done",
+          "[api][routes][attack]") {
+  ApiFixture api;
+  REQUIRE(api.store().create_vault("other"));
+  api.people().roles[{"usr_alice", "other"}] = api::Role::kAdmin;
+  // Without the refusal: an agent of the default vault, which nobody asked for.
+  const Got typo = api.as("alice", "POST", "/v1/agents", R"({"name":"mine","vualts":["other"]})");
+  CHECK(typo.status == 400);
+  CHECK(typo.error() == "unknown_field");
+  CHECK(typo.json()["message"] == "this request has no member \"vualts\"");
+  CHECK(typo.json()["help"] == "did you mean \"vaults\"?");
+  CHECK_FALSE(api.store().get_agent("mine"));
+  const Got deep = api.as("alice", "POST", "/v1/agents",
+                          R"({"name":"mine","vaults":[{"vault_name":"other","rolle":"proxy"}]})");
+  CHECK(deep.error() == "unknown_field");
+  CHECK(deep.json()["help"] == "it takes: vault_name, vault_role");
+  for (const char* const vaults : {"\"other\"", "{\"vault_name\":\"other\"}", "[]", "true"}) {
+    CHECK(api.as("alice", "POST", "/v1/agents",
+                 R"({"name":"mine","vaults":)" + std::string(vaults) + "}")
+              .status == 400);
+  }
+  CHECK(api.as("alice", "POST", "/v1/sessions", R"({"vualt":"other"})").error() == "unknown_field");
+  CHECK(api.store().list_sessions("")->empty());
+  api.set("default", "KEY", "v");
+  CHECK(
+      api.as("alice", "DELETE", "/v1/credentials", R"({"keys":["KEY"],"vualt":"other"})").error() ==
+      "unknown_field");
+  CHECK(api.store().list_credentials("default")->size() == 1);
+  // Where nothing is read, nothing may be there; the vault may be named wherever one is meant.
+  CHECK(api.as("alice", "DELETE", "/v1/vaults/other", R"({"dry_run":true})").error() ==
+        "unknown_field");
+  CHECK(api.store().get_vault("other"));
+  CHECK(api.as("alice", "DELETE", "/v1/vaults/other", "{}").status == 200);
+  CHECK(
+      api.as("alice", "POST", "/v1/approvals/apr_1/decision", R"({"decision":"approve","uzes":1})")
+          .error() == "unknown_field");
+  // What other people's clients send besides (their call tables): nothing comes of it.
+  CHECK(api.as("alice", "POST", "/v1/agents",
+               R"({"name":"Nano Claw","identifier":"nano-claw","parentIdentifier":"x"})")
+            .status == 201);
+  CHECK(api.as("alice", "POST", "/v1/agents",
+               R"({"name":"theirs","role":"no-access",)"
+               R"("vaults":[{"vault_name":"default","vault_role":"proxy"}]})")
+            .status == 201);
+  CHECK(api.as("alice", "POST", "/v1/sessions",
+               R"({"vault":"default","ttl_seconds":600,"vault_role":"proxy","label":"x"})")
+            .status == 200);
+  // Who may not do it does not learn what it takes.
+  CHECK(api.as("eve", "DELETE", "/v1/vaults/default", R"({"dry_run":true})").status == 404);
+}
+
+TEST_CASE("routes: whoever asks for a container again and again has one session",
+          "[api][routes][attack]") {
+  ApiFixture api;
+  api.options().base_url = "http://127.0.0.1:14321";
+  const std::string builder = api.agent("builder");
+  const auto ask = [&](const std::string& who) {
+    const json config = api.as(who, "GET", "/v1/container-config?agent=builder").json();
+    return config["env"]["AGENT_VAULT_TOKEN"].get<std::string>();
+  };
+  const auto count = [&] { return api.store().list_sessions("builder")->size(); };
+  const std::string first = ask("alice");
+  for (int i = 0; i < 50; ++i) {
+    CHECK(ask("alice") == first);
+    api.clock().pass(std::chrono::minutes(1));
+  }
+  CHECK(count() == 1);
+  // Nobody gets another one's.
+  const std::string own = ask(builder);
+  CHECK(own != first);
+  CHECK(ask("mike") != first);
+  CHECK(count() == 3);
+  // One that has ended, or soon will, is not handed out.
+  const auto sessions = api.store().list_sessions("builder");
+  for (const store::SessionInfo& session : *sessions) {
+    REQUIRE(api.store().end_session(session.id));
+  }
+  const std::string second = ask("alice");
+  CHECK(second != first);
+  CHECK(api.as(second, "GET", "/discover").status == 200);
+  api.clock().pass(std::chrono::hours(24 * 4));
+  const std::string third = ask("alice");
+  CHECK(third != second);
+  CHECK(api.as(second, "GET", "/discover").status == 200);
+  // A broker that is started anew has forgotten the tokens; the oldest sessions make room.
+  for (int i = 0; i < 20; ++i) {
+    api.stop();
+    api.clock().pass(std::chrono::seconds(1));
+    (void)ask("alice");
+  }
+  CHECK(count() == 16);
+  CHECK(api.as(second, "GET", "/discover").status == 401);
+  CHECK(api.as(builder, "GET", "/discover").status == 200);
+}
+
+TEST_CASE("routes: the agent behind a person's sessions is in nobody else's lists",
+          "[api][routes][attack]") {
+  ApiFixture api;
+  api.options().base_url = "http://127.0.0.1:14321";
+  REQUIRE(api.store().create_vault("other"));
+  api.people().roles[{"usr_eve", "other"}] = api::Role::kAdmin;
+  const Got session = api.as("alice", "POST", "/v1/sessions", R"({"vault":"default"})");
+  REQUIRE(session.status == 200);
+  const std::string name = session.json()["agent"];
+  REQUIRE(name.starts_with("sessions-"));
+  for (const char* const who : {"eve", "mike"}) {
+    CHECK(api.as(who, "GET", "/v1/agents").body.find(name) == std::string::npos);
+    CHECK(api.as(who, "GET", "/v1/agents/" + name).status == 404);
+  }
+  CHECK(api.as("eve", "GET", "/v1/vaults/other/agents").json()["agents"].empty());
+  CHECK(api.as("mike", "GET", "/v1/vaults/default/agents").json()["agents"].empty());
+  CHECK(api.as("alice", "GET", "/v1/agents").body.find(name) != std::string::npos);
+  CHECK(api.as("olga", "GET", "/v1/agents").body.find(name) != std::string::npos);
+  // It does not stand in the way of the one agent that there is.
+  api.agent("builder");
+  CHECK(api.as("alice", "GET", "/v1/container-config").json()["agent"] == "builder");
+  // Nor can somebody have it before its person does.
+  CHECK(api.as("alice", "POST", "/v1/agents", R"({"name":"sessions-0123456789ab"})").status == 400);
+}
+
+TEST_CASE("routes: a fingerprint that is empty is none that somebody has seen",
+          "[api][routes][attack]") {
+  ApiFixture api;
+  const std::string agent = api.agent("asker");
+  const std::string asked =
+      R"({"credentials":[{"action":"set","key":"WANTED"}],"message":"please"})";
+  REQUIRE(api.as(agent, "POST", "/v1/proposals", asked).status == 201);
+  const auto approve = [&](const std::string& fingerprint) {
+    return api
+        .as("mike", "POST", "/v1/admin/proposals/1/approve",
+            R"({"credentials":{"WANTED":"v"})" + fingerprint + "}")
+        .status;
+  };
+  for (const char* const lost : {R"(,"fingerprint":"")", R"(,"fingerprint":null)",
+                                 R"(,"fingerprint":1)", R"(,"fingerprint":["x"])"}) {
+    CHECK(approve(lost) == 400);
+  }
+  CHECK(approve(R"(,"fingerprint":"0123")") == 409);
+  CHECK(api.store().get_proposal("default", 1)->state == vault::ProposalState::kPending);
+  CHECK(approve("") == 200);
+}
+
 TEST_CASE("routes: a held request is decided by a member of its vault, once",
           "[api][routes][attack]") {
   ApiFixture api;
@@ -321,6 +511,57 @@ TEST_CASE("routes: a held request is decided by a member of its vault, once",
   CHECK(api.as("mike", "POST", "/v1/approvals/apr_1/decision", R"({"decision":"deny"})").status ==
         410);
   CHECK(api.store().get_approval("apr_1")->state == vault::ApprovalState::kAllowed);
+}
+
+TEST_CASE("routes: what was allowed for longer is listed and revoked by members of its vault",
+          "[api][routes][attack]") {
+  ApiFixture api;
+  REQUIRE(api.store().create_vault("other"));
+  api.people().roles[{"usr_eve", "other"}] = api::Role::kAdmin;
+  vault::Rule rule;
+  rule.name = "ask";
+  rule.action = vault::RuleAction::kApprove;
+  rule.host = "api.example.com";
+  REQUIRE(api.store().put_rules("default", {rule}));
+  const std::string uid = api.store().list_rules("default")->front().uid;
+  const auto allow = [&](const std::string& id, const std::string& body) {
+    vault::ApprovalRequest request = approval(id, api.clock().wall_ms());
+    request.rule_uids = {uid};
+    REQUIRE(api.store().add_approval(request));
+    REQUIRE(api.as("mike", "POST", "/v1/approvals/" + id + "/decision", body).status == 200);
+  };
+  allow("apr_1", R"({"decision":"approve","uses":3})");
+  allow("apr_2", R"({"decision":"approve","for_seconds":60})");
+  allow("apr_3", R"({"decision":"approve"})");
+  const json grants = api.as("mike", "GET", "/v1/vaults/default/grants").json()["grants"];
+  REQUIRE(grants.size() == 2);
+  CHECK(grants[0]["id"] == "apr_1");
+  CHECK(grants[0]["rule"] == "ask");
+  CHECK(grants[0]["url"] == "https://api.example.com/v1/pay");
+  CHECK(grants[0]["uses_left"] == 2);
+  CHECK(grants[1]["uses_left"].is_null());
+  // Not by who is no member there, nor by an agent, whichever path they take.
+  const std::string agent = api.agent("builder");
+  for (const std::string& who : {std::string("eve"), agent}) {
+    CHECK(api.as(who, "GET", "/v1/vaults/default/grants").status >= 403);
+    CHECK(api.as(who, "DELETE", "/v1/vaults/default/grants/apr_1").status >= 403);
+    CHECK(api.as(who, "DELETE", "/v1/vaults/default/grants").status >= 403);
+  }
+  CHECK(api.as("eve", "DELETE", "/v1/vaults/other/grants/apr_1").status == 404);
+  CHECK(api.as("eve", "DELETE", "/v1/vaults/other/grants").json()["revoked"].empty());
+  CHECK(api.store().list_grants("default")->size() == 2);
+  const int before = api.grants_changes;
+  CHECK(api.as("mike", "DELETE", "/v1/vaults/default/grants/apr_1").json()["revoked"] ==
+        json::array({"apr_1"}));
+  CHECK(api.grants_changes > before);  // proxies go by it before the answer
+  CHECK(api.as("mike", "DELETE", "/v1/vaults/default/grants/apr_1").status == 404);
+  CHECK(api.store().load_snapshot("default").value()->grants.size() == 1);
+  CHECK(api.as("mike", "DELETE", "/v1/vaults/default/grants").json()["revoked"] ==
+        json::array({"apr_2"}));
+  CHECK(api.store().load_snapshot("default").value()->grants.empty());
+  allow("apr_4", R"({"decision":"approve","for_seconds":60})");
+  api.clock().pass(std::chrono::seconds(61));
+  CHECK(api.as("mike", "GET", "/v1/vaults/default/grants").json()["grants"].empty());
 }
 
 TEST_CASE("routes: a long poll is answered when another process changes the store",
@@ -429,6 +670,14 @@ TEST_CASE("routes: figures are for this machine and the owner", "[api][routes]")
   CHECK(api.ask("GET", "/metrics", "", far).status == 403);
   far.bearer = "olga";
   CHECK(api.ask("GET", "/metrics", "", far).status == 200);
+  // A reverse proxy on this machine asks for others, and says so.
+  for (const char* const field : {"x-forwarded-for", "forwarded", "x-real-ip", "via"}) {
+    Sent carried;
+    carried.fields = {{field, "10.0.0.7"}};
+    CHECK(api.ask("GET", "/metrics", "", carried).status == 401);
+    carried.bearer = "olga";
+    CHECK(api.ask("GET", "/metrics", "", carried).status == 200);
+  }
 }
 
 TEST_CASE("routes: the man page names every route", "[api][routes][docs]") {

@@ -6,6 +6,8 @@ using nlohmann::json;
 
 namespace {
 
+using What = api::SignInLimiter::What;
+
 std::string cookie_of(const Got& got) {
   const std::string field = got.field("Set-Cookie");
   REQUIRE(field.starts_with("av_session="));
@@ -97,10 +99,7 @@ TEST_CASE(
   const Got got = f.login("ROOT@example.com", "correct horse");
   REQUIRE(got.status == 200);
   const std::string token = got.json()["token"];
-  CHECK(cookie_of(got) == token);
-  for (const char* part : {"; HttpOnly", "; SameSite=Strict", "; Path=/"}) {
-    CHECK(got.field("Set-Cookie").find(part) != std::string::npos);
-  }
+  CHECK(got.field("Set-Cookie").empty());
   CHECK(got.field("Cache-Control") == "no-store");
   CHECK(f.as(token, "GET", "/v1/auth/me").json()["email"] == "root@example.com");
 
@@ -111,7 +110,71 @@ TEST_CASE(
   REQUIRE(for_page.status == 200);
   CHECK_FALSE(for_page.json().contains("token"));
   CHECK(for_page.body.find(cookie_of(for_page)) == std::string::npos);
+  for (const char* part : {"; HttpOnly", "; SameSite=Strict", "; Path=/"}) {
+    CHECK(for_page.field("Set-Cookie").find(part) != std::string::npos);
+  }
   CHECK(f.page(cookie_of(for_page), "GET", "/v1/auth/me").status == 200);
+}
+
+TEST_CASE("sign in: a cookie's value is no bearer token, and a token no cookie",
+          "[api][accounts][security]") {
+  AccountsFixture f;
+  f.owner();
+  const std::string token = f.token_of("root@example.com");
+  const std::string cookie = f.cookie_of("root@example.com");
+  // Each is good where it belongs.
+  REQUIRE(f.as(token, "GET", "/v1/auth/me").status == 200);
+  REQUIRE(f.page(cookie, "GET", "/v1/auth/me").status == 200);
+  // Else a cookie that was carried away needs no page's Origin, and no password again: as a cookie
+  // it may not remove the account.
+  CHECK(f.page(cookie, "DELETE", "/v1/auth/account").error() == "reauthentication_required");
+  CHECK(f.as(cookie, "GET", "/v1/auth/me").status == 401);
+  CHECK(f.as(cookie, "DELETE", "/v1/auth/account").status == 401);
+  CHECK(f.page(token, "GET", "/v1/auth/me").status == 401);
+  CHECK(f.login("root@example.com", "correct horse").status == 200);
+  // A page that sets a new password has a cookie again, a program a token.
+  REQUIRE(
+      f.page(cookie, "POST", "/v1/auth/reauthenticate", R"({"password":"correct horse"})").status ==
+      200);
+  const std::string body = R"({"current_password":"correct horse","new_password":"better horse"})";
+  const Got by_page = f.page(cookie, "POST", "/v1/auth/change-password", body);
+  REQUIRE(by_page.status == 200);
+  CHECK_FALSE(by_page.json().contains("token"));
+  CHECK(f.as(cookie_of(by_page), "GET", "/v1/auth/me").status == 401);
+  CHECK(f.page(cookie_of(by_page), "GET", "/v1/auth/me").status == 200);
+}
+
+TEST_CASE("sign in: who mistypes passwords can still open an invite, and the other way round",
+          "[api][accounts][security]") {
+  AccountsFixture f;
+  f.owner();
+  const std::string token = f.token_of("root@example.com");
+  const Got invited = f.as(token, "POST", "/v1/users/invites", R"({"email":"new@example.com"})");
+  REQUIRE(invited.status == 201);
+  const std::string link = invited.json()["invite_link"];
+  const std::string accept = "/v1/users" + link.substr(link.find("/invite/")) + "/accept";
+  const auto at = [](std::string path) {
+    return path.replace(path.find("/invite/"), 8, "/invites/");
+  };
+  // An "address" that is the name of what else is counted.
+  for (const char* const email : {"invite", "i", "", "setup", "register"}) {
+    for (int i = 0; i < 9; ++i) {
+      REQUIRE(f.login(email, "wrong").status == 401);
+    }
+  }
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(f.login("root@example.com", "wrong").status == 401);
+  }
+  CHECK(f.login("root@example.com", "correct horse").status == 429);  // fifty from this peer
+  CHECK(f.ask("POST", at(accept), R"({"password":"correct horse"})").status == 201);
+  f.clock().pass(std::chrono::minutes(5));
+  for (int i = 0; i < 10; ++i) {
+    REQUIRE(f.ask("POST", "/v1/users/invites/av_uinv_x/accept", R"({"password":"correct horse"})")
+                .status == 404);
+  }
+  CHECK(f.ask("POST", "/v1/users/invites/av_uinv_x/accept", R"({"password":"correct horse"})")
+            .status == 429);
+  CHECK(f.login("root@example.com", "correct horse").status == 200);
 }
 
 TEST_CASE("sign in: who is not there, who is kept out and who is wrong look and cost the same",
@@ -158,7 +221,7 @@ TEST_CASE("sign in: forged, foreign and ended cookies are nobody's", "[api][acco
   AccountsFixture f;
   f.owner();
   const std::string agent = f.agent("builder");
-  const std::string token = f.token_of("root@example.com");
+  const std::string token = f.cookie_of("root@example.com");
   REQUIRE(f.page(token, "GET", "/v1/auth/me").status == 200);
   for (const std::string& forged :
        {std::string("av_sess_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), token + "x",
@@ -295,7 +358,7 @@ TEST_CASE("sign in: a browser that another page gives orders to is not obeyed",
           "[api][accounts][security]") {
   AccountsFixture f;
   f.owner();
-  const std::string token = f.token_of("root@example.com");
+  const std::string token = f.cookie_of("root@example.com");
   for (const std::string& origin : {std::string(), std::string("http://evil.example"),
                                     std::string("null"), std::string("http://127.0.0.1:9999")}) {
     Sent sent;
@@ -341,8 +404,8 @@ TEST_CASE("passwords: given once more, one holds for five minutes in that sessio
   AccountsFixture f;
   f.owner();
   f.add("second@example.com", vault::InstanceRole::kOwner);
-  const std::string one = f.token_of("root@example.com");
-  const std::string two = f.token_of("root@example.com");
+  const std::string one = f.cookie_of("root@example.com");
+  const std::string two = f.cookie_of("root@example.com");
   CHECK(f.page(one, "DELETE", "/v1/auth/account").error() == "reauthentication_required");
   CHECK(f.page(one, "DELETE", "/v1/admin/users/second@example.com").error() ==
         "reauthentication_required");
@@ -369,35 +432,35 @@ TEST_CASE("limiter: a flood of other peers and accounts resets nobody's count an
   const std::size_t bytes = limiter.bytes();
   CHECK(bytes < 1'000'000);
   for (int i = 0; i < 10; ++i) {
-    REQUIRE(limiter.take("192.0.2.1", "victim@example.com") == 0);
+    REQUIRE(limiter.take(What::kPassword, "192.0.2.1", "victim@example.com") == 0);
   }
-  REQUIRE(limiter.take("192.0.2.1", "victim@example.com") > 0);
+  REQUIRE(limiter.take(What::kPassword, "192.0.2.1", "victim@example.com") > 0);
   for (int i = 0; i < 200'000; ++i) {
     const std::string peer = "10." + std::to_string(i / 65536) + "." +
                              std::to_string(i / 256 % 256) + "." + std::to_string(i % 256);
-    static_cast<void>(limiter.take(peer, "victim@example.com"));
+    static_cast<void>(limiter.take(What::kPassword, peer, "victim@example.com"));
   }
-  CHECK(limiter.take("192.0.2.1", "victim@example.com") > 0);
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "victim@example.com") > 0);
   CHECK(limiter.bytes() == bytes);
   clock.pass(std::chrono::minutes(5));
-  CHECK(limiter.take("192.0.2.1", "victim@example.com") == 0);
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "victim@example.com") == 0);
 }
 
 TEST_CASE("limiter: the window slides, and a try that worked leaves no trace", "[api][accounts]") {
   HandClock clock;
   api::SignInLimiter limiter(clock);
   for (int i = 0; i < 10; ++i) {
-    REQUIRE(limiter.take("192.0.2.1", "a") == 0);
+    REQUIRE(limiter.take(What::kPassword, "192.0.2.1", "a") == 0);
     clock.pass(std::chrono::seconds(10));
   }
-  CHECK(limiter.take("192.0.2.1", "a") == 200);
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "a") == 200);
   clock.pass(std::chrono::seconds(199));
-  CHECK(limiter.take("192.0.2.1", "a") == 1);
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "a") == 1);
   clock.pass(std::chrono::seconds(1));
-  CHECK(limiter.take("192.0.2.1", "a") == 0);
-  CHECK(limiter.take("192.0.2.1", "a") == 10);
-  limiter.give_back("192.0.2.1", "a");
-  CHECK(limiter.take("192.0.2.1", "a") == 0);
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "a") == 0);
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "a") == 10);
+  limiter.give_back(What::kPassword, "192.0.2.1", "a");
+  CHECK(limiter.take(What::kPassword, "192.0.2.1", "a") == 0);
 }
 
 TEST_CASE("limiter: addresses that one machine chooses among are one peer",

@@ -21,7 +21,7 @@ vault::PolicySnapshot snapshot_with(const vault::KeyRing& ring, bool enabled = t
   snapshot.set_services({service});
   auto sealed = ring.seal({"uid", "credential", "OPENAI_API_KEY", 3}, kValue);
   REQUIRE(sealed);
-  snapshot.credentials["OPENAI_API_KEY"] = {"OPENAI_API_KEY", 3, std::move(*sealed)};
+  snapshot.credentials["OPENAI_API_KEY"] = {"OPENAI_API_KEY", 3, std::move(*sealed), {}};
   return snapshot;
 }
 

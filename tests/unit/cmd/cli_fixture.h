@@ -30,7 +30,8 @@ class Cli {
     root_ = ::mkdtemp(pattern.data());
     for (const char* name :
          {"AGENT_VAULT_VAULT", "AGENT_VAULT_RUN", "AGENT_VAULT_TOKEN", "AGENT_VAULT_ADDR",
-          "SECRET_ENCRYPTION_KEY", "AGENT_VAULT_MASTER_PASSWORD"}) {
+          "AGENT_VAULT_TOKEN_FILE", "AGENT_VAULT_CA", "AGENT_VAULT_CA_FINGERPRINT",
+          "AGENT_VAULT_ALLOW_CLEARTEXT", "SECRET_ENCRYPTION_KEY", "AGENT_VAULT_MASTER_PASSWORD"}) {
       ::unsetenv(name);
     }
     ::setenv("HOME", root_.c_str(), 1);

@@ -325,6 +325,7 @@ TEST_CASE("cli: where the store is hidden, the error says so", "[cmd][security]"
   Cli cli;
   ::setenv("AGENT_VAULT_TOKEN", "av_sess_x", 1);
   ::setenv("AGENT_VAULT_ADDR", "http://127.0.0.1:1", 1);
+  ::setenv("AGENT_VAULT_RUN", "run_1", 1);
   const Outcome outcome = cli({"vault", "list"});
   CHECK(outcome.code == 4);
   CHECK(has(outcome.err, "hides the store"));

@@ -1,8 +1,11 @@
 #include "isolation/launcher.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -57,7 +60,7 @@ Result run(Level level, const Place& place, LaunchSpec spec) {
   const int file = ::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   ::dup2(file, STDOUT_FILENO);
   ::close(file);
-  auto launcher = Launcher::start(level, {});
+  auto launcher = Launcher::start({level, {}}, {});
   ::dup2(saved, STDOUT_FILENO);
   ::close(saved);
   REQUIRE(launcher);
@@ -221,7 +224,7 @@ TEST_CASE("launcher: the run ends when the broker is killed", "[isolation][launc
     av::UniqueFd write_end(ends[1]);
     const pid_t broker = ::fork();
     if (broker == 0) {
-      auto launcher = Launcher::start(level, {});
+      auto launcher = Launcher::start({level, {}}, {});
       if (launcher && launcher->prepared()) {
         const auto running =
             launcher->launch(spec_for(place, "trap '' TERM HUP; (setsid sleep 1000) & sleep 1000"));
@@ -244,11 +247,49 @@ TEST_CASE("launcher: the run ends when the broker is killed", "[isolation][launc
   }
 }
 
-TEST_CASE("launcher: levels of a later build are refused with a hint", "[isolation][launcher]") {
-  for (const Level level : {Level::kNetwork, Level::kStrict}) {
-    const auto launcher = Launcher::start(level, {});
-    REQUIRE_FALSE(launcher);
-    CHECK(launcher.error().code == av::ErrorCode::kUnsupported);
-    CHECK_FALSE(launcher.error().hint.empty());
+TEST_CASE("launcher: at network the run has a network of its own, served by who started it",
+          "[isolation][launcher]") {
+  const Place place;
+  auto launcher = Launcher::start({Level::kNetwork, {{4321}}}, {});
+  REQUIRE(launcher);
+  REQUIRE(launcher->prepared());
+  const NetworkSockets sockets = launcher->take_sockets();
+  CHECK(sockets.proxy.valid());
+  CHECK(sockets.names.valid());
+  CHECK(sockets.doors.size() >= 2);
+  CHECK(sockets.ssh.size() >= 1);
+  REQUIRE(sockets.local.size() == 1);
+  // A socket made inside connects to what listens inside; one made here does not.
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  REQUIRE(::getsockname(sockets.local.front().get(), reinterpret_cast<sockaddr*>(&address),
+                        &size) == 0);
+  REQUIRE(ntohs(address.sin_port) == 4321);
+  REQUIRE(launcher->launch(spec_for(place, "sleep 60")).value() == 0);
+  const auto make = launcher->socket_maker();
+  const av::UniqueFd inside = make();
+  REQUIRE(inside.valid());
+  const int begun = ::connect(inside.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  CHECK((begun == 0 || errno == EINPROGRESS));
+  pollfd wait{sockets.local.front().get(), POLLIN, 0};
+  CHECK(::poll(&wait, 1, 5000) == 1);
+  const av::UniqueFd here(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK(::connect(here.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0);
+}
+
+TEST_CASE("launcher: nobody makes sockets for a run that is gone", "[isolation][launcher]") {
+  std::function<av::UniqueFd()> make;
+  {
+    auto launcher = Launcher::start({Level::kStore, {}}, {});
+    REQUIRE(launcher);
+    make = launcher->socket_maker();
+    CHECK_FALSE(make().valid());  // it has no network of its own
   }
+  {
+    auto launcher = Launcher::start({Level::kNetwork, {}}, {});
+    REQUIRE(launcher);
+    (void)launcher->prepared();
+    make = launcher->socket_maker();
+  }
+  CHECK_FALSE(make().valid());
 }

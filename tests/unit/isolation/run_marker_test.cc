@@ -110,7 +110,7 @@ TEST_CASE("run marker: real processes of real runs are known, and this one is no
     }
     std::string pattern = "/tmp/av-marker-XXXXXX";
     const std::filesystem::path directory = ::mkdtemp(pattern.data());
-    auto launcher = Launcher::start(level, {});
+    auto launcher = Launcher::start({level, {}}, {});
     REQUIRE(launcher);
     REQUIRE(launcher->prepared());
     LaunchSpec spec;

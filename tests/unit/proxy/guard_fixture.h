@@ -23,7 +23,7 @@ class GuardFixture {
   void credential(const std::string& key, std::string_view value) {
     auto sealed = ring_->seal(vault::SealContext{"uid", "credential", key, 1}, value);
     REQUIRE(sealed);
-    credentials_[key] = vault::SealedCredential{key, 1, *sealed};
+    credentials_[key] = vault::SealedCredential{key, 1, *sealed, {}};
   }
   // The child holds `text` instead of the credential.
   void run_placeholder(const std::string& key, const std::string& text) {
@@ -76,7 +76,7 @@ class GuardFixture {
       out->detail = checked.error().detail;
       return out;
     }
-    auto resolved = resolver_.resolve(allowed, *ring_, 1);
+    auto resolved = resolver_.resolve(allowed, *ring_, {1, 0});
     REQUIRE(resolved);
     out->values = *resolved;
     auto request = proxy::Injector::inject(std::move(allowed), *resolved, out->head, options);

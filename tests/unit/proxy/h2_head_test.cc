@@ -92,6 +92,11 @@ TEST_CASE("h2 head: the body's kind follows from END_STREAM and Content-Length",
   CHECK(refusal(with(kGet, {{"content-length", "5"}, {"content-length", "5"}}), false) == 400);
 }
 
+TEST_CASE("h2 head: two fields with credentials are refused", "[proxy][h2][attack]") {
+  CHECK(refusal(with(kGet, {{"authorization", "Bearer a"}})) == 0);
+  CHECK(refusal(with(kGet, {{"authorization", "Bearer a"}, {"authorization", "Bearer b"}})) == 400);
+}
+
 TEST_CASE("h2 head: Host and :authority must agree; one of them is enough", "[proxy][h2]") {
   CHECK(refusal(with(kGet, {{"host", "h.test"}})) == 0);
   CHECK(refusal(with(kGet, {{"host", "H.TEST"}})) == 0);

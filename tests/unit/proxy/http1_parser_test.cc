@@ -139,6 +139,18 @@ TEST_CASE("parser: request heads that two readers could read differently are ref
   }
 }
 
+TEST_CASE("parser: credentials that two readers could take from two fields are refused",
+          "[proxy][http1][attack]") {
+  RequestHead head;
+  CHECK(judge_request(request_with("Authorization: a\r\nProxy-Authorization: b\r\n"), head) == 0);
+  for (const char* const twice :
+       {"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
+        "Authorization: Bearer a\r\nX: y\r\naUTHORIZATION: Bearer a\r\n",
+        "Proxy-Authorization: Bearer a\r\nproxy-authorization: Bearer b\r\n"}) {
+    CHECK(judge_request(request_with(twice), head) == 400);
+  }
+}
+
 TEST_CASE("parser: a head may arrive at any split", "[proxy][http1]") {
   const std::string bytes = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
   const std::size_t head_size = bytes.size() - 3;

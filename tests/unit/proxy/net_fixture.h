@@ -86,7 +86,7 @@ class Requests {
   void credential(const std::string& key, std::string_view value, std::uint64_t version = 1) {
     auto sealed = ring_->seal(vault::SealContext{"uid", "credential", key, version}, value);
     REQUIRE(sealed);
-    snapshot_.credentials[key] = vault::SealedCredential{key, version, *sealed};
+    snapshot_.credentials[key] = vault::SealedCredential{key, version, *sealed, {}};
   }
   std::optional<vault::Service> service;
 
@@ -114,7 +114,7 @@ class Requests {
     auto decision = vault::Policy::decide(input, identity);
     REQUIRE(std::holds_alternative<vault::AllowedRequest>(decision));
     auto allowed = std::get<vault::AllowedRequest>(std::move(decision));
-    auto resolved = resolver_.resolve(allowed, *ring_, 1);
+    auto resolved = resolver_.resolve(allowed, *ring_, {1, 0});
     REQUIRE(resolved);
     auto request = Injector::inject(std::move(allowed), *resolved, head);
     REQUIRE(request);

@@ -176,6 +176,20 @@ TEST_CASE("authenticator: the token in each form, and nothing else", "[proxy][au
   CHECK(authenticate(grant, basic("av_sess_token:")));
   CHECK(authenticate(grant, basic("av_sess_token:default")));
   CHECK(authenticate(grant, basic("x:av_sess_token")));
+  // What stands behind it is the vault of the grant, or nothing.
+  const auto hint = [&](std::string_view pair) {
+    const auto shown = authenticate(grant, basic(pair));
+    REQUIRE(shown);
+    const auto why = check_vault_hint(*shown, "default");
+    return why ? std::string(why->code) : "";
+  };
+  CHECK(hint("av_sess_token").empty());
+  CHECK(hint("av_sess_token:").empty());
+  CHECK(hint("av_sess_token:default").empty());
+  CHECK(hint("x:av_sess_token").empty());
+  CHECK(hint("av_sess_token:other") == "vault_not_permitted");
+  CHECK(hint("av_sess_token:Default") == "malformed_vault_name");
+  CHECK(hint("av_sess_token:av_sess_other") == "malformed_vault_name");
   for (const std::string& bad :
        {std::string("Bearer av_sess_tokeN"), std::string("Bearer"), std::string(""), basic("x:y"),
         basic(""), std::string("Basic !!!"), std::string("Digest av_sess_token"),

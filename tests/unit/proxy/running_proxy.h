@@ -60,6 +60,13 @@ class Peer {
     REQUIRE(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
             static_cast<ssize_t>(bytes.size()));
   }
+  void end_sending() { REQUIRE(::shutdown(fd_.get(), SHUT_WR) == 0); }
+  // Closed in a way that cannot be taken for the end of sending.
+  void abort() {
+    const linger at_once{1, 0};
+    REQUIRE(::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+    fd_.reset();
+  }
   // Until `text` has come; false at the end of the connection, or when nothing comes for long.
   bool until(std::string_view text) {
     while (received.find(text) == std::string::npos) {

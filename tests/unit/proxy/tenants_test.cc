@@ -40,6 +40,7 @@ class Echo final : public ApiHandler {
                                " run=" + (request.run ? request.run->run_id : "-") +
                                " bearer=" + std::to_string(request.bearer.size()) +
                                " cookie=" + std::to_string(request.cookie.size()) +
+                               (request.vault.empty() ? "" : " vault=" + request.vault) +
                                " x=" + std::string(request.field("x-vault")) +
                                " hidden=" + std::string(request.field("authorization")) +
                                std::string(request.field("cookie")) + " peer=" + request.peer +
@@ -164,6 +165,18 @@ TEST_CASE("tenants: a token reaches an upstream only in a vault that it may act 
   CHECK(status("alice:unknown") == "403");
   CHECK(status("open:") == "400");
   CHECK(status("x:wrong") == "407");
+  // What is no name is not taken for none: the default vault would answer.
+  for (const char* const hint :
+       {"both:ONE", "both:one ", "both:../one", "both:av_sess_x", "alice:O"}) {
+    const std::string reply = proxy.refused(proxy.get(hint, true), proxy.port);
+    CHECK(reply.substr(9, 3) == "400");
+    CHECK(reply.find("malformed_vault_name") != std::string::npos);
+  }
+  const std::string twice = proxy.get("alice:", true);
+  const std::size_t at = twice.find("Proxy-Auth");
+  const std::string field = twice.substr(at, twice.find("\r\n", at) + 2 - at);
+  CHECK(proxy.refused(std::string(twice).insert(at, field), proxy.port)
+            .find("ambiguous_credentials") != std::string::npos);
   CHECK_FALSE(proxy.upstream_was_reached());
   for (const char* good :
        {"alice:", "alice:one", "x:alice", "bob:two", "both:", "both:two", "open:two"}) {
@@ -270,6 +283,20 @@ TEST_CASE("tenants: the API's port does not proxy, and both ports hand on what i
     client.received.clear();
     client.send("GET /two HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YWxpY2U6\r\n\r\n");
     CHECK(client.until("GET /two? run=- bearer=5 cookie=0"));
+    const auto basic = [&](std::string_view credentials) {
+      client.received.clear();
+      client.send("GET /three HTTP/1.1\r\nHost: h\r\nAuthorization: Basic " +
+                  encoding::base64(credentials) + "\r\n\r\n");
+    };
+    basic("alice:one");
+    CHECK(client.until("GET /three? run=- bearer=5 cookie=0 vault=one"));
+    basic("alice:ONE");
+    CHECK(client.until("malformed_vault_name"));
+    CHECK(proxy
+              .refused("GET /four HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer alice\r\n"
+                       "Authorization: Bearer bob\r\n\r\n",
+                       port)
+              .find("ambiguous_credentials") != std::string::npos);
   }
 }
 

@@ -132,6 +132,24 @@ TEST_CASE_METHOD(Fixture, "store: a grant is in the snapshot until it expires or
     REQUIRE(store->revoke_agent("claude"));
     CHECK(store->load_snapshot("default").value()->grants.empty());
   }
+  SECTION("it is listed, and revoked") {
+    CHECK(store->list_grants("default")->empty());  // its agent is not there any more
+    tamper(home, "UPDATE approval_grant SET agent_uid = ''");
+    const auto listed = store->list_grants("default");
+    REQUIRE(listed);
+    REQUIRE(listed->size() == 1);
+    CHECK(listed->front().rule == "ask");
+    CHECK(listed->front().vault == "default");
+    CHECK(listed->front().grant.id == "apr_1");
+    CHECK(store->list_grants("")->size() == 1);
+    CHECK(store->list_grants("nowhere").error().code == ErrorCode::kNotFound);
+    // All of them or none.
+    CHECK(store->revoke_grants({"apr_1", "apr_2"}).error().code == ErrorCode::kNotFound);
+    CHECK(store->load_snapshot("default").value()->grants.size() == 1);
+    REQUIRE(store->revoke_grants({"apr_1"}));
+    CHECK(store->load_snapshot("default").value()->grants.empty());
+    CHECK(store->list_grants("")->empty());
+  }
   SECTION("a new rule of that name is another one") {
     REQUIRE(store->remove_rules("default", {"ask"}));
     CHECK(add_rule() != rule_uid);

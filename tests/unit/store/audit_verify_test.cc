@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -498,6 +499,95 @@ TEST_CASE(
   REQUIRE(root.catch_up());
   root.finish();
   CHECK(AuditHome::words(root.problems()).empty());
+}
+
+TEST_CASE("audit verify: a killed journal is signed however far back its last line lies",
+          "[store][audit][security]") {
+  AuditHome home;
+  const auto path = killed_journal(home, 3, false);
+  const auto chain = home.chain();
+  // What others have done since: more than one look takes in, several times over.
+  const auto size = [&] { return std::filesystem::file_size(home.root()); };
+  const auto before = size();
+  for (int i = 0; size() < before + 6 * store::kLook; ++i) {
+    store::RootEntry entry;
+    entry.kind = i % 3 == 0   ? store::RootKind::kOpen
+                 : i % 3 == 1 ? store::RootKind::kMark
+                              : store::RootKind::kClose;
+    entry.file = "p" + std::to_string(i / 3) + ".jsonl";
+    REQUIRE(chain->append(entry));
+  }
+  // The control: one look, also with a good deal of the chain, does not find it.
+  REQUIRE(store::sign_dead_journals(home.directory(), *chain, 3 * store::kLook));
+  CHECK(dead_in(home) == 0);
+  store::DeadJournals dead(home.directory());
+  int looks = 0;
+  while (!dead.done() && looks < 100) {
+    REQUIRE(dead.look(*chain, store::kLook));
+    ++looks;
+  }
+  CHECK(dead.done());
+  CHECK(looks >= 6);
+  CHECK(dead_in(home) == 1);
+  // Nothing is signed twice, and what dies later is found by the same.
+  REQUIRE(dead.look(*chain, store::kLook));
+  CHECK(dead_in(home) == 1);
+  store::RootScan root(home.directory(), {home.public_key(), std::nullopt});
+  REQUIRE(root.catch_up());
+  CHECK(root.journals().at(path.filename().string()).found_dead);
+  // The journals that others closed in any window are not taken for open.
+  CHECK(std::none_of(root.journals().begin(), root.journals().end(), [](const auto& one) {
+    return one.first.starts_with("p") && one.second.found_dead;
+  }));
+}
+
+TEST_CASE("audit verify: what does not belong into the directory is told, and stops nothing",
+          "[store][audit][security]") {
+  AuditHome home;
+  home.journal_of("one", 3);
+  const auto two = home.journal_of("two", 3);
+  const auto directory = home.directory();
+  REQUIRE(home.verify().problems.count() == 0);
+  const auto expect = [&](const std::string& what, std::size_t files = 2) {
+    const auto report = home.verify();
+    CAPTURE(AuditHome::words(report.problems));
+    CHECK(report.problems.count() >= 1);
+    CHECK(mentions(report, what));
+    CHECK(report.files == files);  // the others were checked
+  };
+  SECTION("a directory") {
+    std::filesystem::create_directory(directory / "more");
+    expect("is a directory");
+  }
+  SECTION("a link") {
+    std::filesystem::create_symlink("/nowhere", directory / "link");
+    expect("is a symbolic link");
+  }
+  SECTION("a hidden file") {
+    overwrite(directory / ".x", "x");
+    expect("a file whose name agent-vault does not give");
+  }
+  SECTION("a name that poses") {
+    overwrite(directory / "a\x1b[2J\xff\n.jsonl", "x");
+    const auto report = home.verify();
+    REQUIRE(report.problems.count() == 1);
+    CHECK(report.problems.list().front().file == "a\\x1b[2J\\xff\\x0a.jsonl");
+  }
+  SECTION("a journal behind a link") {
+    std::filesystem::rename(two, home.directory().parent_path() / "elsewhere");
+    std::filesystem::create_symlink(home.directory().parent_path() / "elsewhere", two);
+    expect("is a symbolic link, not the file that agent-vault wrote", 1);
+  }
+  SECTION("a pipe in place of a journal") {
+    std::filesystem::remove(two);
+    REQUIRE(::mkfifo(two.c_str(), 0600) == 0);
+    expect("is no file, not the file that agent-vault wrote", 1);
+  }
+  SECTION("the chain behind a link") {
+    std::filesystem::rename(home.root(), directory.parent_path() / "root");
+    std::filesystem::create_symlink(directory.parent_path() / "root", home.root());
+    expect("is a symbolic link", 0);
+  }
 }
 
 TEST_CASE("audit verify: the place of a journal is found in pieces as in one", "[store][audit]") {

@@ -42,13 +42,40 @@ TEST_CASE("preview: what looks like a secret is masked", "[vault][approval]") {
       {"https://api.example.com/v1/items?limit=10", "https://api.example.com/v1/items?limit=10"},
       {"https://x.example/cb?access_token=zzz&a=1",
        "https://x.example/cb?access_token=********&a=1"},
+      // keys in paths, alone
+      {"https://api.example.com/m102/sk-abcdefghijkl123", "https://api.example.com/m102/********"},
+      {"https://api.example.com/m102/sk-abcdefghijkl123/x?a=1",
+       "https://api.example.com/m102/********/x?a=1"},
+      {"/bot/A0B1C2D3E4F5A6B7C8D9E0F1A2B3C4D5E6/send", "/bot/********/send"},
+      {"m102/ghp_0123456789abcdefghij", "m102/********"},
+      {"/a%2Fsk-abcdefghijkl123", "/a%2F********"},
+      {"https://api.example.com/v1/projects/42/tokens",
+       "https://api.example.com/v1/projects/42/tokens"},
+      // XML
+      {"<password>hunter2</password>", "<password>********</password>"},
+      {"<a:Password type=\"x\">hunter2</a:Password><to>bob</to>",
+       "<a:Password type=\"x\">********</a:Password><to>bob</to>"},
+      {"<token><![CDATA[abc<d]]></token><n>1</n>", "<token>********]]></token><n>1</n>"},
+      {"<credentials><to>bob</to></credentials>", "<credentials><to>bob</to></credentials>"},
+      {"<secret/><to>bob</to>", "<secret/><to>bob</to>"},
+      {"<user password=\"hunter2\" to=\"bob\"/>", "<user password=\"********\" to=\"bob\"/>"},
+      {"<add key=\"ApiKey\" value=\"abc\"/>", "<add key=\"ApiKey\" value=\"********\"/>"},
+      {R"({"name":"DB_PASSWORD","value":"hunter2","n":1})",
+       R"({"name":"DB_PASSWORD","value":"********","n":1})"},
+      // name=value
+      {"user=bob password=hunter2", "user=bob password=********"},
+      {"pwd=hunter2; db=x", "pwd=********; db=x"},
+      {"DB_PASS=x\nAPI_KEY = a b\nN=1", "DB_PASS=x\nAPI_KEY = ********\nN=1"},
+      {"passenger=bob&author=ann", "passenger=bob&author=ann"},
       {"plain words stay, also long-hyphenated-words-without-any-number",
        "plain words stay, also long-hyphenated-words-without-any-number"},
   };
   for (const Case& c : cases) {
     CHECK(preview_of_body(c.text).text == c.shown);
     CHECK(preview_of_body(c.text).complete);
-    CHECK(preview_of_line(c.text) == c.shown);
+    if (std::string_view(c.text).find('\n') == std::string_view::npos) {
+      CHECK(preview_of_line(c.text) == c.shown);
+    }
   }
 }
 

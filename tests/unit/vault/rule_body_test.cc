@@ -85,7 +85,7 @@ TEST_CASE("rule conditions: a text is found behind the escapes that bodies have"
     CHECK(contains("drop table", body) == "yes");
   }
   for (const std::string body :
-       {"", "{}", "drop  table", R"({"q":"dr\u0070p table"})", "DROP TABLE", "q=drop%2520table",
+       {"", "{}", "drop  table", R"({"q":"dr\u0070p table"})", "DROP TABLE",
         R"({"a":"drop","b":" table"})", "\\", "%", "%4", "\\u12", "{\"a\":\"\\ud83d\"}"}) {
     CAPTURE(body);
     CHECK(contains("drop table", body) == "no");
@@ -113,6 +113,51 @@ TEST_CASE("rule conditions: what is not UTF-8 text is in doubt", "[vault][rules]
   CHECK(contains("drop table", "\xfe\xff\x4e\x2d") == "unreadable");
   CHECK(contains("drop table", utf16le(json), RuleAction::kAllow) == "no");
   CHECK(equals("/q", R"("x")", utf16le(json)) == "unreadable");
+}
+
+TEST_CASE("rule conditions: a part or a form in another charset or encoding is in doubt",
+          "[vault][rules][security][attack]") {
+  const auto part = [](const std::string& head) {
+    return "--b\r\nContent-Disposition: form-data; name=\"q\"\r\n" + head +
+           "\r\n\r\nwhatever\r\n--b--\r\n";
+  };
+  CHECK(contains("drop table", part("Content-Type: text/plain")) == "no");
+  CHECK(contains("drop table", part("Content-Type: text/plain; charset=utf-8")) == "no");
+  CHECK(contains("drop table", part("Content-Type: text/plain; charset=\"UTF-8\"")) == "no");
+  CHECK(contains("drop table", part("Content-Transfer-Encoding: 8bit")) == "no");
+  for (const char* const head :
+       {"Content-Type: text/plain; charset=utf-16", "content-type:text/plain;charset=\"utf-7\"",
+        "Content-Type: text/plain;\r\n charset=ibm500", "Content-Type: text/plain; CHARSET = x",
+        "Content-Type: text/plain; charset*=us-ascii''utf-16", "Content-Transfer-Encoding: base64",
+        "Content-Transfer-Encoding: quoted-printable"}) {
+    CAPTURE(head);
+    CHECK(contains("drop table", part(head)) == "unreadable");
+    CHECK(contains("whatever", part(head)) == "yes");
+    CHECK(contains("drop table", part(head), RuleAction::kAllow) == "no");
+  }
+  CHECK(contains("drop table", "_charset_=utf-16&q=x") == "unreadable");
+  CHECK(contains("drop table", "_charset_=UTF-8&q=x") == "no");
+}
+
+TEST_CASE("rule conditions: forms in forms are read, and too many layers are in doubt",
+          "[vault][rules][security][attack]") {
+  std::string once = "q=drop+table";
+  std::string twice = "x=q%3Ddrop%2Btable";
+  CHECK(contains("drop table", once) == "yes");
+  CHECK(contains("drop table", twice) == "yes");
+  CHECK(contains("drop table", "x=%7B%22q%22%3A%22dr%5Cu006fp%20table%22%7D") == "yes");
+  CHECK(contains("drop table", R"({"form":"q=dr%6Fp%20t\u0061ble"})") == "yes");
+  CHECK(contains("drop table", "x=dr%25256Fp%252520table") == "yes");
+  const auto escaped = [](int layers) {
+    std::string text = "%6F";
+    for (int layer = 1; layer < layers; ++layer) {
+      text.replace(0, 1, "%25");
+    }
+    return "q=dr" + text + "p table";
+  };
+  CHECK(contains("drop table", escaped(4)) == "yes");
+  CHECK(contains("drop table", escaped(6)) == "unreadable");
+  CHECK(contains("drop table", "discount=5%&x=100%25") == "no");
 }
 
 TEST_CASE("rule conditions: a value is compared where the pointer leads", "[vault][rules]") {

@@ -158,7 +158,116 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("rules: no path has more than 32 readings, and most have one", "[vault][rules]") {
+TEST_CASE("rules: a restriction holds in the readings of old decoders and of Windows",
+          "[vault][rules][security][attack]") {
+  check({
+      // "/" and letters in more bytes than they have
+      {"a.test/admin/keys", "https://a.test/admin%C0%AFkeys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin%E0%80%AFkeys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin%F0%80%80%AFkeys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin%F8%80%80%80%AFkeys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin%FC%80%80%80%80%AFkeys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/%E0%81%ABeys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/%25E0%2581%25ABeys", true, false},
+      {"a.test/admin/keys", "https://a.test/%E0%81%81dmin/keys", true, false},
+      // characters that are meant
+      {"a.test/admin/keys", "https://a.test/admin/%E0%A0%80eys", false, false},
+      {"a.test/caf%C3%A9", "https://a.test/caf%C3%A9", true, true},
+      {"a.test/%E2%82%AC", "https://a.test/%E2%82%AC", true, true},
+      // dots and blanks at the end of a segment
+      {"a.test/admin/keys", "https://a.test/admin/keys.", true, false},
+      {"a.test/admin/keys", "https://a.test/admin./keys", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/keys%20", true, false},
+      {"a.test/admin/keys", "https://a.test/admin%20.%20/keys...", true, false},
+      {"a.test/admin/keys", "https://a.test/Admin.//keys%20/", true, false},
+      {"a.test/files/a.b", "https://a.test/files/a.b", true, true},
+      {"a.test/admin/keys", "https://a.test/admin/keys.x", false, false},
+      {"a.test/admin/keys", "https://a.test/admin/.keys", false, false},
+      // what follows an escaped "?" or "#", or ";"
+      {"a.test/admin/keys", "https://a.test/admin/keys%3Fx", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/keys%23x", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/keys%3Bx", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/keys%253Fx/y", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/keys.%3Fx", true, false},
+      {"a.test/admin/keys", "https://a.test/admin/x%3F/keys", false, false},
+  });
+}
+
+TEST_CASE("rules: a method that the query puts in place of the request's counts too",
+          "[vault][rules][security][attack]") {
+  const Rule block = rule(R"(action = "block"; host = "a.test"; methods = ["DELETE"])");
+  for (const char* const query :
+       {"_method=DELETE", "_method=delete", "_METHOD=DELETE", "x=1&_method=DELETE",
+        "x=1;_method=DELETE", "_method=%44ELETE", "%5Fmethod=DELETE", "%5fMetho%64=delete",
+        ".method=DELETE", "+_method=DELETE", "_method=GET&_method=DELETE", "_method=%20DELETE%20",
+        "X-HTTP-Method-Override=DELETE", "x_http_method_override=DELETE", "$httpMethod=DELETE",
+        "_method=A&_method=B&_method=C&_method=D&_method=E&_method=F&_method=G&_method=H&"
+        "_method=DELETE"}) {
+    CAPTURE(query);
+    CHECK(matches(block, "POST https://a.test/x?" + std::string(query)));
+  }
+  for (const char* const query : {"method=DELETE", "_method=PATCH", "_methods=DELETE", "q=_method",
+                                  "q=DELETE", "payment_method=DELETE", "_method", "_method="}) {
+    CAPTURE(query);
+    CHECK_FALSE(matches(block, "POST https://a.test/x?" + std::string(query)));
+  }
+  // One that allows must list all of them.
+  const Rule allow = rule(R"(action = "allow"; host = "a.test"; methods = ["POST"])");
+  CHECK(matches(allow, "POST https://a.test/x?q=1"));
+  CHECK_FALSE(matches(allow, "POST https://a.test/x?_method=DELETE"));
+}
+
+TEST_CASE("rules: a form is asked for the method that it puts in place of POST",
+          "[vault][rules][security][attack]") {
+  const Rule block = rule(R"(action = "block"; host = "a.test"; methods = ["DELETE"])");
+  const RuleSet rules({block});
+  RequestIdentity post = request("POST https://a.test/x");
+  post.form = true;
+  CHECK(rules.find(post, "", nullptr).needs_body);
+  const auto blocked = [&](std::string_view body, BodyView::State state = BodyView::State::kWhole) {
+    BodyView view;
+    view.state = state;
+    view.bytes = body;
+    const auto found = rules.find(post, "", &view);
+    CHECK(found.block == (rules.matching(post, "", &view).empty() ? nullptr : found.block));
+    return found.block != nullptr;
+  };
+  const auto part = [](const std::string& head, const std::string& value) {
+    return "--b\r\n" + head + "\r\n\r\n" + value + "\r\n--b--\r\n";
+  };
+  CHECK(blocked("a=1&_method=DELETE"));
+  CHECK(blocked("_method=delete\r\n"));
+  CHECK(blocked("_method=DELETE&x=\r\nContent-Type: text/plain\r\n\r\n"));
+  CHECK(blocked(part("Content-Disposition: form-data; name=\"_method\"", "DELETE")));
+  CHECK(blocked(part("content-disposition:form-data;name=_method", "delete")));
+  CHECK(blocked(part("Content-Disposition: form-data; name=\"_me\\thod\"", "DELETE")));
+  CHECK(blocked(part("Content-Disposition: form-data;\r\n name=\"_method\"", "DELETE")));
+  CHECK(blocked(part("Content-Disposition: form-data; name*=utf-8''%5Fmethod", "DELETE")));
+  CHECK(
+      blocked(part("Content-Type: text/plain\r\nContent-Disposition: form-data; "
+                   "name=\"_method\"",
+                   "DELETE")));
+  CHECK(
+      blocked(part("Content-Disposition: form-data; name=\"_method\"\r\n"
+                   "Content-Transfer-Encoding: base64",
+                   "REVMRVRF")));
+  CHECK(blocked("", BodyView::State::kUnreadable));
+  CHECK_FALSE(blocked("a=1&method=DELETE"));
+  CHECK_FALSE(blocked("_method=PUT"));
+  CHECK_FALSE(blocked(part("Content-Disposition: form-data; name=\"payment_method\"", "DELETE")));
+  CHECK_FALSE(blocked(
+      part("Content-Disposition: form-data; name=\"file\"; filename=\"_method\"", "DELETE")));
+  CHECK_FALSE(
+      blocked(part("Content-Disposition: form-data; name=\"text\"", "_method=DELETE, DELETE")));
+  // What is no form is not read for it, nor where no other method matters.
+  RequestIdentity json = request("POST https://a.test/x");
+  CHECK_FALSE(rules.find(json, "", nullptr).needs_body);
+  const RuleSet any(
+      {rule(R"(action = "rate_limit"; host = "a.test"; limit = 5; window = "minute")")});
+  CHECK_FALSE(any.find(post, "", nullptr).needs_body);
+}
+
+TEST_CASE("rules: no path has more than 128 readings, and most have one", "[vault][rules]") {
   CHECK(path_readings("/v1/items/7") == std::vector<std::string>{"/v1/items/7"});
   CHECK(path_readings("/V1/Items") == std::vector<std::string>{"/v1/items"});
   CHECK(path_readings("*") == std::vector<std::string>{"*"});
@@ -168,7 +277,11 @@ TEST_CASE("rules: no path has more than 32 readings, and most have one", "[vault
   REQUIRE(target);
   const auto readings = path_readings(target->path);
   CHECK(readings.size() > 8);
-  CHECK(readings.size() <= 32);
+  CHECK(readings.size() <= 128);
+  CHECK(path_readings("/v1/items.json") == std::vector<std::string>{"/v1/items.json"});
+  const auto worst = canonical_target("/a.;b%2Fc//d%252Fe;f/%3Bg%2F/;//%3Fx%20/y");
+  REQUIRE(worst);
+  CHECK(path_readings(worst->path).size() <= 128);
 }
 
 TEST_CASE("rules: GET covers HEAD where it restricts, and methods have no case there",

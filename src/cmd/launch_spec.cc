@@ -1,0 +1,122 @@
+#include "cmd/launch_spec.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "cmd/ca_bundle.h"
+#include "cmd/hidden_paths.h"
+#include "cmd/network_view.h"
+#include "cmd/output.h"
+#include "cmd/strict_view.h"
+#include "cmd/ways_out.h"
+
+namespace av::cmd {
+namespace {
+
+bool is_in(const std::filesystem::path& path, const std::filesystem::path& directory) {
+  std::error_code ec;
+  const auto above = std::filesystem::canonical(directory, ec);
+  const auto differs = std::mismatch(above.begin(), above.end(), path.begin(), path.end());
+  return !ec && differs.first == above.end();
+}
+
+// What lies in a covered directory is not there to be covered.
+void add_hidden(std::vector<std::filesystem::path>& hidden,
+                std::vector<std::filesystem::path> more) {
+  for (std::filesystem::path& path : more) {
+    if (std::none_of(hidden.begin(), hidden.end(),
+                     [&](const auto& above) { return is_in(path, above); })) {
+      hidden.push_back(std::move(path));
+    }
+  }
+}
+
+// The store and the configuration, and what would lead around that.
+Status hide(const Context& context, CommandLaunch& launch, isolation::LaunchSpec& spec) {
+  AV_TRY(HiddenPaths hidden, hidden_paths(context.paths));
+  for (const std::string& warning : hidden.warnings) {
+    warn(context, warning);
+  }
+  spec.hidden = std::move(hidden.paths);
+  spec.files.kept = spec.hidden;  // sealed, not gone: nothing can be made in their place
+  add_hidden(spec.hidden, std::move(launch.hidden));
+  WaysOut ways = ways_out(launch.level, launch.options.share, launch.env);
+  for (const std::string& name : ways.missed) {
+    notice(context, name +
+                        " is closed to the command, which could have a program started outside " +
+                        "of its isolation by it; --share " + name + " gives it back");
+  }
+  add_hidden(spec.hidden, std::move(ways.closed));
+  spec.files.kept.insert(spec.files.kept.end(), ways.kept.begin(), ways.kept.end());
+  if (isolation::has_network(launch.level)) {
+    add_hidden(spec.hidden, name_service_sockets());
+    AV_TRY(auto masks, name_server_masks(launch.directory));
+    for (isolation::LaunchSpec::Mask& each : masks) {
+      spec.masked.push_back(std::move(each));
+    }
+  }
+  return {};
+}
+
+Status restrict_files(CommandLaunch& launch, isolation::LaunchSpec& spec) {
+  AV_TRY(StrictView view,
+         strict_view({launch.argv, spec.cwd, launch.options.write, launch.options.read,
+                      launch.snapshot, launch.placeholders, launch.directory},
+                     launch.env));
+  // Those in /run and /tmp go with these. What the command works in is its own business.
+  std::vector<std::filesystem::path> sockets = sockets_in_use();
+  std::erase_if(sockets, [&](const std::filesystem::path& socket) {
+    const auto holds = [&](const auto& above) { return is_in(socket, above); };
+    return std::any_of(view.files.writable.begin(), view.files.writable.end(), holds) ||
+           std::any_of(spec.files.kept.begin(), spec.files.kept.end(), holds);
+  });
+  add_hidden(spec.hidden, std::move(sockets));
+  for (std::filesystem::path& path : spec.files.kept) {
+    view.files.kept.push_back(std::move(path));
+  }
+  spec.files = std::move(view.files);
+  for (isolation::LaunchSpec::Mask& each : view.masked) {
+    spec.masked.push_back(std::move(each));
+  }
+  return {};
+}
+
+}  // namespace
+
+Expected<std::string> write_trust_store(const RunDirectory& directory, std::string_view bundle,
+                                        std::string_view path) {
+  if (!is_on_path("java", path)) {
+    return std::string();
+  }
+  AV_TRY(const auto file,
+         directory.write("truststore.p12", make_trust_store(certificates_in(bundle))));
+  return file.string();
+}
+
+Expected<isolation::LaunchSpec> make_launch_spec(const Context& context, CommandLaunch launch) {
+  isolation::LaunchSpec spec;
+  spec.argv = launch.argv;
+  spec.run_id = std::move(launch.run_id);
+  spec.masked = std::move(launch.masked);
+  if (launch.level != isolation::Level::kOff) {
+    std::error_code ec;
+    spec.cwd = std::filesystem::current_path(ec).string();
+    if (ec) {
+      return errno_error(ec.value(), "cannot tell the working directory", "cd to one that exists");
+    }
+    AV_CHECK(hide(context, launch, spec));
+  }
+  if (launch.level >= isolation::Level::kStrict) {
+    AV_CHECK(restrict_files(launch, spec));
+  }
+  spec.environment = launch.env.encode();
+  return spec;
+}
+
+Error exec_failed(int error_number, const std::string& program) {
+  return errno_error(error_number, "cannot run " + program,
+                     error_number == ENOENT ? "check the spelling, and PATH"
+                                            : "check that it is a program that you may execute");
+}
+
+}  // namespace av::cmd

@@ -1,0 +1,149 @@
+#include "vault/host_mapping.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/ascii.h"
+#include "core/overloaded.h"
+#include "vault/field_reader.h"
+#include "vault/preset.h"
+
+namespace av::vault {
+namespace {
+
+constexpr std::string_view kValue = "VALUE";
+
+// Every place where the auth of a mapping names a credential.
+template <typename F>
+void for_each_key(AuthScheme& auth, F&& visit) {
+  std::visit(Overloaded{[&](BearerAuth& a) { visit(a.token_key); },
+                        [&](BasicAuth& a) {
+                          visit(a.username_key);
+                          visit(a.password_key);
+                        },
+                        [&](ApiKeyAuth& a) { visit(a.key); },
+                        [&](CustomAuth& a) {
+                          for (CustomAuth::Header& header : a.headers) {
+                            for (TemplatePiece& piece : header.pieces) {
+                              visit(piece.credential_key);
+                            }
+                          }
+                        },
+                        [](PassthroughAuth&) {}},
+             auth);
+}
+
+std::string field_of(const SourceRef& ref, std::string_view key) {
+  return key == kValue ? ref.field : ascii::lower(key);
+}
+
+// A template says the same twice, as text and taken apart.
+void write_templates(AuthScheme& auth) {
+  auto* const custom = std::get_if<CustomAuth>(&auth);
+  if (custom == nullptr) {
+    return;
+  }
+  for (CustomAuth::Header& header : custom->headers) {
+    header.source.clear();
+    for (const TemplatePiece& piece : header.pieces) {
+      header.source +=
+          piece.credential_key.empty() ? piece.text : "{{ " + piece.credential_key + " }}";
+    }
+  }
+}
+
+// Where on the host the catalogue's service is; empty: everywhere.
+std::string path_of(std::string_view host) {
+  const PresetMatch match = preset_for_host(host);
+  return match.service == nullptr ? std::string() : match.service->path;
+}
+
+}  // namespace
+
+std::string mapping_name(std::string_view host) {
+  return "map:" + std::string(host);
+}
+
+Expected<Service> mapping_service(std::string_view host) {
+  Service out;
+  AV_CHECK(set_matcher_text(out, host));
+  out.name = slug_of(out.host, "map");
+  out.auth = BearerAuth{std::string(kValue)};
+  const PresetMatch match = preset_for_host(out.host);
+  if (match.service != nullptr && std::holds_alternative<PassthroughAuth>(match.service->auth)) {
+    return make_error(ErrorCode::kInvalid,
+                      "requests to " + out.host + " carry their credential outside of the headers",
+                      "a service puts it there: agent-vault vault credential set KEY --from "
+                      "REFERENCE, then agent-vault vault service add --host " +
+                          out.host);
+  }
+  if (out.path.empty()) {
+    out.path = path_of(out.host);
+  }
+  if (match.service != nullptr && match.service->credential_keys().size() == 1) {
+    out.auth = match.service->auth;
+    for_each_key(out.auth, [](std::string& key) {
+      if (!key.empty()) {
+        key = kValue;
+      }
+    });
+    write_templates(out.auth);
+    out.allow_quoted_placeholders = match.service->allow_quoted_placeholders;
+  }
+  AV_CHECK(check_mapping(out));
+  return out;
+}
+
+Status check_mapping(const Service& service) {
+  AV_CHECK(check_service(service));
+  // The catalogue's path: the rest of such a host is somebody else's.
+  const bool path = service.path.empty() || service.path == path_of(service.host);
+  const bool plain = path && service.port == 0 && service.methods.empty() && service.env.empty() &&
+                     service.substitutions.empty() && service.expires_ms == 0 &&
+                     service.max_uses == 0 && service.tls == UpstreamTls{};
+  if (!plain) {
+    return make_error(ErrorCode::kInvalid, "a mapping has a host and a way to authenticate",
+                      "for a path, a method or more, make a service with a credential from there:"
+                      " agent-vault vault credential set KEY --from REFERENCE");
+  }
+  return {};
+}
+
+void add_mappings(PolicySnapshot& snapshot, const std::vector<HostMapping>& mappings) {
+  std::vector<Service> services;
+  std::map<std::string, std::size_t, std::less<>> by_host;  // index in services
+  for (const HostMapping& mapping : mappings) {
+    const std::string name = mapping_name(mapping.service.host);
+    const auto [known, is_new] = by_host.try_emplace(mapping.service.host, services.size());
+    if (is_new) {
+      services.push_back(mapping.service);
+      services.back().name = name;
+    }
+    // A key of its own for each field, that no credential of the vault can have.
+    Service& service = services[known->second];
+    const auto own = [&](const std::string& key) { return name + "/" + key; };
+    Service as_written = mapping.service;
+    if (!is_new) {
+      as_written.auth = service.auth;
+    }
+    for (const std::string& key : as_written.credential_keys()) {
+      const std::size_t slash = key.rfind('/');
+      const std::string field = slash == std::string::npos ? key : key.substr(slash + 1);
+      SealedCredential& credential = snapshot.credentials[own(field)];
+      credential.key = own(field);
+      credential.sources.push_back(
+          {mapping.ref.store_uid, mapping.ref.item, field_of(mapping.ref, field)});
+    }
+    if (is_new) {
+      for_each_key(service.auth, [&](std::string& key) {
+        if (!key.empty()) {
+          key = own(key);
+        }
+      });
+    }
+  }
+  snapshot.has_sources = snapshot.has_sources || !services.empty();
+  snapshot.mappings = Matcher(std::move(services));
+}
+
+}  // namespace av::vault

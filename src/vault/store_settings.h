@@ -1,0 +1,11 @@
+#pragma once
+// Settings that every external store with an address has, whatever its kind.
+
+#include <string_view>
+
+namespace av::vault {
+
+inline constexpr std::string_view kCaSetting = "ca";               // certificates, PEM
+inline constexpr std::string_view kAllowNetSetting = "allow_net";  // CIDRs, with blanks between
+
+}  // namespace av::vault

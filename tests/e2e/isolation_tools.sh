@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# At `strict`, with nothing set up: git over https, npm install, pip download, and servers in Python and Node that are reached from outside.
+# timeout: 240
+set -eu
+. "$(dirname "$0")/common.inc"
+need git node npm python3
+[ -x "$(git --exec-path)/git-http-backend" ] || skip "git http-backend is not installed"
+real=$(new_canary ghp_)
+printf '%s' "$real" >"$OUT/github.token"
+start_upstream --expect-github-token-file "$OUT/github.token"
+play github.com api.github.com
+"$AV_PYTHON" "$SUPPORT/package_index.py" "$CERTS" server >"$OUT/index.out" 2>"$OUT/index.err" &
+wait_for 10 test -s "$OUT/index.out"
+RUN_OPTIONS+=(--resolve "packages.echo.test:443:127.0.0.1:$(json "$OUT/index.out" 'd["port"]')" --isolation strict)
+set_credential GITHUB_TOKEN "$real"
+av vault service add --preset github >/dev/null
+mkdir -p "$HOME/project" "$HOME/.npm"
+cd "$HOME/project"
+export GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false
+
+cat >tools.sh <<'SH'
+set -eu
+git clone -q https://github.com/owner/repo.git && cat repo/README
+cd repo && echo x >file && git add file && git -c user.name=a -c user.email=a@a commit -qm second && git push -q origin HEAD && cd ..
+mkdir app && cd app
+npm init -y >/dev/null
+npm install --registry https://packages.echo.test/npm/ av-left >/dev/null
+node -e 'console.log(require("av-left")())'
+cd ..
+SH
+agent -- bash tools.sh
+assert_contains "$OUT/agent.out" 'hello from the fake'
+assert_contains "$OUT/agent.out" 'left from npm'
+[ -d app/node_modules/av-left ] || fail "what was installed is not in the project"
+[ ! -e "$HOME/.npm/_cacache" ] || fail "npm's cache has got something"
+canary_check "$OUT/agent.out" "$OUT/agent.err" "$HOME"
+
+if "$AV_PYTHON" -m pip --version >/dev/null 2>&1; then
+  agent -- "$AV_PYTHON" -m pip download -q --no-deps --index-url https://packages.echo.test/simple/ -d wheels av-left
+  ls wheels/av_left-1.0-py3-none-any.whl
+fi
+
+port() { "$AV_PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+echo '<p>served from inside</p>' >index.html
+for server in "$AV_PYTHON -m http.server 8000 --bind 127.0.0.1" \
+  "node -e require('http').createServer((q,r)=>r.end('served\x20from\x20inside')).listen(8000,'127.0.0.1')"; do
+  outside=$(port)
+  # shellcheck disable=SC2086 # words
+  start_run --expose "$outside:8000" -- $server
+  wait_for 20 curl -sf --noproxy '*' "http://127.0.0.1:$outside/" -o "$OUT/page"
+  assert_contains "$OUT/page" "served from inside"
+  kill "$RUN_PID"
+  wait "$RUN_PID" || true
+done
