@@ -12,7 +12,7 @@ add_library(av_proxy STATIC
   src/proxy/held_body.cc src/proxy/http1_parser.cc src/proxy/policy_gate.cc src/proxy/poller.cc src/proxy/socket_bio.cc
   src/proxy/injector.cc src/proxy/login_stage.cc src/proxy/metrics.cc src/proxy/net_guard.cc src/proxy/pattern_set.cc
   src/proxy/placeholder_guard.cc src/proxy/placeholder_stream.cc
-  src/proxy/prefixed_messages.cc src/proxy/dns_message.cc src/proxy/name_door.cc src/proxy/name_pool.cc src/proxy/ssh_farewell.cc src/proxy/proxy_relay.cc src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
+  src/proxy/prefixed_messages.cc src/proxy/direct_target.cc src/proxy/dns_message.cc src/proxy/name_door.cc src/proxy/name_pool.cc src/proxy/ssh_farewell.cc src/proxy/proxy_relay.cc src/proxy/proxy_server.cc src/proxy/query.cc src/proxy/refusals.cc src/proxy/request_body_filter.cc
   src/proxy/resolver.cc src/proxy/response_plan.cc src/proxy/session.cc src/proxy/session_direct.cc src/proxy/session_head.cc src/proxy/stream.cc src/proxy/stream_tls.cc
   src/proxy/tls_profile.cc src/proxy/tls_session_cache.cc src/proxy/token_refresh.cc src/proxy/tunnel.cc src/proxy/upstream_pool.cc src/proxy/value_fetch.cc src/proxy/guarded_values.cc
   src/proxy/upstream_tls.cc src/proxy/websocket_filters.cc src/proxy/websocket_frames.cc

@@ -163,7 +163,7 @@ _agent_vault() {
     'ca show') words=' --help --fingerprint --json --local';;
     'completion') words=' --help';;
     'container-env') words=' --help --agent --proxy --ca-fingerprint --allow-cleartext --vault --json --local';;
-    'doctor') words=' --help --json --local';;
+    'doctor') words=' --help --apparmor-profile --json --local';;
     'key') words='status set-passphrase rotate ';;
     'key rotate') words=' --help --json --local';;
     'key set-passphrase') words=' --help --remove --stdin --json --local';;

@@ -155,7 +155,7 @@ Status AgentSetup::set_up_codex(const AgentRequest& request, EnvBlock& env) {
   const std::string login =
       subscribed ? codex_auth_file(*request.logins.codex, request.now_ms)
                  : nlohmann::json{{"auth_mode", "apikey"}, {"OPENAI_API_KEY", *key}}.dump();
-  if (request.level != isolation::Level::kOff) {
+  if (isolation::has_namespaces(request.level)) {
     place_codex_login(codex_home);
     if (is_there(codex_home / "auth.json")) {
       AV_TRY(auto replacement, request.directory.write("codex-auth.json", login));
@@ -206,7 +206,7 @@ Status AgentSetup::set_up_claude(const AgentRequest& request, EnvBlock& env) {
   const std::filesystem::path directory =
       own && !own->empty() ? std::filesystem::path(std::string(*own)) : home_of(env) / ".claude";
   const auto login = directory / ".credentials.json";
-  if (is_there(login) && request.level != isolation::Level::kOff) {
+  if (is_there(login) && isolation::has_namespaces(request.level)) {
     AV_TRY(auto replacement, request.directory.write("claude-credentials.json", stand_in));
     masked_.push_back({login, std::move(replacement)});
   } else if (subscription) {

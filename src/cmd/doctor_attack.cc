@@ -129,11 +129,11 @@ struct Attack {
 const std::array kAttacks{
     Attack{{"store_read", "read the store", Level::kStore},
            [](const AttackFacts& facts) { return can_list(facts.store); }},
-    Attack{{"store_key", "read the key file", Level::kStore},
+    Attack{{"store_key", "read the key file", Level::kStore, true},
            [](const AttackFacts& facts) { return can_open(facts.key, O_RDONLY); }},
-    Attack{{"store_write", "write into the store", Level::kStore},
+    Attack{{"store_write", "write into the store", Level::kStore, true},
            [](const AttackFacts& facts) { return can_make(facts.store); }},
-    Attack{{"store_uncover", "uncover the store in a namespace of its own", Level::kStore},
+    Attack{{"store_uncover", "uncover the store in a namespace of its own", Level::kStore, true},
            [](const AttackFacts& facts) {
              return in_child([&] {
                return ::unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 &&
@@ -142,7 +142,7 @@ const std::array kAttacks{
            }},
     Attack{{"broker_seen", "see the broker's process", Level::kStore},
            [](const AttackFacts& facts) { return can_open(proc(facts, "cmdline"), O_RDONLY); }},
-    Attack{{"broker_root", "go to the store by the broker's /proc", Level::kStore},
+    Attack{{"broker_root", "go to the store by the broker's /proc", Level::kStore, true},
            [](const AttackFacts& facts) {
              return can_open(proc(facts, "root") + facts.key, O_RDONLY);
            }},
@@ -151,9 +151,9 @@ const std::array kAttacks{
              return can_open(proc(facts, "stat"), O_RDONLY) &&
                     ::kill(static_cast<pid_t>(facts.broker), 0) == 0;
            }},
-    Attack{{"privileges", "gain privileges by a set-user-ID program", Level::kStore},
+    Attack{{"privileges", "gain privileges by a set-user-ID program", Level::kStore, true},
            [](const AttackFacts&) { return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0; }},
-    Attack{{"terminal", "type into your terminal", Level::kStore},
+    Attack{{"terminal", "type into your terminal", Level::kStore, true},
            [](const AttackFacts&) {
              // A filter answers before the kernel looks at the descriptor.
              char letter = ' ';
@@ -161,7 +161,7 @@ const std::array kAttacks{
            }},
     Attack{{"loopback", "connect to services of this machine", Level::kNetwork},
            [](const AttackFacts& facts) { return connects_to_port(facts.tcp); }},
-    Attack{{"abstract", "connect to abstract sockets", Level::kNetwork},
+    Attack{{"abstract", "connect to abstract sockets", Level::kNetwork, true},
            [](const AttackFacts& facts) { return connects_to_abstract(facts.abstract); }},
     Attack{{"vsock", "reach the host of a virtual machine", Level::kNetwork},
            [](const AttackFacts&) {
@@ -178,7 +178,7 @@ const std::array kAttacks{
            [](const AttackFacts&) {
              return in_child([] { return ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0; });
            }},
-    Attack{{"io_uring", "use io_uring", Level::kStrict},
+    Attack{{"io_uring", "use io_uring", Level::kStrict, true},
            [](const AttackFacts&) {
              char parameters[120] = {};
              return UniqueFd(static_cast<int>(::syscall(kIoUringSetup, 1, parameters))).valid();

@@ -25,6 +25,11 @@ struct AttackInfo {
   std::string_view name;
   std::string_view about;  // "read the key file"
   isolation::Level closed_from;
+  bool closed_by_landlock = false;  // at Level::kLandlock as well, which is beside the others
+
+  [[nodiscard]] bool closed_at(isolation::Level level) const {
+    return level == isolation::Level::kLandlock ? closed_by_landlock : level >= closed_from;
+  }
 };
 [[nodiscard]] std::vector<AttackInfo> attack_list();
 

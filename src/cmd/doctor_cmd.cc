@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cmd/cli.h"
 #include "cmd/doctor.h"
+#include "cmd/option_set.h"
 #include "cmd/output.h"
 #include "core/encoding.h"
 
@@ -66,8 +69,49 @@ Expected<int> examine(Context& context) {
   return good ? 0 : 1;
 }
 
-Run set_up(OptionSet&) {
-  return examine;
+// Where AppArmor keeps user namespaces from programs that it does not know
+// (kernel.apparmor_restrict_unprivileged_userns): a profile that restricts nothing, as those which
+// Ubuntu has for browsers (apparmor.d(5)).
+Expected<int> print_apparmor_profile(const Context& context) {
+  std::error_code ec;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ec);
+  if (ec) {
+    return errno_error(ec.value(), "cannot tell where this program is");
+  }
+  if (const Check check = check_program(); check.state == CheckState::kFailed) {
+    return make_error(
+        ErrorCode::kNotPermitted,
+        "a profile for " + program.string() + " would be for whoever replaces it: " + check.detail,
+        check.fix);
+  }
+  std::string path;
+  for (const char c : program.native()) {
+    if (static_cast<unsigned char>(c) < 0x20) {
+      return make_error(ErrorCode::kInvalid, "the path of this program has control characters",
+                        "install it elsewhere");
+    }
+    path += std::string_view("\"\\*?[]{}^,@").find(c) == std::string_view::npos ? "" : "\\";
+    path += c;
+  }
+  print(context.out,
+        "abi <abi/4.0>,\n"
+        "include <tunables/global>\n\n"
+        "profile agent-vault \"" +
+            path +
+            "\" flags=(unconfined) {\n"
+            "  userns,\n\n"
+            "  include if exists <local/agent-vault>\n"
+            "}\n");
+  return 0;
+}
+
+Run set_up(OptionSet& app) {
+  const auto profile = std::make_shared<bool>(false);
+  app.add_flag("--apparmor-profile", *profile,
+               "print a profile that lets this program make user namespaces, and do nothing else");
+  return [profile](Context& context) {
+    return *profile ? print_apparmor_profile(context) : examine(context);
+  };
 }
 
 constexpr std::array kCommands{

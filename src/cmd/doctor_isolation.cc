@@ -28,7 +28,8 @@ namespace {
 using isolation::Level;
 using Worked = std::set<std::string, std::less<>>;
 
-constexpr Level kLevels[] = {Level::kOff, Level::kStore, Level::kNetwork, Level::kStrict};
+constexpr Level kLevels[] = {Level::kOff, Level::kLandlock, Level::kStore, Level::kNetwork,
+                             Level::kStrict};
 
 // What there is to attack, for as long as this lives.
 struct Stage {
@@ -148,7 +149,7 @@ Check judge(Level level, const Worked& possible, const Worked& worked) {
   std::size_t held = 0;
   std::vector<std::string> open;
   for (const AttackInfo& each : attack_list()) {
-    if (level < each.closed_from || !possible.contains(each.name)) {
+    if (!each.closed_at(level) || !possible.contains(each.name)) {
       continue;
     }
     if (worked.contains(each.name)) {
@@ -176,7 +177,7 @@ Check refused(Level level, const Error& error) {
   // The default falls back with a warning, so this is a loss and no failure of ours.
   check.state = CheckState::kWarning;
   check.detail = "cannot be had: " + error.message;
-  check.fix = error.hint.substr(0, error.hint.find(", or choose --isolation off"));
+  check.fix = error.hint.substr(0, error.hint.find(", or choose --isolation"));
   return check;
 }
 

@@ -31,6 +31,16 @@ void add_hidden(std::vector<std::filesystem::path>& hidden,
   }
 }
 
+// No socket of another program can be used at `landlock`, so nothing need be laid over them; in a
+// directory above something hidden nothing new could be made, and the runtime directory is one.
+void keep_only_files(std::vector<std::filesystem::path>& closed, const EnvBlock& env) {
+  const std::filesystem::path home(std::string(env.get("HOME").value_or("")));
+  std::erase_if(closed, [&](const std::filesystem::path& path) {
+    std::error_code ec;
+    return home.empty() || !is_in(path, home) || !std::filesystem::is_directory(path, ec);
+  });
+}
+
 // The store and the configuration, and what would lead around that.
 Status hide(const Context& context, CommandLaunch& launch, isolation::LaunchSpec& spec) {
   AV_TRY(HiddenPaths hidden, hidden_paths(context.paths));
@@ -40,7 +50,17 @@ Status hide(const Context& context, CommandLaunch& launch, isolation::LaunchSpec
   spec.hidden = std::move(hidden.paths);
   spec.files.kept = spec.hidden;  // sealed, not gone: nothing can be made in their place
   add_hidden(spec.hidden, std::move(launch.hidden));
-  WaysOut ways = ways_out(launch.level, launch.options.share, launch.env);
+  const bool landlock = launch.level == isolation::Level::kLandlock;
+  if (landlock && !launch.options.share.empty()) {
+    warn(context, "--share " + launch.options.share.front() +
+                      ": nothing can be shared at isolation landlock, which closes all sockets");
+  }
+  WaysOut ways = landlock ? ways_out(isolation::Level::kStore, {}, launch.env)
+                          : ways_out(launch.level, launch.options.share, launch.env);
+  if (landlock) {
+    keep_only_files(ways.closed, launch.env);
+    ways.missed.clear();
+  }
   for (const std::string& name : ways.missed) {
     notice(context, name +
                         " is closed to the command, which could have a program started outside " +

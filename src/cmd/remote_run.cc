@@ -59,7 +59,8 @@ class RemoteSession {
   RemoteProxy proxy_;
   std::optional<Secret> session_;  // what the command gets
   bool minted_ = false;            // it is ours to end
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0;         // where the command finds the proxy
+  std::uint16_t outer_port_ = 0;   // where we do: the command's network may be its own
   std::unique_ptr<proxy::ProxyRelay> relay_;
   std::unique_ptr<isolation::PortBridge> bridge_;
   vault::SnapshotPtr snapshot_;
@@ -146,12 +147,23 @@ Status RemoteSession::start_relay(const SignalGate& /*before*/) {
                        "a newer agent-vault serve has TLS there; where nobody can listen in: "
                        "--allow-cleartext");
   }
+  target.user.append(*session_);
+  target.user.append(":" + vault_);
   isolation::NetworkSockets inside = run_.launcher.take_sockets();
-  AV_TRY(Listener listener,
-         inside.proxy.valid() ? listener_from(std::move(inside.proxy)) : listen_on("127.0.0.1", 0));
-  port_ = listener.port;
+  proxy::RelaySockets sockets;
+  AV_TRY(Listener outer, listen_on("127.0.0.1", 0));
+  port_ = outer_port_ = outer.port;
+  sockets.proxy.push_back(std::move(outer.fd));
+  if (inside.proxy.valid()) {
+    AV_TRY(Listener inner, listener_from(std::move(inside.proxy)));
+    port_ = inner.port;
+    sockets.proxy.push_back(std::move(inner.fd));
+  }
   AV_TRY(bridge_, connect_ports(run_.options.ports, std::move(inside.local), run_.launcher));
-  AV_TRY(relay_, proxy::ProxyRelay::start(std::move(listener.fd), std::move(target)));
+  sockets.direct = std::move(inside.doors);
+  sockets.ssh = std::move(inside.ssh);
+  sockets.names = std::move(inside.names);
+  AV_TRY(relay_, proxy::ProxyRelay::start(std::move(sockets), std::move(target)));
   return {};
 }
 
@@ -160,7 +172,7 @@ Status RemoteSession::look_around() {
   HttpUrl here;
   here.tls = false;
   here.host = "127.0.0.1";
-  here.port = std::to_string(port_);
+  here.port = std::to_string(outer_port_);
   AV_TRY(ApiClient through, ApiClient::create(here, {}, *session_));
   auto found = remote_json::ask(through, "GET", "/discover?vault=" + encoding::percent(vault_));
   if (!found) {

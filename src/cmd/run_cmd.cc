@@ -50,6 +50,33 @@ struct RunCommand {
   std::vector<std::string> argv;
 };
 
+Expected<isolation::Launcher> start_prepared(isolation::Level level) {
+  AV_TRY(isolation::Launcher launcher, isolation::Launcher::start({level, {}}, wipe_env_secrets));
+  AV_CHECK(launcher.prepared());
+  return launcher;
+}
+
+// Where nothing was asked for and `store` cannot be had: what is left, and what it lacks.
+Expected<isolation::Launcher> start_lesser_launcher(const Context& context, const Error& obstacle) {
+  auto launcher = start_prepared(isolation::Level::kLandlock);
+  if (launcher) {
+    warn(context,
+         "no isolation `store`: " + obstacle.message +
+             "; going on with `landlock`: the command cannot read the store, but it sees "
+             "other programs, has no Unix sockets, and makes nothing new right in your home");
+    notice(context, "hint: " + obstacle.hint.substr(0, obstacle.hint.find(", or choose")) +
+                        ", or choose --isolation landlock to silence this");
+    return launcher;
+  }
+  if (launcher.error().code != ErrorCode::kUnsupported) {
+    return launcher;
+  }
+  warn(context,
+       "no isolation: " + obstacle.message + "; the command can read the store and its key file");
+  notice(context, "hint: " + obstacle.hint + " to silence this");
+  return start_prepared(isolation::Level::kOff);
+}
+
 // The level that was asked for, or the best that can be had when none was. `meanwhile` is done
 // while the namespaces are made; it may make neither a thread nor anything secret: another launcher
 // may have to be forked after it.
@@ -70,13 +97,7 @@ Expected<isolation::Launcher> start_launcher(const Context& context, const RunOp
   if (asked || ready.error().code != ErrorCode::kUnsupported) {
     return ready.error();
   }
-  warn(context, "no isolation: " + ready.error().message +
-                    "; the command can read the store and its key file");
-  notice(context, "hint: " + ready.error().hint + " to silence this");
-  AV_TRY(isolation::Launcher plain,
-         isolation::Launcher::start({isolation::Level::kOff, {}}, wipe_env_secrets));
-  AV_CHECK(plain.prepared());
-  return plain;
+  return start_lesser_launcher(context, ready.error());
 }
 
 // One run, from the open store to the end of the command.

@@ -230,8 +230,9 @@ void add_run_options(OptionSet& app, RunWords& words) {
   app.add_option("--ttl", words.ttl,
                  "the session ends after this long: 90s, 30m, 8h, 2d (default: with the command)")
       ->type_name("DURATION");
-  app.add_option("--isolation", words.isolation,
-                 "what the command cannot do: off, store, network or strict (default: store)")
+  app.add_option(
+         "--isolation", words.isolation,
+         "what the command cannot do: off, landlock, store, network or strict (default: store)")
       ->type_name("LEVEL");
   app.add_option("--expose", words.expose,
                  "at network: let programs outside reach this port of the command; repeatable")
@@ -322,7 +323,7 @@ Expected<RunOptions> resolve_options(const RunWords& command_line,
     options.isolation = isolation::level_from_string(words.isolation);
     if (!options.isolation) {
       return make_error(ErrorCode::kUsage, "unknown isolation level " + words.isolation,
-                        "choose off, store, network or strict");
+                        "choose off, landlock, store, network or strict");
     }
   }
   if (!words.unmatched.empty()) {

@@ -12,6 +12,7 @@
 #include <climits>
 
 #include "isolation/mount_table.h"
+#include "isolation/obstacles.h"
 
 // <sys/mount.h> and <linux/mount.h> do not go together in all versions of either.
 extern "C" {
@@ -274,7 +275,7 @@ Step FileViewBuilder::empty_shared_places() {
 
 Step FileViewBuilder::make_read_only() {
   if (set_read_only("/", true, kRecursive) != 0) {
-    return failed("make files read-only");
+    return failed(std::string(kStepReadOnly));
   }
   add_writable("/proc");  // its files are about the run's own processes
   for (const std::string& path : writable_) {

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@
 #include "isolation/landlock.h"
 #include "isolation/mount_table.h"
 #include "isolation/namespaces.h"
+#include "isolation/obstacles.h"
+#include "isolation/root_ways.h"
 #include "isolation/run_marker.h"
 #include "isolation/syscall_filter.h"
 #include "isolation/wire.h"
@@ -36,10 +39,13 @@ class Init {
   [[noreturn]] void run();
 
  private:
-  [[nodiscard]] bool namespaces() const { return options_.level != Level::kOff; }
+  [[nodiscard]] bool namespaces() const { return has_namespaces(options_.level); }
   [[nodiscard]] int control() const { return options_.control.get(); }
   Step prepare();
   Step shut_in(const LaunchSpec& spec);
+  Step shut_in_by_landlock(const LaunchSpec& spec);
+  [[nodiscard]] std::vector<std::filesystem::path> hidden_from_command(
+      const LaunchSpec& spec) const;
   Step build_view(const LaunchSpec& spec, const std::vector<Place>& hidden,
                   const std::vector<Place>& emptied, FileViewBuilder& view);
   // The pid of the child; when exec failed, reports and ends.
@@ -131,7 +137,7 @@ Step cover_all(const std::vector<Place>& sealed, const std::vector<Place>& empti
   return std::nullopt;
 }
 
-// Only at `off`, where there is no PID namespace to end.
+// Where there is no PID namespace to end.
 void kill_descendants() {
   const std::string self = std::to_string(::getpid());
   const std::string path = "/proc/" + self + "/task/" + self + "/children";
@@ -187,6 +193,12 @@ void Init::run() {
 Step Init::prepare() {
   if (!namespaces()) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    if (options_.level == Level::kLandlock) {
+      ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+      if (landlock_abi() < kLandlockHides) {
+        return Obstacle{std::string(kStepLandlock), ENOSYS};
+      }
+    }
     return std::nullopt;
   }
   Message mapped;
@@ -208,7 +220,45 @@ Step Init::prepare() {
   return has_network(options_.level) ? make_network(options_.network, sockets_) : std::nullopt;
 }
 
+// The store, and for root the devices below it.
+std::vector<std::filesystem::path> Init::hidden_from_command(const LaunchSpec& spec) const {
+  std::vector<std::filesystem::path> out = spec.hidden;
+  if (options_.uid == 0) {
+    std::vector<std::filesystem::path> devices = raw_devices();
+    std::move(devices.begin(), devices.end(), std::back_inserter(out));
+  }
+  return out;
+}
+
+Step Init::shut_in_by_landlock(const LaunchSpec& spec) {
+  std::vector<Place> hidden;
+  if (Step obstacle = find_places(hidden_from_command(spec), hidden)) {
+    return obstacle;
+  }
+  if (Step obstacle = drop_privileges()) {
+    return obstacle;
+  }
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (Step obstacle = enter_directory(spec.cwd, hidden)) {
+    return obstacle;
+  }
+  if (Step obstacle = clean_descriptors(hidden)) {
+    return obstacle;
+  }
+  std::vector<std::string> paths;
+  for (const Place& place : hidden) {
+    paths.push_back(place.path);
+  }
+  if (Step obstacle = hide_by_landlock(paths)) {
+    return obstacle;
+  }
+  return filter_system_calls(options_.level);
+}
+
 Step Init::shut_in(const LaunchSpec& spec) {
+  if (options_.level == Level::kLandlock) {
+    return shut_in_by_landlock(spec);
+  }
   if (!namespaces()) {
     return std::nullopt;
   }
@@ -216,7 +266,7 @@ Step Init::shut_in(const LaunchSpec& spec) {
     return obstacle;
   }
   std::vector<Place> hidden;
-  if (Step obstacle = find_places(spec.hidden, hidden)) {
+  if (Step obstacle = find_places(hidden_from_command(spec), hidden)) {
     return obstacle;
   }
   // Found before anything is covered, and each for itself: one may lie in the other.
@@ -320,6 +370,9 @@ pid_t Init::start_child(LaunchSpec spec) {
 void Init::exec_child(LaunchSpec& spec, int error_pipe) {
   if (!namespaces()) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  }
+  if (options_.level == Level::kLandlock) {
+    keep_signals_from_parent();
   }
   std::vector<char*> argv;
   for (std::string& argument : spec.argv) {

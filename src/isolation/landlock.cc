@@ -9,6 +9,8 @@
 #include <cstdint>
 
 #include "core/fs.h"
+#include "isolation/everything_but.h"
+#include "isolation/obstacles.h"
 
 namespace av::isolation {
 namespace {
@@ -21,6 +23,7 @@ constexpr unsigned kVersion = 1U << 0;
 constexpr int kPathBeneath = 1;
 
 constexpr std::uint64_t kWriteFile = 1U << 1;
+constexpr std::uint64_t kReadFile = 1U << 2;
 constexpr std::uint64_t kTruncate = 1U << 14;  // ABI 3
 constexpr std::uint64_t kRefer = 1U << 13;     // ABI 2
 // Removing and making anything: bits 4 (REMOVE_DIR) to 12 (MAKE_SYM).
@@ -39,7 +42,8 @@ struct [[gnu::packed]] PathBeneath {
   std::int32_t parent = -1;
 };
 
-Ruleset ruleset_for(int abi) {
+// What may be changed, and what may not leave the run.
+Ruleset changes_for(int abi) {
   Ruleset out;
   out.files = kWriteFile | kChangeDirectory;
   out.files |= abi >= 2 ? kRefer : 0;
@@ -52,19 +56,28 @@ std::size_t size_for(int abi) {
   return abi >= 6 ? sizeof(Ruleset) : abi >= 4 ? 2 * sizeof(std::uint64_t) : sizeof(std::uint64_t);
 }
 
-Step allow(int ruleset, const std::string& path, std::uint64_t all) {
-  const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
+UniqueFd make_ruleset(const Ruleset& wanted, int abi) {
+  return UniqueFd(static_cast<int>(::syscall(kCreateRuleset, &wanted, size_for(abi), 0)));
+}
+
+Step allow(const UniqueFd& ruleset, const std::string& path, std::uint64_t rights) {
+  const UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
   struct stat info {};
   if (!place.valid() || ::fstat(place.get(), &info) != 0) {
-    return std::nullopt;  // it is not there to be written to
+    return std::nullopt;  // it is not there to be allowed
   }
   PathBeneath rule;
-  rule.allowed = S_ISDIR(info.st_mode) ? all : all & (kWriteFile | kTruncate);
+  rule.allowed = S_ISDIR(info.st_mode) ? rights : rights & (kReadFile | kWriteFile | kTruncate);
   rule.parent = place.get();
-  if (::syscall(kAddRule, ruleset, kPathBeneath, &rule, 0) != 0) {
-    return failed("let " + path + " be written to (Landlock)");
+  if (::syscall(kAddRule, ruleset.get(), kPathBeneath, &rule, 0) != 0) {
+    return failed("allow " + path + " (Landlock)");
   }
   return std::nullopt;
+}
+
+Step enforce(const UniqueFd& ruleset) {
+  return ::syscall(kRestrictSelf, ruleset.get(), 0) == 0 ? std::nullopt
+                                                         : failed("enforce rules (Landlock)");
 }
 
 }  // namespace
@@ -79,24 +92,52 @@ Step restrict_writes(const std::vector<std::string>& writable) {
   if (abi == 0) {
     return std::nullopt;
   }
-  const Ruleset wanted = ruleset_for(abi);
-  const UniqueFd ruleset(static_cast<int>(::syscall(kCreateRuleset, &wanted, size_for(abi), 0)));
+  const Ruleset wanted = changes_for(abi);
+  const UniqueFd ruleset = make_ruleset(wanted, abi);
   if (!ruleset.valid()) {
     return failed("make rules for files (Landlock)");
   }
   for (const std::string& path : writable) {
-    if (Step obstacle = allow(ruleset.get(), path, wanted.files)) {
+    if (Step obstacle = allow(ruleset, path, wanted.files)) {
       return obstacle;
     }
   }
   // Devices are opened for writing; only what is there can be.
-  if (Step obstacle = allow(ruleset.get(), "/dev", wanted.files & (kWriteFile | kTruncate))) {
+  if (Step obstacle = allow(ruleset, "/dev", wanted.files & (kWriteFile | kTruncate))) {
     return obstacle;
   }
-  if (::syscall(kRestrictSelf, ruleset.get(), 0) != 0) {
-    return failed("restrict what is written to (Landlock)");
+  return enforce(ruleset);
+}
+
+Step hide_by_landlock(const std::vector<std::string>& hidden) {
+  const int abi = landlock_abi();
+  if (abi < kLandlockHides) {
+    return Obstacle{std::string(kStepLandlock), ENOSYS};
   }
-  return std::nullopt;
+  Ruleset wanted = changes_for(abi);
+  wanted.files |= kReadFile;
+  const UniqueFd ruleset = make_ruleset(wanted, abi);
+  if (!ruleset.valid()) {
+    return failed(std::string(kStepLandlock));
+  }
+  const bool root = ::geteuid() == 0;
+  for (const std::string& path : everything_but(hidden)) {
+    const bool steers = root && (path == "/proc" || path == "/sys");
+    if (Step obstacle = allow(ruleset, path, steers ? kReadFile : wanted.files)) {
+      return obstacle;
+    }
+  }
+  return enforce(ruleset);
+}
+
+void keep_signals_from_parent() {
+  const int abi = landlock_abi();
+  Ruleset wanted;
+  wanted.scoped = kScopeSignals;
+  const UniqueFd ruleset = abi >= 6 ? make_ruleset(wanted, abi) : UniqueFd();
+  if (ruleset.valid()) {
+    ::syscall(kRestrictSelf, ruleset.get(), 0);
+  }
 }
 
 }  // namespace av::isolation

@@ -1,7 +1,8 @@
 #pragma once
-// A second opinion on what may be written, by Landlock (landlock(7)): mounts say where things are,
-// this says what may be done to them, and holds for whoever would get past the mounts. It also
-// keeps signals and abstract sockets in the run where the kernel knows that (ABI 6).
+// Landlock (landlock(7)), in two uses. At `strict` it is a second opinion on what may be written:
+// mounts say where things are, this says what may be done to them, and holds for whoever would get
+// past the mounts. At `landlock`, where no mounts can be made, it is what keeps the store. Both
+// keep signals and abstract sockets in the run where the kernel knows that (ABI 6).
 
 #include <string>
 #include <vector>
@@ -16,5 +17,20 @@ namespace av::isolation {
 // For this process and all that it starts. Everything may be read and executed; written to, what is
 // in or below `writable`. Does nothing where there is no Landlock. After no_new_privs has been set.
 [[nodiscard]] Step restrict_writes(const std::vector<std::string>& writable);
+
+// The oldest that can hide: before it, whoever may not write to a file can still truncate it.
+inline constexpr int kLandlockHides = 3;
+
+// For this process and all that it starts: what is in or below `hidden` cannot be read, written,
+// made, removed, moved or linked; nor can processes outside be traced, which opens their memory,
+// environment and descriptors. Landlock knows only what is allowed, so everything else is, as it is
+// now: in a directory above something hidden ("/", the home) nothing new can be made or moved. What
+// stays possible: to list what is hidden, and to change modes and times. An Obstacle with ENOSYS
+// below ABI kLandlockHides. After no_new_privs has been set. Where the user is root, /proc and
+// /sys, which steer the machine, can be read only.
+[[nodiscard]] Step hide_by_landlock(const std::vector<std::string>& hidden);
+
+// For a child: keeps its signals from the processes that it comes from, where the kernel can.
+void keep_signals_from_parent();
 
 }  // namespace av::isolation

@@ -43,7 +43,7 @@ struct SocketPair {
 
 unsigned long namespaces_of(Level level) {
   unsigned long out = 0;
-  if (level != Level::kOff) {
+  if (has_namespaces(level)) {
     out |= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
   }
   if (has_network(level)) {
@@ -75,6 +75,12 @@ Error obstacle_error(const Message& failed) {
 Error launch_error(const Message& failed) {
   const std::string_view step = failed.payload.view();
   std::string hint = "see the error, or choose --isolation off";
+  const bool missing = failed.value == ENOSYS || failed.value == EINVAL;
+  if (step == kStepFilter && missing) {
+    hint = "start a kernel with seccomp filters (CONFIG_SECCOMP_FILTER), or choose --isolation off";
+  } else if (step == kStepReadOnly && missing) {
+    hint = "strict needs Linux 5.12 or newer: choose --isolation network";
+  }
   if (step.starts_with(kStepStartIn)) {
     hint = "cd to another directory";
   } else if (step.starts_with(kStepEnter)) {
@@ -103,7 +109,6 @@ Expected<Launcher> Launcher::start(LaunchPlan plan, const std::function<void()>&
   options.uid = ::geteuid();
   options.gid = ::getegid();
   ::sigprocmask(SIG_BLOCK, nullptr, &options.child_mask);
-  const bool isolated = level != Level::kOff;
   const pid_t pid = fork_with(namespaces_of(level));
   if (pid < 0) {
     const int error_number = errno;  // before the facts are read
@@ -116,7 +121,7 @@ Expected<Launcher> Launcher::start(LaunchPlan plan, const std::function<void()>&
   }
   options.control.reset();
   options.maker.reset();
-  if (isolated) {
+  if (has_namespaces(level)) {
     const bool mapped = options.uid == 0 && write_full_maps(pid);
     send_message(ours.get(), MessageType::kMapped, mapped ? 1 : 0);
   }

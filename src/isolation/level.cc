@@ -6,6 +6,8 @@ std::string_view to_string(Level level) {
   switch (level) {
     case Level::kOff:
       return "off";
+    case Level::kLandlock:
+      return "landlock";
     case Level::kStore:
       return "store";
     case Level::kNetwork:
@@ -17,7 +19,8 @@ std::string_view to_string(Level level) {
 }
 
 std::optional<Level> level_from_string(std::string_view text) {
-  for (const Level level : {Level::kOff, Level::kStore, Level::kNetwork, Level::kStrict}) {
+  for (const Level level :
+       {Level::kOff, Level::kLandlock, Level::kStore, Level::kNetwork, Level::kStrict}) {
     if (text == to_string(level)) {
       return level;
     }

@@ -1,9 +1,10 @@
 #include "isolation/mount_table.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
-#include <algorithm>
+#include "core/fs.h"
 
 namespace av::isolation {
 namespace {
@@ -85,6 +86,11 @@ std::vector<Mount> parse_mountinfo(std::string_view text) {
     mounts.push_back(std::move(mount));
   }
   return mounts;
+}
+
+std::vector<Mount> mount_table() {
+  const auto text = fs::read_file("/proc/self/mountinfo");
+  return text ? parse_mountinfo(*text) : std::vector<Mount>();
 }
 
 std::vector<std::string> paths_to_same_place(const std::vector<Mount>& mounts,

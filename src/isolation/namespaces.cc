@@ -20,6 +20,7 @@
 #include "core/fs.h"
 #include "isolation/mount_table.h"
 #include "isolation/obstacles.h"
+#include "isolation/root_ways.h"
 #include "isolation/run_marker.h"
 
 namespace av::isolation {
@@ -29,11 +30,6 @@ bool write_file(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   return fd.valid() &&
          ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-std::vector<Mount> mount_table() {
-  const auto text = fs::read_file("/proc/self/mountinfo");
-  return text ? parse_mountinfo(*text) : std::vector<Mount>();
 }
 
 bool same_place(const struct stat& a, const struct stat& b) {
@@ -73,21 +69,6 @@ std::string descriptor_path(int fd) {
 }
 
 constexpr unsigned long kProcFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-
-Step protect_proc(const std::string& proc) {
-  for (const char* name : {"/sys", "/sysrq-trigger", "/irq", "/bus"}) {
-    const std::string path = proc + name;
-    if (::access(path.c_str(), F_OK) != 0) {
-      continue;
-    }
-    if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
-        ::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kProcFlags,
-                nullptr) != 0) {
-      return failed("make " + path + " read-only");
-    }
-  }
-  return std::nullopt;
-}
 
 // Without the capabilities that this process still has and the command will not. Whoever owns a
 // directory can make it writable.
@@ -151,15 +132,13 @@ Step take_over_mounts() {
     if (::mount("proc", mount.point.c_str(), "proc", kProcFlags, nullptr) != 0) {
       return failed(std::string(kStepProc));
     }
-    // Its files there let root in without a capability: core_pattern is a program that the kernel
-    // starts outside the run.
     if (::geteuid() == 0) {
       if (Step obstacle = protect_proc(mount.point)) {
         return obstacle;
       }
     }
   }
-  return std::nullopt;
+  return ::geteuid() == 0 ? protect_sys() : std::nullopt;
 }
 
 Step pin_ancestors(const LaunchSpec& spec, uid_t uid) {
@@ -273,13 +252,19 @@ Step clean_descriptors(const std::vector<Place>& hidden) {
 }
 
 Step drop_privileges() {
-  for (unsigned long capability = 0; capability < 64; ++capability) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct held[2]{};
+  if (::syscall(SYS_capget, &header, held) != 0) {
+    return failed("see which capabilities there are");
+  }
+  // Who has none cannot take any out of the bounding set, and with no_new_privs gets none from it.
+  const bool some = (held[0].permitted | held[1].permitted) != 0;
+  for (unsigned long capability = 0; some && capability < 64; ++capability) {
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) {
       return failed("drop capabilities");
     }
   }
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct none[2]{};
   if (::syscall(SYS_capset, &header, none) != 0) {
     return failed("drop capabilities");

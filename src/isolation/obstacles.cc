@@ -41,6 +41,11 @@ SystemFacts read_system_facts() {
 
 Error explain_obstacle(std::string_view step, int error_number, const SystemFacts& facts) {
   const std::string other_way = ", or choose --isolation off";
+  if (step == kStepLandlock) {
+    return make_error(ErrorCode::kUnsupported,
+                      "this kernel has no Landlock that can hide files, or it is switched off",
+                      "start a kernel of 6.2 or newer with landlock among its lsm=" + other_way);
+  }
   const bool refused = error_number == EPERM || error_number == EACCES;
   if (facts.max_user_namespaces == 0L && (error_number == ENOSPC || refused)) {
     return make_error(ErrorCode::kUnsupported,
@@ -64,10 +69,13 @@ Error explain_obstacle(std::string_view step, int error_number, const SystemFact
                       "sudo sysctl kernel.unprivileged_userns_clone=1" + other_way);
   }
   if (refused && !facts.root && facts.apparmor_restrict.value_or(0) != 0) {
-    return make_error(ErrorCode::kUnsupported,
-                      "AppArmor forbids user namespaces to programs without a profile "
-                      "(kernel.apparmor_restrict_unprivileged_userns is 1)",
-                      "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0" + other_way);
+    return make_error(
+        ErrorCode::kUnsupported,
+        "AppArmor forbids user namespaces to programs without a profile "
+        "(kernel.apparmor_restrict_unprivileged_userns is 1)",
+        "agent-vault doctor --apparmor-profile | sudo tee /etc/apparmor.d/agent-vault && "
+        "sudo apparmor_parser -r /etc/apparmor.d/agent-vault" +
+            other_way);
   }
   if (refused && step == kStepProc) {
     return make_error(ErrorCode::kUnsupported,

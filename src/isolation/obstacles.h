@@ -28,6 +28,9 @@ struct SystemFacts {
 // Steps that explain_obstacle() knows.
 inline constexpr std::string_view kStepCreate = "create a user namespace";
 inline constexpr std::string_view kStepProc = "mount /proc";
+inline constexpr std::string_view kStepLandlock = "hide files by Landlock";
+inline constexpr std::string_view kStepFilter = "filter system calls";
+inline constexpr std::string_view kStepReadOnly = "make files read-only";
 // Beginnings of steps, a path follows.
 inline constexpr std::string_view kStepFind = "find ";
 inline constexpr std::string_view kStepStartIn = "start in ";

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <initializer_list>
 
+#include "isolation/obstacles.h"
 #include "isolation/syscall_table.h"
 
 namespace av::isolation {
@@ -42,7 +43,7 @@ class Program {
  public:
   void load_number() { load(offsetof(seccomp_data, nr)); }
   void load_arch() { load(offsetof(seccomp_data, arch)); }
-  void mask_number(std::uint32_t bits) { add(statement(BPF_ALU | BPF_AND | BPF_K, bits)); }
+  void mask(std::uint32_t bits) { add(statement(BPF_ALU | BPF_AND | BPF_K, bits)); }
   void answer_all(std::uint32_t action) { add(answer(action)); }
 
   void when(std::uint32_t number, std::uint32_t action) {
@@ -119,6 +120,19 @@ void no_other_processes(Program& program) {
                    refuse(EPERM));
 }
 
+// Unix sockets that lead to other programs: where nothing can be laid over their places, none is to
+// be had. Pairs, which lead nowhere, are; but of datagrams, which can be sent to any address.
+void no_unix_sockets(Program& program) {
+  constexpr std::uint32_t kTypeBits = 0xF;  // without SOCK_CLOEXEC and SOCK_NONBLOCK
+  program.in(__NR_socket, 0, kAllow, [&] { program.when(AF_UNIX, refuse(EACCES)); });
+  program.in(__NR_socketpair, 1, kAllow, [&] {
+    program.mask(kTypeBits);
+    program.when(SOCK_DGRAM, refuse(EACCES));
+  });
+  // Its operations are not system calls.
+  program.when_any({nr::kIoUringSetup, nr::kIoUringEnter, nr::kIoUringRegister}, refuse(ENOSYS));
+}
+
 // The new mount calls are missing rather than forbidden: programs try the old ones then.
 void no_namespaces(Program& program) {
   program.in(__NR_clone, 0, kAllow, [&] { program.when_bits(kNewNamespace, refuse(EPERM)); });
@@ -167,14 +181,17 @@ void no_deep_kernel(Program& program) {
 
 void native_rules(Program& program, Level level) {
   program.load_number();
-  if (nr::kOtherAbi != 0 && level >= Level::kStrict) {
+  if (nr::kOtherAbi != 0 && (level >= Level::kStrict || level == Level::kLandlock)) {
     program.when_bits(nr::kOtherAbi, refuse(ENOSYS));
   } else if (nr::kOtherAbi != 0) {
-    program.mask_number(~nr::kOtherAbi);
+    program.mask(~nr::kOtherAbi);
   }
   no_typing(program, __NR_ioctl);
   if (nr::kOtherIoctl != __NR_ioctl) {
     no_typing(program, nr::kOtherIoctl);
+  }
+  if (level == Level::kLandlock) {
+    no_unix_sockets(program);
   }
   if (has_network(level)) {
     only_known_families(program, level);
@@ -187,12 +204,15 @@ void native_rules(Program& program, Level level) {
   program.answer_all(kAllow);
 }
 
-// 32-bit programs keep their terminals at `store`. Above it they have no sockets, whose family they
-// name in memory; at `strict` nothing of theirs runs.
+// 32-bit programs keep their terminals at `store`. Above it and at `landlock` they have no sockets,
+// whose family they name in memory; at `strict` nothing of theirs runs.
 void rules_for_32_bit(Program& program, Level level) {
   program.load_number();
   no_typing(program, nr::kIoctl32);
-  if (has_network(level)) {
+  if (level == Level::kLandlock) {
+    program.when_any({nr::kIoUringSetup, nr::kIoUringEnter, nr::kIoUringRegister}, refuse(ENOSYS));
+  }
+  if (has_network(level) || level == Level::kLandlock) {
     program.when_any({nr::kSocket32, nr::kSocketcall32}, refuse(EAFNOSUPPORT));
   }
   program.answer_all(level >= Level::kStrict ? refuse(ENOSYS) : kAllow);
@@ -206,7 +226,8 @@ std::vector<sock_filter> system_call_filter(Level level) {
   program.block(nr::kArch, [&] { native_rules(program, level); });
   program.block(nr::kArch32, [&] { rules_for_32_bit(program, level); });
   // What the kernel runs besides, nobody has looked at.
-  program.answer_all(level >= Level::kStrict ? refuse(ENOSYS) : kAllow);
+  const bool only_known = level >= Level::kStrict || level == Level::kLandlock;
+  program.answer_all(only_known ? refuse(ENOSYS) : kAllow);
   return program.take();
 }
 
@@ -218,7 +239,7 @@ Step filter_system_calls(Level level) {
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) !=
           0 &&
       ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    return Obstacle{"filter system calls", errno};
+    return failed(std::string(kStepFilter));
   }
   return std::nullopt;
 }

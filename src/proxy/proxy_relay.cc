@@ -12,14 +12,19 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <list>
 #include <thread>
 #include <vector>
 
+#include "core/encoding.h"
+#include "proxy/direct_target.h"
 #include "proxy/gateway_fault.h"
 #include "proxy/happy_eyeballs.h"
 #include "proxy/local_reply.h"
+#include "proxy/name_door.h"
 #include "proxy/resolver.h"
 #include "proxy/session.h"
+#include "proxy/ssh_farewell.h"
 
 namespace av::proxy {
 namespace {
@@ -29,6 +34,9 @@ using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
 constexpr Millis kConnect{10'000};
 constexpr Millis kLinger{1'000};
 constexpr Millis kPause{50};
+constexpr Millis kAnswer{60'000};
+constexpr Millis kGreeting{10'000};
+constexpr std::size_t kMostHead = std::size_t{16} << 10;
 constexpr std::size_t kPiece = std::size_t{16} << 10;
 
 struct State {
@@ -40,6 +48,7 @@ struct State {
   RelayTarget target;
   DeadlineList deadlines;
   SystemResolver resolver;
+  NamePool names;
   std::size_t open = 0;
 };
 
@@ -180,16 +189,7 @@ Awaitable<Outcome<void>> connect(Link& link) {
   co_return Outcome<void>();
 }
 
-Awaitable<void> serve_link(LinkPtr link) {
-  const auto connected = co_await connect(*link);
-  if (!connected) {
-    // Whatever the client would ask, this is the answer.
-    const std::string reply =
-        to_http1(fault_reply(connected.error()), /*close=*/true, /*head_only=*/false);
-    (void)co_await link->client.write_all(reply, kLinger);
-    co_await link->client.close_gently(kLinger);
-    co_return;
-  }
+Awaitable<void> carry(LinkPtr link) {
   asio::co_spawn(link->state.io.get_executor(), copy_up(link), asio::detached);
   co_await copy_down(link);
   link->server_takes = false;
@@ -202,7 +202,83 @@ Awaitable<void> serve_link(LinkPtr link) {
   link->client.close_truncated();
 }
 
-Awaitable<void> accept_loop(State& state, Acceptor& acceptor) {
+Awaitable<void> serve_link(LinkPtr link) {
+  const auto connected = co_await connect(*link);
+  if (!connected) {
+    // Whatever the client would ask, this is the answer.
+    const std::string reply =
+        to_http1(fault_reply(connected.error()), /*close=*/true, /*head_only=*/false);
+    (void)co_await link->client.write_all(reply, kLinger);
+    co_await link->client.close_gently(kLinger);
+    co_return;
+  }
+  co_await carry(std::move(link));
+}
+
+// RFC 9110 section 9.3.6.
+SecretBuffer connect_head(const vault::Authority& to, const SecretBuffer& user) {
+  const std::string name = to.host + ":" + std::to_string(to.port);
+  SecretBuffer head;
+  head.append("CONNECT " + name + " HTTP/1.1\r\nHost: " + name + "\r\nProxy-Authorization: Basic ");
+  encoding::append_base64(head, user.view());
+  head.append("\r\n\r\n");
+  return head;
+}
+
+// The server's answer, to the end of its head and what came with it; empty when there is none.
+Awaitable<std::string> read_answer(Stream& server) {
+  std::string answer;
+  std::array<char, 1024> piece;
+  while (answer.find("\r\n\r\n") == std::string::npos && answer.size() < kMostHead) {
+    const IoResult got = co_await server.read_some(piece.data(), piece.size(), kAnswer);
+    if (got.status != Io::kOk) {
+      co_return std::string();
+    }
+    answer.append(piece.data(), got.size);
+  }
+  co_return answer;
+}
+
+// For a program that knows of no proxy. It could not read a proxy's answer: what fails ends here,
+// and the server has it on its log.
+Awaitable<void> serve_direct_link(LinkPtr link) {
+  const auto target = direct_target(link->client.descriptor(), link->state.names);
+  const auto connected = co_await connect(*link);
+  if (!target || !connected) {
+    co_return;
+  }
+  Stream& server = link->server->stream;
+  const SecretBuffer head = connect_head(*target, link->state.target.user);
+  const Io asked = co_await server.write_all(head.view(), kAnswer);
+  if (asked != Io::kOk) {
+    co_return;
+  }
+  const std::string answer = co_await read_answer(server);
+  const std::size_t end = answer.find("\r\n\r\n");
+  if (!answer.starts_with("HTTP/1.1 200") || end == std::string::npos) {
+    co_return;
+  }
+  const Io passed =
+      co_await link->client.write_all(std::string_view(answer).substr(end + 4), kAnswer);
+  if (passed == Io::kOk) {
+    co_await carry(std::move(link));
+  }
+}
+
+// Where the farewell is said that a broker says (session_direct.cc).
+Awaitable<void> dismiss_ssh(LinkPtr link) {
+  const Io greeted = co_await link->client.write_all(kSshVersion, kGreeting);
+  if (greeted == Io::kOk) {
+    (void)co_await link->client.wait_readable(kGreeting);
+    const std::string farewell = ssh_disconnect(kNoWayForSsh);
+    (void)co_await link->client.write_all(farewell, kGreeting);
+    co_await link->client.close_gently(kLinger);
+  }
+}
+
+using Serve = Awaitable<void> (*)(LinkPtr);
+
+Awaitable<void> accept_loop(State& state, Acceptor& acceptor, Serve serve) {
   Timer pause(state.io.get_executor());
   for (;;) {
     error_code ec;
@@ -217,8 +293,7 @@ Awaitable<void> accept_loop(State& state, Acceptor& acceptor) {
           ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (socket.valid()) {
         asio::co_spawn(state.io.get_executor(),
-                       serve_link(std::make_shared<Link>(state, std::move(socket))),
-                       asio::detached);
+                       serve(std::make_shared<Link>(state, std::move(socket))), asio::detached);
       } else {
         wait = errno != EAGAIN && errno != ECONNABORTED && errno != EINTR;
       }
@@ -260,25 +335,50 @@ Expected<ossl::SslCtx> relay_context(std::string_view authority_pem) {
 struct ProxyRelay::Impl {
   std::unique_ptr<asio::io_context> io = std::make_unique<asio::io_context>(1);
   std::unique_ptr<State> state;
-  std::unique_ptr<Acceptor> acceptor;
+  std::list<Acceptor> acceptors;  // their coroutines refer to them
   std::thread thread;
+
+  Status listen(UniqueFd socket, Serve serve);
 };
 
-ProxyRelay::ProxyRelay(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-Expected<std::unique_ptr<ProxyRelay>> ProxyRelay::start(UniqueFd listener, RelayTarget target) {
-  auto impl = std::make_unique<Impl>();
-  impl->state = std::make_unique<State>(*impl->io, std::move(target));
-  impl->acceptor = std::make_unique<Acceptor>(impl->io->get_executor());
+Status ProxyRelay::Impl::listen(UniqueFd socket, Serve serve) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return errno_error(errno, "what the relay listens on is no socket");
+  }
+  Acceptor& acceptor = acceptors.emplace_back(io->get_executor());
   error_code ec;
-  impl->acceptor->assign(tcp::v4(), listener.get(), ec);
+  acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), socket.get(), ec);
   if (ec) {
     return make_error(ErrorCode::kIo, "cannot listen: " + ec.message());
   }
-  (void)listener.release();
-  impl->acceptor->native_non_blocking(true, ec);
-  asio::co_spawn(impl->io->get_executor(), accept_loop(*impl->state, *impl->acceptor),
-                 asio::detached);
+  (void)socket.release();
+  acceptor.native_non_blocking(true, ec);
+  asio::co_spawn(io->get_executor(), accept_loop(*state, acceptor, serve), asio::detached);
+  return {};
+}
+
+ProxyRelay::ProxyRelay(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Expected<std::unique_ptr<ProxyRelay>> ProxyRelay::start(RelaySockets sockets, RelayTarget target) {
+  auto impl = std::make_unique<Impl>();
+  impl->state = std::make_unique<State>(*impl->io, std::move(target));
+  for (UniqueFd& socket : sockets.proxy) {
+    AV_CHECK(impl->listen(std::move(socket), serve_link));
+  }
+  for (UniqueFd& socket : sockets.direct) {
+    AV_CHECK(impl->listen(std::move(socket), serve_direct_link));
+  }
+  for (UniqueFd& socket : sockets.ssh) {
+    AV_CHECK(impl->listen(std::move(socket), dismiss_ssh));
+  }
+  if (sockets.names.valid()) {
+    asio::co_spawn(
+        impl->io->get_executor(),
+        serve_names(impl->io->get_executor(), std::move(sockets.names), impl->state->names),
+        asio::detached);
+  }
   asio::co_spawn(impl->io->get_executor(), tick_loop(*impl->state), asio::detached);
   asio::io_context& io = *impl->io;
   impl->thread = std::thread([&io] {
@@ -298,7 +398,7 @@ ProxyRelay::~ProxyRelay() {
     state.io.stop();
   });
   impl_->thread.join();
-  impl_->acceptor.reset();
+  impl_->acceptors.clear();
   if (state.resolver.pending() != 0) {
     // A look-up is stuck in the C library, and its thread would be joined.
     (void)impl_->io.release();

@@ -12,7 +12,7 @@ for file in key config/config.toml vault.db; do
   link_away $file
   attack_case <<'SH'
 for file in "$ELSEWHERE"/*; do
-  [ -s "$file" ] && echo "GOT to read $file"
+  can_read "$file" && echo "GOT to read $file"
   : >>"$file" && echo "GOT to write $file"
 done
 SH
@@ -27,8 +27,8 @@ rm "$STORE/key" && mv "$STORE/the-key" "$STORE/key"
 # A directory that is reached by a link is covered, and the user is told what the link is good for.
 mv "$STORE" "$ELSEWHERE/store" && ln -s "$ELSEWHERE/store" "$STORE"
 attack_case <<'SH'
-[ -s "$STORE/key" ] && echo GOT key
-[ -s "$ELSEWHERE/store/key" ] && echo GOT key by its real path
+can_read "$STORE/key" && echo GOT key
+can_read "$ELSEWHERE/store/key" && echo GOT key by its real path
 mv "$ELSEWHERE" "$ELSEWHERE.old" && echo GOT the directory above && mv "$ELSEWHERE.old" "$ELSEWHERE"
 SH
 assert_contains "$OUT/store.err" 'is a symbolic link that the command can replace'

@@ -7,5 +7,5 @@ unshare -rm true 2>/dev/null || skip "user namespaces are not available"
 mkdir -p twin
 export TWIN=$PWD/twin
 attack_case unshare -rm bash -c 'mount --bind "$STORE/.." "$TWIN" && exec "$@"' _ <<'SH'
-[ -s "$TWIN/${STORE##*/}/key" ] && echo GOT by the second mount
+can_read "$TWIN/${STORE##*/}/key" && echo GOT by the second mount
 SH

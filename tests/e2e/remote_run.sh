@@ -101,6 +101,23 @@ kill -TERM "$killed"
 wait "$killed" || true
 assert_eq 401 "$(status "$(cat "$OUT/killed")")" "the session of a run that was ended"
 
+# -- at network and strict, programs that know of no proxy get there too
+cat >bare.sh <<'SH'
+set -eu
+unset HTTPS_PROXY HTTP_PROXY ALL_PROXY https_proxy http_proxy all_proxy NO_PROXY no_proxy
+curl -sS -m 20 https://echo.test/echo -o /dev/null
+curl -sS -m 20 http://echo.test/echo -o /dev/null
+curl -sS -m 5 http://127.0.0.1:$1/ -o /dev/null 2>/dev/null && echo "reached port $1 outside"
+true
+SH
+for level in network strict; do
+  : >"$UPSTREAM_LOG"
+  go --isolation $level -- sh bare.sh "$HTTP_PORT"
+  assert_eq "" "$(cat "$OUT/agent.out")" "at $level"
+  assert_eq "Bearer $value, none" "$(received "', '.join(next((v for n, v in x['headers'] if n.lower() == 'authorization'), 'none') for x in r)")" \
+    "what the upstream saw at $level: nothing is injected in clear"
+done
+
 # -- who may not
 TOKEN=av_agt_wrong expect_exit 125 remote_run -- true
 assert_error

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What a hostile command tries against its user and its broker, one function for each way. Prints the name of each that worked, one in a
-line. Usage: attacks.py FACTS NAME...; `attacks.py --list` says for each from which level on it must fail, with what it is about."""
+line. Usage: attacks.py FACTS NAME...; `attacks.py --list` says for each from which level on it must fail, whether at landlock, and what it is about."""
 
 import ctypes
 import json
@@ -517,10 +517,14 @@ def try_quietly(function, otherwise=None):
         return otherwise
 
 
+# What `landlock` keeps, which is beside the other levels: the store and what leads to it.
+LANDLOCK = {"store_database", "store_key", "store_write", "store_hard_link", "store_rename", "store_by_proc_root", "store_by_proc_cwd"}
+
+
 def main():
     if sys.argv[1] == "--list":
         for name, (level, about, _) in ATTACKS.items():
-            print(f"{name}\t{level}\t{about}")
+            print(f"{name}\t{level}\t{'landlock' if name in LANDLOCK else '-'}\t{about}")
         return
     F.update(json.loads(sys.argv[1]))
     for name in sys.argv[2:] or ATTACKS:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LEVELS = ["off", "store", "network", "strict"]
+LEVELS = ["off", "landlock", "store", "network", "strict"]
 binary, case, store = sys.argv[1:4]
 home = os.path.join(case, "victim-home")
 work = os.path.join(home, "project")
@@ -50,14 +50,14 @@ stage.wait()
 failed = []
 rows = []
 skipped = []
-for name, promised, about in listed:
+for name, promised, by_landlock, about in listed:
     if name not in outside:
         skipped.append(name)  # this machine has nothing to attack
         continue
     cells = [name in worked[level] for level in LEVELS]
     rows.append((about, cells))
     for level, got in zip(LEVELS, cells):
-        kept = LEVELS.index(level) >= LEVELS.index(promised)
+        kept = by_landlock == "landlock" if level == "landlock" else LEVELS.index(level) >= LEVELS.index(promised)
         if got and kept:
             failed.append(f"{name} works at {level}: {about}")
         # Another kernel may refuse it earlier; where nothing is enforced it must work, or it proves nothing.

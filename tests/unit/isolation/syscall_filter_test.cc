@@ -109,6 +109,32 @@ TEST_CASE("filter: families of sockets that no namespace holds back are closed f
   CHECK(run(strict, {__NR_socket, AF_NETLINK, SOCK_RAW, 16}) == refused(EPERM));
 }
 
+TEST_CASE("filter: at landlock no Unix socket leads to another program") {
+  const auto program = system_call_filter(Level::kLandlock);
+  for (const std::uint64_t type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    CHECK(run(program, {__NR_socket, AF_UNIX, type}) == refused(EACCES));
+    CHECK(run(program, {__NR_socket, AF_INET, type}) == SECCOMP_RET_ALLOW);
+  }
+  CHECK(run(program, {__NR_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC}) == SECCOMP_RET_ALLOW);
+  CHECK(run(program, {__NR_socketpair, AF_UNIX, SOCK_SEQPACKET}) == SECCOMP_RET_ALLOW);
+  // From one of these a datagram goes to any address.
+  CHECK(run(program, {__NR_socketpair, AF_UNIX, SOCK_DGRAM}) == refused(EACCES));
+  CHECK(run(program, {__NR_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK}) == refused(EACCES));
+  CHECK(run(program, {nr::kIoUringSetup}) == refused(ENOSYS));
+  CHECK(run(program, {__NR_ioctl, 0, kTiocsti}) == refused(EPERM));
+  CHECK(run(program, {__NR_connect, 3}) == SECCOMP_RET_ALLOW);
+  Call other{nr::kSocket32, AF_UNIX};
+  other.arch = nr::kArch32;
+  CHECK(run(program, other) != SECCOMP_RET_ALLOW);
+  other.number = nr::kSocketcall32;
+  CHECK(run(program, other) != SECCOMP_RET_ALLOW);
+  other.arch = 0x12345678;
+  CHECK(run(program, other) == refused(ENOSYS));
+  if (nr::kOtherAbi != 0) {
+    CHECK(run(program, {__NR_socket | nr::kOtherAbi, AF_UNIX}) == refused(ENOSYS));
+  }
+}
+
 TEST_CASE("filter: at strict no namespace is made, whichever call is used for it") {
   const auto program = system_call_filter(Level::kStrict);
   constexpr std::uint64_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |

@@ -30,7 +30,9 @@ struct Relay {
     target.host = "127.0.0.1";
     target.port = to;
     target.tls = std::move(tls);
-    auto started = ProxyRelay::start(listener(port, SOCK_NONBLOCK), std::move(target));
+    RelaySockets sockets;
+    sockets.proxy.push_back(listener(port, SOCK_NONBLOCK));
+    auto started = ProxyRelay::start(std::move(sockets), std::move(target));
     REQUIRE(started);
     relay = std::move(*started);
   }
@@ -184,6 +186,72 @@ TEST_CASE("proxy relay: a client that has said all still gets its answer", "[pro
   server.end_sending();
   CHECK(client.ended());
   CHECK(client.received == "answer");
+}
+
+TEST_CASE("proxy relay: a program that knows of no proxy gets a tunnel to where it connected",
+          "[proxy][relay]") {
+  Far far;
+  RelayTarget target;
+  target.host = "127.0.0.1";
+  target.port = far.port;
+  target.user.append("av_sess_x:default");
+  RelaySockets sockets;
+  std::uint16_t proxy = 0;
+  std::uint16_t door = 0;
+  std::uint16_t ssh = 0;
+  sockets.proxy.push_back(listener(proxy, SOCK_NONBLOCK));
+  sockets.direct.push_back(listener(door, SOCK_NONBLOCK));
+  sockets.ssh.push_back(listener(ssh, SOCK_NONBLOCK));
+  auto relay = ProxyRelay::start(std::move(sockets), std::move(target));
+  REQUIRE(relay);
+  SECTION("it is asked for as the command, and then carries both ways") {
+    Peer client = Peer::to(door);
+    client.send("client hello");
+    Peer server = far.accept();
+    REQUIRE(server.until("\r\n\r\n"));
+    const std::string name = "127.0.0.1:" + std::to_string(door);
+    CHECK(server.received == "CONNECT " + name + " HTTP/1.1\r\nHost: " + name +
+                                 "\r\nProxy-Authorization: Basic " +
+                                 encoding::base64("av_sess_x:default") + "\r\n\r\n");
+    server.send("HTTP/1.1 200 Connection established\r\n\r\nserver hello");
+    CHECK(client.until("server hello"));
+    CHECK(client.received == "server hello");
+    CHECK(server.until("client hello"));
+  }
+  SECTION("an answer in pieces is one") {
+    Peer client = Peer::to(door);
+    Peer server = far.accept();
+    REQUIRE(server.until("\r\n\r\n"));
+    for (const char* piece : {"HTTP/1.1 200 OK\r\nX: y\r", "\n\r", "\nab", "c"}) {
+      server.send(piece);
+    }
+    CHECK(client.until("abc"));
+    CHECK(client.received == "abc");
+  }
+  SECTION("a refusal ends it: what a proxy says is nothing for the client") {
+    Peer client = Peer::to(door);
+    Peer server = far.accept();
+    REQUIRE(server.until("\r\n\r\n"));
+    server.send("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+    CHECK(client.ended());
+    CHECK(client.received.empty());
+  }
+  SECTION("an answer without an end is one, too") {
+    Peer client = Peer::to(door);
+    Peer server = far.accept();
+    REQUIRE(server.until("\r\n\r\n"));
+    server.send("HTTP/1.1 200 OK\r\nX: " + std::string(20'000, 'x'));
+    CHECK(client.ended());
+    CHECK(client.received.empty());
+  }
+  SECTION("ssh is told that there is no way") {
+    Peer client = Peer::to(ssh);
+    client.send("SSH-2.0-test\r\n");
+    CHECK(client.ended());
+    CHECK(client.received.starts_with("SSH-2.0-agent_vault"));
+    CHECK(client.received.find("use https") != std::string::npos);
+    CHECK_FALSE(far.reached());
+  }
 }
 
 TEST_CASE("proxy relay: what is no certificate is refused before anything listens",
