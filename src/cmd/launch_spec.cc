@@ -1,10 +1,13 @@
 #include "cmd/launch_spec.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 
 #include "cmd/ca_bundle.h"
 #include "cmd/hidden_paths.h"
+#include "cmd/nested_sandbox.h"
 #include "cmd/network_view.h"
 #include "cmd/output.h"
 #include "cmd/strict_view.h"
@@ -116,6 +119,13 @@ Expected<std::string> write_trust_store(const RunDirectory& directory, std::stri
 Expected<isolation::LaunchSpec> make_launch_spec(const Context& context, CommandLaunch launch) {
   isolation::LaunchSpec spec;
   spec.argv = launch.argv;
+  if (!can_nest(launch.level, ::geteuid() == 0)) {
+    NestedSandbox nested = without_own_sandbox(launch.argv, launch.env);
+    spec.argv = std::move(nested.argv);
+    if (!nested.notice.empty()) {
+      notice(context, nested.notice);
+    }
+  }
   spec.run_id = std::move(launch.run_id);
   spec.masked = std::move(launch.masked);
   if (launch.level != isolation::Level::kOff) {

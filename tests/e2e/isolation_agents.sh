@@ -20,7 +20,7 @@ av vault service add --preset openai >/dev/null
 av vault service add --preset anthropic >/dev/null
 mkdir -p "$HOME/project"
 cd "$HOME/project"
-for level in off store network strict; do
+for level in off landlock store network strict; do
   # Programs in /tmp are not there at `strict` unless it is said.
   read=()
   [ $level != strict ] || read=(--read "$NPM_DIR")
@@ -31,3 +31,20 @@ for level in off store network strict; do
   assert_contains "$OUT/agent.out" 'Hello from the fake model.'
   canary_check "$OUT/agent.out" "$OUT/agent.err" "$HOME"
 done
+
+# Codex runs a command by a sandbox of its own, which makes namespaces: at the levels where none can be made it is switched off, and the
+# user is told; a sandbox that was asked for is not, and the user is told that, too.
+kill "$UPSTREAM_PID"
+RUN_OPTIONS=()
+start_upstream --expect-openai-key-file "$OUT/openai.key" --openai-tool 'echo "marks: $((40 + 2))"'
+play api.openai.com
+for level in landlock store network strict; do
+  read=()
+  [ $level != strict ] || read=(--read "$NPM_DIR")
+  agent --unmatched deny --isolation $level "${read[@]}" -- "$codex" exec -m gpt-5-codex --skip-git-repo-check 'how many marks?'
+  assert_contains "$OUT/agent.out" 'marks: 42'
+done
+assert_contains "$OUT/agent.err" "codex's own sandbox cannot be set up"
+agent --isolation strict --read "$NPM_DIR" -- "$codex" exec -m gpt-5-codex --skip-git-repo-check -s workspace-write 'how many marks?'
+assert_absent "$OUT/agent.out" 'marks: 42'
+assert_contains "$OUT/agent.err" "will fail"

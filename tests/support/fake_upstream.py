@@ -274,9 +274,28 @@ class OpenAI:
         self.key = read_key(options.openai_key_file)
         self.websocket = options.openai_ws
         self.answer = options.answer
+        self.tool = options.openai_tool
 
-    def events(self):
-        text = self.answer
+    def events_for(self, asked):
+        """The plain answer, or first a call of a tool and then what the tool said."""
+        said = [item for item in asked.get("input", []) if item.get("type") == "function_call_output"]
+        names = [tool.get("name") for tool in asked.get("tools", [])]
+        if not self.tool or not names:
+            return self.events(self.answer)
+        if said:
+            return self.events("the tool said: " + json.dumps(said[-1]["output"]))
+        arguments = {"exec_command": {"cmd": self.tool}, "shell_command": {"command": self.tool}, "shell": {"command": ["sh", "-c", self.tool]}}
+        name = next((name for name in arguments if name in names), None)
+        return self.call(name, arguments[name]) if name else self.events(f"no tool that is known among {names}")
+
+    def call(self, name, arguments):
+        item = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name, "arguments": json.dumps(arguments), "status": "completed"}
+        yield {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
+        yield {"type": "response.output_item.added", "output_index": 0, "item": item}
+        yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+        yield self.completed([item])
+
+    def events(self, text):
         item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
                 "content": [{"type": "output_text", "text": text, "annotations": []}]}
         yield {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
@@ -304,7 +323,7 @@ class OpenAI:
             self.over_websocket(request, response)
         elif request.path == "/v1/responses" and request.method == "POST":
             response.start_chunked("text/event-stream", [("x-request-id", "req_fake")])
-            for event in self.events():
+            for event in self.events_for(json.loads(request.body or b"{}")):
                 response.event(event)
             response.end_chunked()
         elif request.path.startswith("/v1/models"):
@@ -336,7 +355,7 @@ class OpenAI:
                 events = [{"type": "response.created", "response": {"id": "resp_0"}},
                           self.completed([])]
             else:
-                events = self.events()
+                events = self.events_for(message)
             for event in events:
                 ws_write(request.conn, 1, json.dumps(event).encode())
 
@@ -923,6 +942,7 @@ def main():
     parser.add_argument("--expect-github-token-file", dest="github_token_file")
     parser.add_argument("--openai-ws", default="426",
                         help="'serve', or the status that refuses the upgrade")
+    parser.add_argument("--openai-tool", help="a shell command that the model has run before it answers")
     parser.add_argument("--answer", default="Hello from the fake model.")
     options = parser.parse_args()
 

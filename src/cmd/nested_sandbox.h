@@ -1,0 +1,29 @@
+#pragma once
+// The sandboxes that agents bring along for what they run. Inside of a run one that makes
+// namespaces may not be to be had, and then every command of the agent would fail. The run is a
+// sandbox already: where the agent's own cannot be set up, it is switched off, and the user is
+// told.
+
+#include <string>
+#include <vector>
+
+#include "cmd/child_env.h"
+#include "isolation/level.h"
+
+namespace av::cmd {
+
+// Whether what runs at `level` can make namespaces of its own, as bubblewrap wants them. `root`:
+// the run is root's, and without capabilities root may map nobody but itself.
+[[nodiscard]] bool can_nest(isolation::Level level, bool root);
+
+struct NestedSandbox {
+  std::vector<std::string> argv;  // with what switches the agent's sandbox off
+  std::string notice;             // empty: nothing was changed, and nothing need be said
+};
+// For a level where can_nest() is false. By the base name of argv[0]; `env` says where the agent's
+// settings are. A sandbox that the user asks for on the command line is left to fail, with a
+// notice.
+[[nodiscard]] NestedSandbox without_own_sandbox(const std::vector<std::string>& argv,
+                                                const EnvBlock& env);
+
+}  // namespace av::cmd
