@@ -183,7 +183,7 @@ inline constexpr Scratch kScratch[] = {
     {"npm", ".npm"},
     {"cargo", ".cargo"},
     {"go", "go"},
-    {nullptr, ".rustup"},
+    {"rustup", ".rustup"},
     {nullptr, ".yarn"},
     {nullptr, ".bun"},
     {nullptr, ".deno"},

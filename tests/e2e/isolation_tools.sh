@@ -52,3 +52,32 @@ for server in "$AV_PYTHON -m http.server 8000 --bind 127.0.0.1" \
   kill "$RUN_PID"
   wait "$RUN_PID" || true
 done
+
+# -- compilers, with caches in a home that has none yet: what they build is in the project, what they cache is thrown away
+mkdir -p "$HOME/build/hello/src" "$HOME/build/words"
+cd "$HOME/build"
+printf 'int main(void) { return 42; }\n' >answer.c
+printf 'answer: answer.c\n\t$(CC) -o $@ answer.c\n' >Makefile
+printf 'module words\n\ngo 1.19\n' >words/go.mod
+printf 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("from", "go") }\n' >words/main.go
+printf '[package]\nname = "hello"\nversion = "0.1.0"\nedition = "2021"\n' >hello/Cargo.toml
+printf 'fn main() { println!("from {}", "cargo"); }\n' >hello/src/main.rs
+# A toolchain of the user's own is where it was, whatever HOME is here.
+user_home=$(getent passwd "$(id -u)" | cut -d: -f6)
+[ ! -d "$user_home/.rustup" ] || export RUSTUP_HOME="${RUSTUP_HOME:-$user_home/.rustup}"
+built=
+try() { # PROGRAM WORDS COMMAND...: at strict as it works outside
+  local program=$1 words=$2
+  shift 2
+  command -v "$program" >/dev/null && "$program" --version >/dev/null 2>&1 || "$program" version >/dev/null 2>&1 || return 0
+  agent -- "$@"
+  assert_contains "$OUT/agent.out" "$words"
+  built="$built $program"
+}
+try make 'cc -o answer' make CC=cc
+[ ! -x answer ] || { got=0; ./answer || got=$?; assert_eq 42 "$got" "what make has built"; }
+try go 'from go' go run -C words .
+try cargo 'from cargo' cargo run -q --offline --manifest-path hello/Cargo.toml
+[ ! -d hello/target ] || [ -x hello/target/debug/hello ] || fail "cargo has built nothing"
+echo "built with:$built"
+[ -n "$built" ] || fail "no compiler was tried"
