@@ -527,6 +527,7 @@ Expected<Outcome> run_session(Context& context, const RunCommand& command,
   AV_TRY(isolation::Launcher launcher, start_launcher(context, options, meanwhile));
   // A peer that hangs up is an error of that connection, not the end of the broker.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write past `ulimit -f` is an error like that of a full disk
   for (const std::string& warning : bundle.warnings) {
     warn(context, warning);
   }

@@ -135,6 +135,7 @@ Status Server::run() {
   // Before the threads of the journal and of the proxy: they must not take signals.
   AV_TRY(const SignalGate signals, SignalGate::create());
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   AV_TRY(auto chain,
          store::RootChain::open(context_.paths.audit(), *context_.store, *context_.clock));
   AV_TRY(journal_, store::AuditJournal::create(context_.paths.audit(), id_, std::move(chain)));

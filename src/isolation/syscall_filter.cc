@@ -120,6 +120,12 @@ void no_other_processes(Program& program) {
                    refuse(EPERM));
 }
 
+// Of all the processes of the user, which are in sight here, the broker too: its limits could be
+// set so that it fails.
+void no_limits_of_others(Program& program) {
+  program.in(__NR_prlimit64, 0, refuse(EPERM), [&] { program.when(0, kAllow); });
+}
+
 // Unix sockets that lead to other programs: where nothing can be laid over their places, none is to
 // be had. Pairs, which lead nowhere, are; but of datagrams, which can be sent to any address.
 void no_unix_sockets(Program& program) {
@@ -192,6 +198,7 @@ void native_rules(Program& program, Level level) {
   }
   if (level == Level::kLandlock) {
     no_unix_sockets(program);
+    no_limits_of_others(program);
   }
   if (has_network(level)) {
     only_known_families(program, level);

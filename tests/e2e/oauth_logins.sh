@@ -37,10 +37,15 @@ assert_eq acc-1 "$(received "dict((n.lower(), v) for n, v in [x for x in r if x[
 
 # What it finds in its file, and what it gets where it would refresh: nothing that is worth anything, no request.
 idp DELETE /requests >/dev/null
-ln -s "$(command -v bash)" codex # what is set up for a program goes by its name
-agent --unmatched deny -- ./codex -c 'cat ~/.codex/auth.json >auth.seen
-  curl -sS https://auth.openai.com/oauth/token -H "Content-Type: application/json" \
-    -d "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"x\"}" >answer.json'
+# What is set up for a program goes by its name.
+cat >codex <<'SH'
+#!/bin/sh
+cat ~/.codex/auth.json >auth.seen
+curl -sS https://auth.openai.com/oauth/token -H "Content-Type: application/json" \
+  -d '{"grant_type":"refresh_token","refresh_token":"x"}' >answer.json
+SH
+chmod +x codex
+agent --unmatched deny -- ./codex
 assert_eq '[]' "$(idp GET /requests)" "requests that reached the provider"
 assert_eq chatgpt "$(json auth.seen 'd["auth_mode"]')"
 [ "$(json answer.json 'd["expires_in"]')" -gt 86400 ] || fail "$(cat answer.json)"

@@ -323,7 +323,7 @@ class OpenAI:
             self.over_websocket(request, response)
         elif request.path == "/v1/responses" and request.method == "POST":
             response.start_chunked("text/event-stream", [("x-request-id", "req_fake")])
-            for event in self.events_for(json.loads(request.body or b"{}")):
+            for event in self.events_for(json.loads(request.body or b"{}") if self.tool else {}):
                 response.event(event)
             response.end_chunked()
         elif request.path.startswith("/v1/models"):

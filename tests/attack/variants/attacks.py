@@ -196,7 +196,7 @@ def stops_process():
     return True
 
 
-@attack("store", "raises the priority class of another process")
+@attack("store", "sets limits of another process")
 def prlimit():
     limits = ctypes.create_string_buffer(16)
     if libc.prlimit(F["victim"], 7, None, limits) != 0:
@@ -518,7 +518,7 @@ def try_quietly(function, otherwise=None):
 
 
 # What `landlock` keeps, which is beside the other levels: the store and what leads to it.
-LANDLOCK = {"store_database", "store_key", "store_write", "store_hard_link", "store_rename", "store_by_proc_root", "store_by_proc_cwd"}
+LANDLOCK = {"store_database", "store_key", "store_write", "store_hard_link", "store_rename", "store_by_proc_root", "store_by_proc_cwd", "prlimit"}
 
 
 def main():

@@ -123,6 +123,8 @@ TEST_CASE("filter: at landlock no Unix socket leads to another program") {
   CHECK(run(program, {nr::kIoUringSetup}) == refused(ENOSYS));
   CHECK(run(program, {__NR_ioctl, 0, kTiocsti}) == refused(EPERM));
   CHECK(run(program, {__NR_connect, 3}) == SECCOMP_RET_ALLOW);
+  CHECK(run(program, {__NR_prlimit64, 0}) == SECCOMP_RET_ALLOW);
+  CHECK(run(program, {__NR_prlimit64, 4711}) == refused(EPERM));
   Call other{nr::kSocket32, AF_UNIX};
   other.arch = nr::kArch32;
   CHECK(run(program, other) != SECCOMP_RET_ALLOW);
