@@ -2,7 +2,7 @@
 install(FILES man/agent-vault.1 man/agent-vault-agent.1 man/agent-vault-run.1 man/agent-vault-vault.1
               man/agent-vault-key.1 man/agent-vault-log.1 man/agent-vault-rule.1 man/agent-vault-audit.1
               man/agent-vault-approval.1 man/agent-vault-proposal.1 man/agent-vault-serve.1
-              man/agent-vault-oauth.1 man/agent-vault-store.1 man/agent-vault-user.1 man/agent-vault-login.1 man/agent-vault-container-env.1 man/agent-vault-doctor.1
+              man/agent-vault-oauth.1 man/agent-vault-store.1 man/agent-vault-user.1 man/agent-vault-login.1 man/agent-vault-container-env.1 man/agent-vault-doctor.1 man/agent-vault-shell-init.1
         DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES man/agent-vault-rules.5 man/agent-vault-services.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES man/agent-vault-api.7 man/agent-vault-errors.7 man/agent-vault-isolation.7 man/agent-vault-stores.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)

@@ -78,6 +78,7 @@ _agent_vault() {
       'rule test') where='rule test';;
       'run') where='run';;
       'serve') where='serve';;
+      'shell-init') where='shell-init';;
       'user') where='user';;
       'user add') where='user add';;
       'user disable') where='user disable';;
@@ -135,7 +136,7 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca doctor completion credential creds ';;
+    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca doctor completion shell-init credential creds ';;
     'account') words='whoami ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json --local';;
@@ -195,8 +196,9 @@ _agent_vault() {
     'rule set') words=' --help --file --yes --force --vault --json --local';;
     'rule show') words=' --help --vault --json --local';;
     'rule test') words=' --help --agent --body --file --verbose --vault --json --local';;
-    'run') words=' --help --agent --ttl --isolation --expose --allow-local --share --write --read --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --capture-logins --address --ca-fingerprint --allow-cleartext --vault --local';;
+    'run') words=' --help --profile --agent --ttl --isolation --expose --allow-local --share --write --read --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --capture-logins --address --ca-fingerprint --allow-cleartext --vault --local';;
     'serve') words=' --help --host --port --proxy-host --proxy-port --any-port --base-url --tls --tls-cert --tls-key --plain-http --grace --cors-origin --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --json --local';;
+    'shell-init') words=' --help --wrap --json --local';;
     'user') words='add list remove set-password set-role disable enable invite sessions ';;
     'user add') words=' --help --owner --password-stdin --json --local';;
     'user disable') words=' --help --json --local';;

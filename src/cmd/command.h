@@ -100,6 +100,7 @@ std::span<const Command> credential_commands();  // credential_cmd.cc
 std::span<const Command> service_commands();     // service_cmd.cc
 std::span<const Command> approval_commands();    // approval_cmd.cc
 std::span<const Command> proposal_commands();    // proposal_cmd.cc
+std::span<const Command> shell_init_commands();
 std::span<const Command> store_commands();       // store_cmd.cc: vault store
 std::span<const Command> oauth_commands();       // oauth_cmd.cc
 std::span<const Command> rule_commands();        // rule_cmd.cc

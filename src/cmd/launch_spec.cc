@@ -12,6 +12,7 @@
 #include "cmd/output.h"
 #include "cmd/strict_view.h"
 #include "cmd/ways_out.h"
+#include "cmd/wrapped_shell.h"
 
 namespace av::cmd {
 namespace {
@@ -119,8 +120,11 @@ Expected<std::string> write_trust_store(const RunDirectory& directory, std::stri
 Expected<isolation::LaunchSpec> make_launch_spec(const Context& context, CommandLaunch launch) {
   isolation::LaunchSpec spec;
   spec.argv = launch.argv;
+  if (launch.options.marks_prompt) {
+    AV_CHECK(mark_prompt(spec.argv, launch.env, launch.directory));
+  }
   if (!can_nest(launch.level, ::geteuid() == 0)) {
-    NestedSandbox nested = without_own_sandbox(launch.argv, launch.env);
+    NestedSandbox nested = without_own_sandbox(spec.argv, launch.env);
     spec.argv = std::move(nested.argv);
     if (!nested.notice.empty()) {
       notice(context, nested.notice);

@@ -33,6 +33,7 @@
 #include "cmd/store_keeper.h"
 #include "cmd/token_audit.h"
 #include "cmd/token_keeper.h"
+#include "cmd/wrapped_shell.h"
 #include "core/exit_code.h"
 #include "isolation/launcher.h"
 #include "proxy/proxy_server.h"
@@ -548,7 +549,37 @@ Expected<Outcome> run_session(Context& context, const RunCommand& command,
   return outcome;
 }
 
-Expected<int> run(Context& context, const RunCommand& command) {
+// The profile that is asked for, or that of the program; "-" is none.
+ProfileChoice choose_profile(const RunCommand& command) {
+  const std::string& asked = command.words.profile;
+  if (!asked.empty()) {
+    return {asked == "-" ? std::string() : asked, asked != "-"};
+  }
+  if (command.argv.empty()) {
+    return {"shell", false};
+  }
+  return {std::filesystem::path(command.argv.front()).filename().string(), false};
+}
+
+// What is run where the command line names nothing: the profile's command, or for a person a shell.
+Status choose_command(RunCommand& command, RunOptions& options) {
+  if (!command.argv.empty()) {
+    return {};
+  }
+  if (!options.command.empty()) {
+    command.argv = options.command;
+    return {};
+  }
+  if (::isatty(STDIN_FILENO) != 1) {
+    return make_error(ErrorCode::kUsage, "no command to run, and no terminal for a shell",
+                      "agent-vault run [options] -- COMMAND [ARGUMENT...]");
+  }
+  command.argv = own_shell(EnvBlock(::environ));
+  options.marks_prompt = true;
+  return {};
+}
+
+Expected<int> run(Context& context, RunCommand& command) {
   if (context.paths.data.empty()) {
     auto paths = fs::default_paths();
     if (!paths) {
@@ -556,11 +587,9 @@ Expected<int> run(Context& context, const RunCommand& command) {
     }
     context.paths = std::move(*paths);
   }
-  if (command.argv.empty() || command.argv.front().starts_with('-')) {
-    return make_error(
-        ErrorCode::kUsage,
-        command.argv.empty() ? "no command to run" : "unknown option " + command.argv.front(),
-        "agent-vault run [options] -- COMMAND [ARGUMENT...]");
+  if (!command.argv.empty() && command.argv.front().starts_with('-')) {
+    return make_error(ErrorCode::kUsage, "unknown option " + command.argv.front(),
+                      "agent-vault run [options] -- COMMAND [ARGUMENT...]");
   }
   context.allow_cleartext = command.words.allow_cleartext;
   context.address = command.words.address;
@@ -571,12 +600,17 @@ Expected<int> run(Context& context, const RunCommand& command) {
                       "--address and --ca-fingerprint are for a run at a server, and this is none",
                       "without --local, and not inside of a run");
   }
-  auto options = resolve_options(command.words, context.paths.config_file(), std::getenv);
+  auto options = resolve_options(command.words, context.paths.config_file(), std::getenv,
+                                 ConfigTable::kRun, choose_profile(command));
   if (!options) {
     if (options.error().code == ErrorCode::kUsage) {
       return options.error();
     }
     return fail(context, options.error());
+  }
+  AV_CHECK(choose_command(command, *options));
+  if (!options->vault.empty() && !context.vault) {
+    context.vault = options->vault;
   }
   if (is_remote(context)) {
     // The file is about the agents of this store.

@@ -1,15 +1,12 @@
 #include "cmd/run_options.h"
 
 #include <openssl/crypto.h>
-#include <toml++/toml.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
 
 #include "cmd/duration.h"
 #include "cmd/egress_settings.h"
 #include "cmd/option_set.h"
+#include "cmd/run_config.h"
 #include "cmd/ways_out.h"
 
 #include "core/fs.h"
@@ -17,178 +14,6 @@
 
 namespace av::cmd {
 namespace {
-
-Error config_error(const std::filesystem::path& file, const std::string& what) {
-  return make_error(ErrorCode::kInvalid, file.string() + ": " + what,
-                    "see agent-vault-run(1) for the keys of [run]");
-}
-
-Status read_list(const toml::node& node, std::vector<std::string>& list,
-                 const std::filesystem::path& file, const std::string& key) {
-  // Ports are numbers, and may be written so.
-  const auto word = [](const toml::node& each) {
-    const auto number = each.value_exact<std::int64_t>();
-    return number ? std::optional<std::string>(std::to_string(*number)) : each.value<std::string>();
-  };
-  if (const auto one = word(node)) {
-    list.push_back(*one);
-    return {};
-  }
-  const toml::array* const array = node.as_array();
-  if (array == nullptr) {
-    return config_error(file, key + " is neither text nor a list");
-  }
-  for (const toml::node& element : *array) {
-    const auto text = word(element);
-    if (!text) {
-      return config_error(file, key + " holds something that is not text");
-    }
-    list.push_back(*text);
-  }
-  return {};
-}
-
-std::vector<std::string>* list_key(RunWords& words, std::string_view key) {
-  return key == "upstream_ca"   ? &words.upstream_ca
-         : key == "resolve"     ? &words.resolve
-         : key == "allow_net"   ? &words.allow_net
-         : key == "expose"      ? &words.expose
-         : key == "allow_local" ? &words.allow_local
-         : key == "share"       ? &words.share
-         : key == "write"       ? &words.write
-         : key == "read"        ? &words.read
-                                : nullptr;
-}
-
-std::string* text_key(RunWords& words, std::string_view key) {
-  return key == "agent"            ? &words.agent
-         : key == "ttl"            ? &words.ttl
-         : key == "unmatched"      ? &words.unmatched
-         : key == "isolation"      ? &words.isolation
-         : key == "upstream_proxy" ? &words.upstream_proxy
-                                   : nullptr;
-}
-
-double* seconds_key(RunWords& words, std::string_view key) {
-  return key == "header_timeout"    ? &words.header_timeout
-         : key == "connect_timeout" ? &words.connect_timeout
-                                    : nullptr;
-}
-
-bool is_only_for(ConfigTable table, std::string_view key) {
-  static constexpr std::array<std::string_view, 9> kServeOnly{
-      "host",     "port",    "proxy_host", "proxy_port", "base_url",
-      "tls_cert", "tls_key", "grace",      "oidc"};
-  static constexpr std::array<std::string_view, 9> kRunOnly{
-      "agent", "ttl",   "isolation", "capture_logins", "expose", "allow_local",
-      "share", "write", "read"};
-  return table == ConfigTable::kServe
-             ? std::find(kServeOnly.begin(), kServeOnly.end(), key) != kServeOnly.end()
-             : std::find(kRunOnly.begin(), kRunOnly.end(), key) != kRunOnly.end();
-}
-
-Status read_table(const toml::table& settings, ConfigTable which, RunWords& words,
-                  const std::filesystem::path& file) {
-  const std::string table = which == ConfigTable::kRun ? "run" : "serve";
-  for (const auto& [name, node] : settings) {
-    const std::string key(name.str());
-    if (which == ConfigTable::kServe && is_only_for(which, key)) {
-      continue;
-    }
-    if (which == ConfigTable::kServe && is_only_for(ConfigTable::kRun, key)) {
-      return config_error(file, "unknown key serve." + key);
-    }
-    std::vector<std::string>* const list = list_key(words, key);
-    if (list != nullptr) {
-      AV_CHECK(read_list(node, *list, file, table + "." + key));
-    } else if (std::string* const text = text_key(words, key)) {
-      const auto value = node.value<std::string_view>();
-      if (!value) {
-        return config_error(file, table + "." + key + " is not text");
-      }
-      *text = *value;
-    } else if (double* const seconds = seconds_key(words, key); seconds && node.is_number()) {
-      *seconds = node.value<double>().value_or(0);
-    } else if (key == "capture_logins" && node.is_boolean()) {
-      words.capture_logins = node.value<bool>().value_or(false);
-    } else {
-      return config_error(file, "unknown key " + table + "." + key);
-    }
-  }
-  return {};
-}
-
-Expected<RunWords> read_config(const std::filesystem::path& file, ConfigTable which) {
-  const char* const name = which == ConfigTable::kRun ? "run" : "serve";
-  RunWords words;
-  auto text = fs::read_file(file, std::size_t{1} << 20);
-  if (!text) {
-    if (text.error().code == ErrorCode::kNotFound) {
-      return words;
-    }
-    return text.error();
-  }
-  try {
-    toml::table table = toml::parse(*text);
-    OPENSSL_cleanse(text->data(), text->size());  // the URL of a proxy may hold a password
-    for (const auto& [key, value] : table) {
-      // [audit] is read by the commands that it is for (audit_settings.cc).
-      if ((key != "run" && key != "audit" && key != "serve") || !value.is_table()) {
-        return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
-                                      "\"; settings of run stand under [run]");
-      }
-    }
-    if (const toml::table* const settings = table[name].as_table()) {
-      AV_CHECK(read_table(*settings, which, words, file));
-    }
-    if (auto* const url = table[name]["upstream_proxy"].as_string()) {
-      OPENSSL_cleanse(url->get().data(), url->get().size());
-    }
-    return words;
-  } catch (const toml::parse_error& e) {
-    return config_error(file, "line " + std::to_string(e.source().begin.line) + ": " +
-                                  std::string(e.description()));
-  }
-}
-
-void append(std::vector<std::string>& list, const std::vector<std::string>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-}
-
-RunWords merge(RunWords words, const RunWords& command_line) {
-  append(words.upstream_ca, command_line.upstream_ca);
-  append(words.resolve, command_line.resolve);
-  append(words.allow_net, command_line.allow_net);
-  append(words.expose, command_line.expose);
-  append(words.allow_local, command_line.allow_local);
-  append(words.share, command_line.share);
-  append(words.write, command_line.write);
-  append(words.read, command_line.read);
-  if (!command_line.unmatched.empty()) {
-    words.unmatched = command_line.unmatched;
-  }
-  if (!command_line.isolation.empty()) {
-    words.isolation = command_line.isolation;
-  }
-  if (!command_line.upstream_proxy.empty()) {
-    words.upstream_proxy = command_line.upstream_proxy;
-  }
-  if (command_line.header_timeout != 0) {
-    words.header_timeout = command_line.header_timeout;
-  }
-  if (command_line.connect_timeout != 0) {
-    words.connect_timeout = command_line.connect_timeout;
-  }
-  if (!command_line.agent.empty()) {
-    words.agent = command_line.agent;
-  }
-  if (!command_line.ttl.empty()) {
-    words.ttl = command_line.ttl;
-  }
-  words.no_skill = command_line.no_skill;
-  words.capture_logins = words.capture_logins || command_line.capture_logins;
-  return words;
-}
 
 Expected<std::optional<Millis>> timeout_of(double seconds, const char* what) {
   if (seconds == 0) {
@@ -199,6 +24,16 @@ Expected<std::optional<Millis>> timeout_of(double seconds, const char* what) {
                       "give 0.001 to 86400 seconds");
   }
   return std::optional<Millis>(Millis(static_cast<std::int64_t>(seconds * 1000)));
+}
+
+// No shell has looked at what a file says.
+void expand_home(std::vector<std::string>& paths, const EnvLookup& env) {
+  const char* const home = env("HOME");
+  for (std::string& path : paths) {
+    if (home != nullptr && home[0] == '/' && (path == "~" || path.starts_with("~/"))) {
+      path = home + path.substr(1);
+    }
+  }
 }
 
 Status parse_net(const RunWords& words, RunOptions& options) {
@@ -224,6 +59,9 @@ Status parse_net(const RunWords& words, RunOptions& options) {
 }  // namespace
 
 void add_run_options(OptionSet& app, RunWords& words) {
+  app.add_option("--profile", words.profile,
+                 "settings of [profile.NAME] (default: the name of the program); - for none")
+      ->type_name("NAME");
   app.add_option("--agent", words.agent,
                  "act for this agent, within its scope and limits; - for none")
       ->type_name("NAME");
@@ -301,15 +139,20 @@ void add_reach_options(OptionSet& app, RunWords& words) {
 
 Expected<RunOptions> resolve_options(const RunWords& command_line,
                                      const std::filesystem::path& config_file, const EnvLookup& env,
-                                     ConfigTable table) {
+                                     ConfigTable table, const ProfileChoice& profile) {
   // Other users of the machine see the arguments of every process.
   if (command_line.upstream_proxy.find('@') != std::string::npos) {
     return make_error(ErrorCode::kUsage, "a user or password does not belong on the command line",
                       "put the URL into HTTPS_PROXY, or as upstream_proxy into config.toml");
   }
-  AV_TRY(RunWords words, read_config(config_file, table));
-  words = merge(std::move(words), command_line);
+  AV_TRY(RunConfig config, read_run_config(config_file, table, profile));
+  RunWords words = merge(std::move(config.words), command_line);
+  for (std::vector<std::string>* const paths : {&words.write, &words.read, &words.upstream_ca}) {
+    expand_home(*paths, env);
+  }
   RunOptions options;
+  options.vault = std::move(config.vault);
+  options.command = std::move(config.command);
   options.agent = words.agent == "-" ? std::string() : words.agent;
   options.skill = !words.no_skill;
   options.capture_logins = words.capture_logins;

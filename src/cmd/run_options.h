@@ -22,6 +22,7 @@ class OptionSet;
 
 // As written, before anything is checked.
 struct RunWords {
+  std::string profile;
   std::string agent;
   std::string isolation;
   std::vector<std::string> upstream_ca;
@@ -66,18 +67,27 @@ struct RunOptions {
   std::optional<Millis> header_timeout;
   bool skill = true;
   bool capture_logins = false;
+  std::string vault;                 // of the profile; empty: it has none
+  std::vector<std::string> command;  // of the profile
+  bool marks_prompt = false;         // the command is a shell for a person (wrapped_shell.h)
 };
 // Which table of the config file.
 enum class ConfigTable : std::uint8_t {
   kRun,
   kServe,  // its other keys are serve_options.h's business
 };
-// Reads table [run], or [serve], of the config file, if there is one; what the command line says is
-// added to its lists and wins over its other keys. Unknown keys are errors. The environment is the
-// user's own: it says which proxy to use where neither of the two does.
+// A table [profile.NAME] of the config file, which goes over [run].
+struct ProfileChoice {
+  std::string name;       // empty: none
+  bool required = false;  // it was named; otherwise it is the one for a program, if there is one
+};
+// Reads table [run], or [serve], of the config file, if there is one, and the profile; what the
+// command line says is added to its lists and wins over its other keys. Unknown keys are errors.
+// The environment is the user's own: it says which proxy to use where neither of the two does.
 [[nodiscard]] Expected<RunOptions> resolve_options(const RunWords& words,
                                                    const std::filesystem::path& config_file,
                                                    const EnvLookup& env,
-                                                   ConfigTable table = ConfigTable::kRun);
+                                                   ConfigTable table = ConfigTable::kRun,
+                                                   const ProfileChoice& profile = {});
 
 }  // namespace av::cmd
