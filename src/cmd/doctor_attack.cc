@@ -178,7 +178,7 @@ const std::array kAttacks{
            [](const AttackFacts&) {
              return in_child([] { return ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0; });
            }},
-    Attack{{"io_uring", "use io_uring", Level::kStrict, true},
+    Attack{{"io_uring", "use io_uring", Level::kNetwork, true},
            [](const AttackFacts&) {
              char parameters[120] = {};
              return UniqueFd(static_cast<int>(::syscall(kIoUringSetup, 1, parameters))).valid();

@@ -111,12 +111,18 @@ Expected<Worked> attack(const Context& context, Level level, const AttackFacts& 
   }
   AV_CHECK(launcher->prepared());
   AV_TRY(const RunDirectory directory, RunDirectory::create());
-  std::vector<std::string> argv{"/proc/self/exe", std::string(kDoctorAttack)};
+  std::error_code ec;
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe", ec).string();
+  if (ec) {
+    return errno_error(ec.value(), "cannot tell where this program is");
+  }
+  std::vector<std::string> argv{program, std::string(kDoctorAttack)};
   for (std::string& each : to_arguments(facts)) {
     argv.push_back(std::move(each));
   }
   EnvBlock env(::environ);
-  const RunOptions options;
+  RunOptions options;
+  options.read = {program};  // it may lie in /tmp, which is the run's own at `strict`
   const vault::PolicySnapshot nothing;
   Context quiet;
   quiet.paths = context.paths;

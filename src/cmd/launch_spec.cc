@@ -45,6 +45,16 @@ void keep_only_files(std::vector<std::filesystem::path>& closed, const EnvBlock&
   });
 }
 
+// Sockets that are listened on, but for those in or below `kept`.
+std::vector<std::filesystem::path> sockets_but_for(const std::vector<std::filesystem::path>& kept) {
+  std::vector<std::filesystem::path> sockets = sockets_in_use();
+  std::erase_if(sockets, [&](const std::filesystem::path& socket) {
+    return std::any_of(kept.begin(), kept.end(),
+                       [&](const auto& above) { return is_in(socket, above); });
+  });
+  return sockets;
+}
+
 // The store and the configuration, and what would lead around that.
 Status hide(const Context& context, CommandLaunch& launch, isolation::LaunchSpec& spec) {
   AV_TRY(HiddenPaths hidden, hidden_paths(context.paths));
@@ -72,7 +82,12 @@ Status hide(const Context& context, CommandLaunch& launch, isolation::LaunchSpec
   }
   add_hidden(spec.hidden, std::move(ways.closed));
   spec.files.kept.insert(spec.files.kept.end(), ways.kept.begin(), ways.kept.end());
+  spec.own_abstract_sockets = launch.options.share.empty();
   if (isolation::has_network(launch.level)) {
+    // One of them may be the way of another program into the network outside.
+    if (launch.level < isolation::Level::kStrict) {
+      add_hidden(spec.hidden, sockets_but_for(spec.files.kept));
+    }
     add_hidden(spec.hidden, name_service_sockets());
     AV_TRY(auto masks, name_server_masks(launch.directory));
     for (isolation::LaunchSpec::Mask& each : masks) {
@@ -88,13 +103,9 @@ Status restrict_files(CommandLaunch& launch, isolation::LaunchSpec& spec) {
                       launch.snapshot, launch.placeholders, launch.directory},
                      launch.env));
   // Those in /run and /tmp go with these. What the command works in is its own business.
-  std::vector<std::filesystem::path> sockets = sockets_in_use();
-  std::erase_if(sockets, [&](const std::filesystem::path& socket) {
-    const auto holds = [&](const auto& above) { return is_in(socket, above); };
-    return std::any_of(view.files.writable.begin(), view.files.writable.end(), holds) ||
-           std::any_of(spec.files.kept.begin(), spec.files.kept.end(), holds);
-  });
-  add_hidden(spec.hidden, std::move(sockets));
+  std::vector<std::filesystem::path> own = view.files.writable;
+  own.insert(own.end(), spec.files.kept.begin(), spec.files.kept.end());
+  add_hidden(spec.hidden, sockets_but_for(own));
   for (std::filesystem::path& path : spec.files.kept) {
     view.files.kept.push_back(std::move(path));
   }
@@ -124,7 +135,7 @@ Expected<isolation::LaunchSpec> make_launch_spec(const Context& context, Command
     AV_CHECK(mark_prompt(spec.argv, launch.env, launch.directory));
   }
   if (!can_nest(launch.level, ::geteuid() == 0)) {
-    NestedSandbox nested = without_own_sandbox(spec.argv, launch.env);
+    NestedSandbox nested = settle_own_sandbox(spec.argv, launch.env, launch.level);
     spec.argv = std::move(nested.argv);
     if (!nested.notice.empty()) {
       notice(context, nested.notice);

@@ -1,8 +1,9 @@
 #pragma once
 // The sandboxes that agents bring along for what they run. Inside of a run one that makes
-// namespaces may not be to be had, and then every command of the agent would fail. The run is a
-// sandbox already: where the agent's own cannot be set up, it is switched off, and the user is
-// told.
+// namespaces may not be to be had, and then every command of the agent would fail. At `strict` the
+// run is the better sandbox: the agent's own is switched off, unless the user asks for it or for a
+// narrower one. Below, the run keeps less than it would, and it is left to fail. The user is told
+// in either case.
 
 #include <string>
 #include <vector>
@@ -21,9 +22,8 @@ struct NestedSandbox {
   std::string notice;             // empty: nothing was changed, and nothing need be said
 };
 // For a level where can_nest() is false. By the base name of argv[0]; `env` says where the agent's
-// settings are. A sandbox that the user asks for on the command line is left to fail, with a
-// notice.
-[[nodiscard]] NestedSandbox without_own_sandbox(const std::vector<std::string>& argv,
-                                                const EnvBlock& env);
+// settings are.
+[[nodiscard]] NestedSandbox settle_own_sandbox(const std::vector<std::string>& argv,
+                                               const EnvBlock& env, isolation::Level level);
 
 }  // namespace av::cmd

@@ -88,6 +88,9 @@ Expected<Outcome> RemoteSession::go(int& exec_error) {
     return exec_failed(exec_error, run_.argv.front());
   }
   spec.environment.clear();
+  if (bridge_ != nullptr) {
+    bridge_->start();
+  }
   Expected<Outcome> outcome = supervisor.wait();
   end();
   supervisor.finish();

@@ -368,6 +368,9 @@ Expected<Outcome> Session::launch_and_wait(RunSupervisor& supervisor) {
     return exec_failed(exec_error_, command_.argv.front());
   }
   spec.environment.clear();
+  if (bridge_ != nullptr) {
+    bridge_->start();
+  }
   return supervisor.wait();
 }
 

@@ -71,7 +71,7 @@ Expected<std::unique_ptr<isolation::PortBridge>> connect_ports(
   if (ways.empty()) {
     return std::unique_ptr<isolation::PortBridge>();
   }
-  return isolation::PortBridge::start(std::move(ways));
+  return isolation::PortBridge::create(std::move(ways));
 }
 
 }  // namespace av::cmd

@@ -41,6 +41,7 @@ class Builder {
     add_profile();
     add_scratch();
     AV_CHECK(add_private());
+    add_guarded();
     add_kept();
     return std::move(view_);
   }
@@ -151,6 +152,21 @@ class Builder {
     if (std::find(view_.files.emptied.begin(), view_.files.emptied.end(), real) ==
         view_.files.emptied.end()) {
       view_.files.emptied.push_back(real);
+    }
+  }
+
+  // What is below the home, there or not: logins are saved by renaming a new file over the old one.
+  void add_guarded() {
+    const auto holds = [](const std::vector<stdfs::path>& places, const stdfs::path& path) {
+      return std::any_of(places.begin(), places.end(),
+                         [&](const auto& place) { return is_at_or_below(path, place); });
+    };
+    for (const char* const each : kPrivate) {
+      const stdfs::path path = each[0] == '/' || home_.empty() ? stdfs::path() : home_ / each;
+      if (!path.empty() && !asked_for(path) && !holds(view_.files.writable, path) &&
+          !holds(view_.files.scratch, path)) {
+        view_.files.guarded.push_back(path);
+      }
     }
   }
 

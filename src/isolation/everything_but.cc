@@ -34,6 +34,9 @@ class Walk {
           above_.insert(identity(info));
         }
       }
+      if (::lstat("/", &info) == 0) {
+        above_.insert(identity(info));
+      }
     }
   }
 

@@ -100,6 +100,21 @@ std::string terminal_name() {
 
 }  // namespace
 
+Step FileViewBuilder::take_writable() {
+  for (const auto& each : view_.writable) {
+    const std::string path = real_path(each).value_or("");
+    if (path.empty() || std::find(whole_.begin(), whole_.end(), path) != whole_.end()) {
+      continue;
+    }
+    add_writable(path);
+    whole_.push_back(path);
+    if (Step obstacle = take(path, taken_)) {
+      return obstacle;
+    }
+  }
+  return std::nullopt;
+}
+
 Step FileViewBuilder::lay_scratch() {
   if (view_.scratch.empty()) {
     return std::nullopt;
@@ -218,13 +233,6 @@ Step FileViewBuilder::own_devices() {
 Step FileViewBuilder::empty_shared_places() {
   // Outer ones first, so that inner ones come to lie in them.
   std::vector<std::string> paths;
-  for (const auto& each : view_.writable) {
-    paths.push_back(real_path(each).value_or(""));
-    if (!paths.back().empty()) {
-      add_writable(paths.back());
-      whole_.push_back(paths.back());
-    }
-  }
   for (const auto& each : view_.kept) {
     paths.push_back(real_path(each).value_or(""));
   }
@@ -239,12 +247,15 @@ Step FileViewBuilder::empty_shared_places() {
   }
   std::sort(paths.begin(), paths.end());
   paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
-  std::vector<Tree> trees;
+  std::vector<Tree> trees = std::move(taken_);
   for (const std::string& path : paths) {
-    if (Step obstacle = take(path, trees)) {
+    const bool taken = std::find(whole_.begin(), whole_.end(), path) != whole_.end();
+    if (Step obstacle = taken ? std::nullopt : take(path, trees)) {
       return obstacle;
     }
   }
+  std::sort(trees.begin(), trees.end(),
+            [](const Tree& a, const Tree& b) { return a.path < b.path; });
   for (const char* const place : kShared) {
     if (!is_directory(place)) {
       continue;  // a link to one of the others

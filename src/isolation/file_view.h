@@ -22,6 +22,9 @@ struct FileView {
       scratch;  // directories; what is written there goes with the run
   // Files and directories in whose place an empty one of the same kind is found, read-only.
   std::vector<std::filesystem::path> emptied;
+  // Paths, there or not, in whose place nothing new can be read: a mount that covers a file goes
+  // when another is renamed over it outside. Not below what is writable or scratch.
+  std::vector<std::filesystem::path> guarded;
   // Files, directories and sockets that are there (read-only) although the directory that they lie
   // in is replaced by an empty one.
   std::vector<std::filesystem::path> kept;
@@ -33,10 +36,12 @@ class FileViewBuilder {
  public:
   explicit FileViewBuilder(const FileView& view) : view_(view) {}
 
+  // Takes hold of what is writable, as it is outside of copies that will be laid over it.
+  [[nodiscard]] Step take_writable();
   // Lays copies over the scratch directories. What was covered below them shows through: the caller
   // covers it again.
   [[nodiscard]] Step lay_scratch();
-  // Empties /run, /tmp, /var/tmp and /dev, and puts back what is kept.
+  // Empties /run, /tmp, /var/tmp and /dev, and puts back what is kept and what is writable.
   [[nodiscard]] Step empty_shared_places();
   // After this nothing but what is meant to be is writable.
   [[nodiscard]] Step make_read_only();
@@ -56,6 +61,7 @@ class FileViewBuilder {
   void add_writable(std::string path) { writable_.push_back(std::move(path)); }
 
   const FileView& view_;
+  std::vector<Tree> taken_;  // of what is writable
   std::vector<std::string> writable_;
   std::vector<std::string> whole_;  // of these, the ones that the view names
 };

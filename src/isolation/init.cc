@@ -44,8 +44,7 @@ class Init {
   Step prepare();
   Step shut_in(const LaunchSpec& spec);
   Step shut_in_by_landlock(const LaunchSpec& spec);
-  [[nodiscard]] std::vector<std::filesystem::path> hidden_from_command(
-      const LaunchSpec& spec) const;
+  Step find_hidden(const LaunchSpec& spec, std::vector<Place>& hidden) const;
   Step build_view(const LaunchSpec& spec, const std::vector<Place>& hidden,
                   const std::vector<Place>& emptied, FileViewBuilder& view);
   // The pid of the child; when exec failed, reports and ends.
@@ -100,7 +99,7 @@ void wipe_start_up_memory() {
   for (std::uintptr_t& bound : bounds) {
     fields >> bound;
   }
-  if (!fields || bounds[0] == 0 || bounds[0] > bounds[1] || bounds[2] == 0 ||
+  if (!fields || bounds[0] == 0 || bounds[0] >= bounds[1] || bounds[2] == 0 ||
       bounds[2] > bounds[3]) {
     return;
   }
@@ -221,18 +220,21 @@ Step Init::prepare() {
 }
 
 // The store, and for root the devices below it.
-std::vector<std::filesystem::path> Init::hidden_from_command(const LaunchSpec& spec) const {
-  std::vector<std::filesystem::path> out = spec.hidden;
+Step Init::find_hidden(const LaunchSpec& spec, std::vector<Place>& hidden) const {
+  std::vector<std::filesystem::path> paths = spec.hidden;
   if (options_.uid == 0) {
-    std::vector<std::filesystem::path> devices = raw_devices();
-    std::move(devices.begin(), devices.end(), std::back_inserter(out));
+    auto devices = unsafe_devices();
+    if (!devices) {
+      return failed("list /dev");
+    }
+    std::move(devices->begin(), devices->end(), std::back_inserter(paths));
   }
-  return out;
+  return find_places(paths, hidden);
 }
 
 Step Init::shut_in_by_landlock(const LaunchSpec& spec) {
   std::vector<Place> hidden;
-  if (Step obstacle = find_places(hidden_from_command(spec), hidden)) {
+  if (Step obstacle = find_hidden(spec, hidden)) {
     return obstacle;
   }
   if (Step obstacle = drop_privileges()) {
@@ -242,7 +244,7 @@ Step Init::shut_in_by_landlock(const LaunchSpec& spec) {
   if (Step obstacle = enter_directory(spec.cwd, hidden)) {
     return obstacle;
   }
-  if (Step obstacle = clean_descriptors(hidden)) {
+  if (Step obstacle = clean_descriptors(hidden, Inherited::kNoSockets)) {
     return obstacle;
   }
   std::vector<std::string> paths;
@@ -266,7 +268,7 @@ Step Init::shut_in(const LaunchSpec& spec) {
     return obstacle;
   }
   std::vector<Place> hidden;
-  if (Step obstacle = find_places(hidden_from_command(spec), hidden)) {
+  if (Step obstacle = find_hidden(spec, hidden)) {
     return obstacle;
   }
   // Found before anything is covered, and each for itself: one may lie in the other.
@@ -297,11 +299,21 @@ Step Init::shut_in(const LaunchSpec& spec) {
   if (Step obstacle = enter_directory(spec.cwd, hidden)) {
     return obstacle;
   }
-  if (Step obstacle = clean_descriptors(hidden)) {
+  const Inherited inherited = options_.level >= Level::kStrict ? Inherited::kPipesAndReading
+                              : has_network(options_.level)    ? Inherited::kNoSockets
+                                                               : Inherited::kAll;
+  if (Step obstacle = clean_descriptors(hidden, inherited)) {
     return obstacle;
   }
+  if (spec.own_abstract_sockets && options_.level == Level::kStore) {
+    stay_among_ourselves();
+  }
   if (options_.level >= Level::kStrict) {
-    if (Step obstacle = restrict_writes(view.writable_places())) {
+    std::vector<std::string> guarded;
+    for (const std::filesystem::path& path : spec.files.guarded) {
+      guarded.push_back(path.native());
+    }
+    if (Step obstacle = restrict_files(view.writable_places(), guarded)) {
       return obstacle;
     }
   }
@@ -310,6 +322,9 @@ Step Init::shut_in(const LaunchSpec& spec) {
 
 Step Init::build_view(const LaunchSpec& spec, const std::vector<Place>& hidden,
                       const std::vector<Place>& emptied, FileViewBuilder& view) {
+  if (Step obstacle = view.take_writable()) {
+    return obstacle;
+  }
   if (Step obstacle = view.lay_scratch()) {
     return obstacle;
   }

@@ -5,12 +5,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 
 #include "core/fs.h"
 #include "isolation/everything_but.h"
+#include "isolation/mount_table.h"
 #include "isolation/obstacles.h"
+#include "isolation/root_ways.h"
 
 namespace av::isolation {
 namespace {
@@ -80,6 +83,16 @@ Step enforce(const UniqueFd& ruleset) {
                                                          : failed("enforce rules (Landlock)");
 }
 
+void scope(std::uint64_t what) {
+  const int abi = landlock_abi();
+  Ruleset wanted;
+  wanted.scoped = what;
+  const UniqueFd ruleset = abi >= 6 ? make_ruleset(wanted, abi) : UniqueFd();
+  if (ruleset.valid()) {
+    ::syscall(kRestrictSelf, ruleset.get(), 0);
+  }
+}
+
 }  // namespace
 
 int landlock_abi() {
@@ -87,15 +100,28 @@ int landlock_abi() {
   return abi > 0 ? static_cast<int>(abi) : 0;
 }
 
-Step restrict_writes(const std::vector<std::string>& writable) {
+Step restrict_files(const std::vector<std::string>& writable,
+                    const std::vector<std::string>& guarded) {
   const int abi = landlock_abi();
   if (abi == 0) {
     return std::nullopt;
   }
-  const Ruleset wanted = changes_for(abi);
+  Ruleset wanted = changes_for(abi);
+  const std::uint64_t changes = wanted.files;
+  wanted.files |= guarded.empty() ? 0 : kReadFile;
   const UniqueFd ruleset = make_ruleset(wanted, abi);
   if (!ruleset.valid()) {
     return failed("make rules for files (Landlock)");
+  }
+  if (!guarded.empty()) {
+    // What is covered is allowed as it is now; another thing in its place would have no rule.
+    std::vector<std::string> readable = everything_but(guarded);
+    readable.insert(readable.end(), guarded.begin(), guarded.end());
+    for (const std::string& path : readable) {
+      if (Step obstacle = allow(ruleset, path, kReadFile)) {
+        return obstacle;
+      }
+    }
   }
   for (const std::string& path : writable) {
     if (Step obstacle = allow(ruleset, path, wanted.files)) {
@@ -103,7 +129,7 @@ Step restrict_writes(const std::vector<std::string>& writable) {
     }
   }
   // Devices are opened for writing; only what is there can be.
-  if (Step obstacle = allow(ruleset, "/dev", wanted.files & (kWriteFile | kTruncate))) {
+  if (Step obstacle = allow(ruleset, "/dev", changes & (kWriteFile | kTruncate))) {
     return obstacle;
   }
   return enforce(ruleset);
@@ -120,24 +146,38 @@ Step hide_by_landlock(const std::vector<std::string>& hidden) {
   if (!ruleset.valid()) {
     return failed(std::string(kStepLandlock));
   }
-  const bool root = ::geteuid() == 0;
-  for (const std::string& path : everything_but(hidden)) {
-    const bool steers = root && (path == "/proc" || path == "/sys");
-    if (Step obstacle = allow(ruleset, path, steers ? kReadFile : wanted.files)) {
+  std::vector<std::string> apart = hidden;
+  if (::geteuid() == 0) {
+    const auto mounts = mount_table();
+    if (!mounts) {
+      return failed(std::string(kStepMounts));
+    }
+    for (const Mount& mount : *mounts) {
+      const bool is_hidden = std::any_of(hidden.begin(), hidden.end(), [&](const auto& each) {
+        return is_within(mount.point, each);
+      });
+      if (steers_machine(mount) && !is_hidden) {
+        apart.push_back(mount.point);
+        if (Step obstacle = allow(ruleset, mount.point, kReadFile)) {
+          return obstacle;
+        }
+      }
+    }
+  }
+  for (const std::string& path : everything_but(apart)) {
+    if (Step obstacle = allow(ruleset, path, wanted.files)) {
       return obstacle;
     }
   }
   return enforce(ruleset);
 }
 
+void stay_among_ourselves() {
+  scope(kScopeSignals | kScopeAbstract);
+}
+
 void keep_signals_from_parent() {
-  const int abi = landlock_abi();
-  Ruleset wanted;
-  wanted.scoped = kScopeSignals;
-  const UniqueFd ruleset = abi >= 6 ? make_ruleset(wanted, abi) : UniqueFd();
-  if (ruleset.valid()) {
-    ::syscall(kRestrictSelf, ruleset.get(), 0);
-  }
+  scope(kScopeSignals);
 }
 
 }  // namespace av::isolation

@@ -6,7 +6,8 @@
 // At level `store` it is PID 1 of a PID namespace of its own, in a user and a mount namespace where
 // the hidden paths are covered and /proc shows nothing but the run. Its end, and so the broker's
 // death, takes everything in the run with it. At `network` it has a network namespace as well (see
-// network.h). At level `off` it is the same process without the namespaces.
+// network.h). At level `off` it is the same process without the namespaces, and at `landlock` one
+// that shuts itself in by Landlock.
 //
 // All functions belong to the thread that called start(), which must be the main thread: the
 // kernel's parent-death signal is about that thread.
@@ -42,15 +43,19 @@ struct LaunchSpec {
   SecretBuffer environment;  // "NAME=value", each ended by NUL; carries the session's token
   std::string cwd;
   std::string run_id;  // what the covers are named after: see run_marker.h
-  // Directories and files that the child must not see; they must exist. Ignored at `off`.
+  // Directories and files that the child must not see, or at `landlock` not use; they must exist.
+  // Ignored at `off`.
   std::vector<std::filesystem::path> hidden;
-  // Files in whose place the child finds another one. Ignored at `off`.
+  // Files in whose place the child finds another one. Ignored at `off` and `landlock`.
   struct Mask {
     std::filesystem::path target;
     std::filesystem::path replacement;
   };
   std::vector<Mask> masked;
   FileView files;  // at `strict`
+  // Abstract sockets of programs outside cannot be connected to, nor these be sent signals, where
+  // the kernel knows that (Landlock, ABI 6). Above `store` they cannot be in any case.
+  bool own_abstract_sockets = false;
 };
 
 struct Event {

@@ -88,9 +88,12 @@ std::vector<Mount> parse_mountinfo(std::string_view text) {
   return mounts;
 }
 
-std::vector<Mount> mount_table() {
+std::optional<std::vector<Mount>> mount_table() {
   const auto text = fs::read_file("/proc/self/mountinfo");
-  return text ? parse_mountinfo(*text) : std::vector<Mount>();
+  if (!text) {
+    return std::nullopt;
+  }
+  return parse_mountinfo(*text);
 }
 
 std::vector<std::string> paths_to_same_place(const std::vector<Mount>& mounts,

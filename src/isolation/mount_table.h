@@ -19,8 +19,8 @@ struct Mount {
 };
 
 [[nodiscard]] std::vector<Mount> parse_mountinfo(std::string_view text);
-// Of this process; empty when it cannot be read.
-[[nodiscard]] std::vector<Mount> mount_table();
+// Of this process; nullopt when it cannot be read, and errno says why.
+[[nodiscard]] std::optional<std::vector<Mount>> mount_table();
 
 // `path` (absolute, without symbolic links) as it could be reached through every mount of its file
 // system, `path` itself first. A candidate may be covered by a later mount: look before using it.

@@ -42,14 +42,14 @@ bool within_any(std::string_view path, const std::vector<Place>& places) {
 }
 
 // The descriptors open right now, but for the one that lists them.
-std::vector<int> open_descriptors() {
+std::optional<std::vector<int>> open_descriptors() {
   std::vector<int> descriptors;
   struct Close {
     void operator()(DIR* list) const { ::closedir(list); }
   };
   const std::unique_ptr<DIR, Close> list(::opendir("/proc/self/fd"));
   if (!list) {
-    return descriptors;
+    return std::nullopt;
   }
   while (const dirent* entry = ::readdir(list.get())) {
     char* end = nullptr;
@@ -66,6 +66,17 @@ std::string descriptor_path(int fd) {
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
   return size > 0 ? std::string(target, static_cast<std::size_t>(size)) : std::string();
+}
+
+bool may_inherit(int fd, const struct stat& info, Inherited inherited) {
+  if (inherited == Inherited::kAll || S_ISFIFO(info.st_mode)) {
+    return true;
+  }
+  if (inherited == Inherited::kNoSockets) {
+    return !S_ISSOCK(info.st_mode);
+  }
+  const bool only_reads = (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+  return only_reads && (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode));
 }
 
 constexpr unsigned long kProcFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -125,7 +136,11 @@ Step take_over_mounts() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return failed("make mounts private");
   }
-  for (const Mount& mount : mount_table()) {
+  const auto mounts = mount_table();
+  if (!mounts) {
+    return failed(std::string(kStepMounts));
+  }
+  for (const Mount& mount : *mounts) {
     if (mount.type != "proc" || mount.root != "/") {
       continue;
     }
@@ -158,7 +173,11 @@ Step pin_ancestors(const LaunchSpec& spec, uid_t uid) {
   for (const LaunchSpec::Mask& each : spec.masked) {
     add(each.target);
   }
-  for (const Mount& mount : mount_table()) {
+  const auto mounts = mount_table();
+  if (!mounts) {
+    return failed(std::string(kStepMounts));
+  }
+  for (const Mount& mount : *mounts) {
     directories.erase(mount.point);
   }
   for (const std::string& directory : directories) {
@@ -170,7 +189,10 @@ Step pin_ancestors(const LaunchSpec& spec, uid_t uid) {
 }
 
 Step find_places(const std::vector<std::filesystem::path>& paths, std::vector<Place>& places) {
-  const std::vector<Mount> mounts = mount_table();
+  const auto mounts = mount_table();
+  if (!mounts) {
+    return failed(std::string(kStepMounts));
+  }
   // Outer ones first: what lies below a cover needs none of its own.
   std::vector<std::filesystem::path> outer_first = paths;
   std::sort(outer_first.begin(), outer_first.end(),
@@ -181,7 +203,7 @@ Step find_places(const std::vector<std::filesystem::path>& paths, std::vector<Pl
     if (!real || ::stat(real->c_str(), &wanted) != 0) {
       return failed(std::string(kStepFind) + path.string());
     }
-    for (std::string& place : paths_to_same_place(mounts, *real)) {
+    for (std::string& place : paths_to_same_place(*mounts, *real)) {
       struct stat found {};
       if (!within_any(place, places) && ::stat(place.c_str(), &found) == 0 &&
           same_place(found, wanted)) {
@@ -226,15 +248,23 @@ Step enter_directory(const std::string& directory, const std::vector<Place>& hid
                                          : failed(std::string(kStepEnter) + directory);
 }
 
-Step clean_descriptors(const std::vector<Place>& hidden) {
-  for (const int fd : open_descriptors()) {
+Step clean_descriptors(const std::vector<Place>& hidden, Inherited inherited) {
+  const auto descriptors = open_descriptors();
+  if (!descriptors) {
+    return failed("see what is open");
+  }
+  for (const int fd : *descriptors) {
     struct stat before {};
     if ((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 || ::fstat(fd, &before) != 0) {
       continue;
     }
     const std::string path = descriptor_path(fd);
     const bool standard = fd <= STDERR_FILENO;
-    if (S_ISDIR(before.st_mode)) {
+    if (!standard && !may_inherit(fd, before, inherited)) {
+      ::close(fd);
+      continue;
+    }
+    if (S_ISDIR(before.st_mode) && !within_any(path, hidden)) {
       const int flags = ::fcntl(fd, F_GETFL) & (O_PATH | O_NOATIME);
       const UniqueFd again(::open(path.c_str(), flags | O_DIRECTORY | O_CLOEXEC));
       struct stat after {};
@@ -242,7 +272,7 @@ Step clean_descriptors(const std::vector<Place>& hidden) {
         replace_or_close(fd, again.get());
         continue;
       }
-    } else if (!within_any(path, hidden)) {
+    } else if (!S_ISDIR(before.st_mode) && !within_any(path, hidden)) {
       continue;
     }
     const UniqueFd null(standard ? ::open("/dev/null", O_RDWR | O_CLOEXEC) : -1);

@@ -52,9 +52,17 @@ enum class Cover {
 // After the covers are on and the privileges are gone:
 // looks the working directory up again, now through the covers;
 [[nodiscard]] Step enter_directory(const std::string& directory, const std::vector<Place>& hidden);
+// What of the descriptors above the standard streams the command inherits.
+enum class Inherited {
+  kAll,
+  kNoSockets,  // a connected one would be a way past the network
+  // And what is open for writing would be one past what may be written: pipes, and files for
+  // reading.
+  kPipesAndReading,
+};
 // and does away with open descriptors that lead around them. A directory keeps pointing into the
 // mount namespace that it was opened in, so it is opened anew by path; what leads to a hidden place
 // is closed, or becomes /dev/null when it is a standard stream.
-[[nodiscard]] Step clean_descriptors(const std::vector<Place>& hidden);
+[[nodiscard]] Step clean_descriptors(const std::vector<Place>& hidden, Inherited inherited);
 
 }  // namespace av::isolation

@@ -28,6 +28,7 @@ struct SystemFacts {
 // Steps that explain_obstacle() knows.
 inline constexpr std::string_view kStepCreate = "create a user namespace";
 inline constexpr std::string_view kStepProc = "mount /proc";
+inline constexpr std::string_view kStepMounts = "read the mount table";
 inline constexpr std::string_view kStepLandlock = "hide files by Landlock";
 inline constexpr std::string_view kStepFilter = "filter system calls";
 inline constexpr std::string_view kStepReadOnly = "make files read-only";

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -104,8 +105,13 @@ short wanted(const Flow& reads, const Flow& writes) {
   return static_cast<short>((reads.wants_source() ? POLLIN : 0) | (writes.empty() ? 0 : POLLOUT));
 }
 
-// False: nobody listens there, or there is no socket to be had.
-bool begin_link(const PortBridge::Way& way, UniqueFd near, std::list<Link>& links) {
+void reset(const UniqueFd& socket) {
+  const linger at_once{1, 0};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+// The connection ends when nobody listens there, or there is no socket to be had.
+void begin_link(const PortBridge::Way& way, UniqueFd near, std::list<Link>& links) {
   UniqueFd far = way.socket();
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -114,35 +120,32 @@ bool begin_link(const PortBridge::Way& way, UniqueFd near, std::list<Link>& link
   if (!far.valid() ||
       (::connect(far.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
        errno != EINPROGRESS)) {
-    return false;
+    reset(near);
+    return;
   }
   Link& link = links.emplace_back();
   link.near = std::move(near);
   link.far = std::move(far);
-  return true;
-}
-
-void reset(const UniqueFd& socket) {
-  const linger at_once{1, 0};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 }  // namespace
 
-Expected<std::unique_ptr<PortBridge>> PortBridge::start(std::vector<Way> ways) {
+Expected<std::unique_ptr<PortBridge>> PortBridge::create(std::vector<Way> ways) {
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop.valid()) {
     return errno_error(errno, "cannot prepare the way between two networks");
   }
-  std::unique_ptr<PortBridge> bridge(new PortBridge(std::move(ways), std::move(stop)));
-  bridge->thread_ = std::thread([raw = bridge.get()] {
+  return std::unique_ptr<PortBridge>(new PortBridge(std::move(ways), std::move(stop)));
+}
+
+void PortBridge::start() {
+  thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "av-ports");
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
-    raw->serve();
+    serve();
   });
-  return bridge;
 }
 
 PortBridge::~PortBridge() {
@@ -156,11 +159,17 @@ PortBridge::~PortBridge() {
 void PortBridge::serve() {
   std::list<Link> links;
   std::vector<pollfd> polled;
+  // poll() takes no more entries than descriptors may be open.
+  rlimit files{};
+  const bool limited = ::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY;
+  const std::size_t entries = limited ? static_cast<std::size_t>(files.rlim_cur) : 4 * kMost;
+  const std::size_t fixed = 1 + ways_.size();
+  const std::size_t most = entries > fixed + 2 ? std::min(kMost, (entries - fixed) / 2) : 1;
   for (;;) {
     polled.clear();
     polled.push_back({stop_.get(), POLLIN, 0});
     for (const Way& way : ways_) {
-      const bool room = links.size() < kMost;
+      const bool room = links.size() < most;
       polled.push_back({way.listener.get(), static_cast<short>(room ? POLLIN : 0), 0});
     }
     for (const Link& link : links) {
@@ -203,7 +212,7 @@ void PortBridge::serve() {
       UniqueFd near(
           ::accept4(ways_[i].listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (near.valid()) {
-        (void)begin_link(ways_[i], std::move(near), links);
+        begin_link(ways_[i], std::move(near), links);
       } else if (!again() && errno != ECONNABORTED) {
         ::usleep(50'000);  // out of descriptors, most likely: others will end
       }

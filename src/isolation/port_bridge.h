@@ -3,8 +3,8 @@
 // port of 127.0.0.1 on the other side. --allow-local leads in this way to a service outside,
 // --expose to one inside. Nothing is injected here, and nothing is read.
 //
-// start() and the destructor belong to the thread that owns it; one thread of its own does the
-// rest. Memory: 64 KiB for each connection, of which there are kMost at most.
+// The thread that owns it creates, starts and destroys it; one thread of its own does the rest.
+// Memory: 64 KiB for each connection, of which there are kMost at most.
 
 #include <cstdint>
 #include <functional>
@@ -29,7 +29,11 @@ class PortBridge {
     std::function<UniqueFd()> socket;
   };
 
-  static Expected<std::unique_ptr<PortBridge>> start(std::vector<Way> ways);
+  // Connections wait until start().
+  static Expected<std::unique_ptr<PortBridge>> create(std::vector<Way> ways);
+  // Once, and when sockets of the other side are to be had: this would wait for one otherwise, and
+  // its end for that.
+  void start();
   ~PortBridge();  // cuts every connection
   PortBridge(const PortBridge&) = delete;
   PortBridge& operator=(const PortBridge&) = delete;

@@ -6,30 +6,39 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <string>
 
 #include "isolation/mount_table.h"
+#include "isolation/obstacles.h"
 
 namespace av::isolation {
 namespace {
 
 namespace stdfs = std::filesystem;
 
-// Documentation/admin-guide/devices.txt of the kernel.
-constexpr unsigned kMemoryMajor = 1;
-constexpr unsigned kScsiGenericMajor = 21;
-
-bool is_raw(const struct stat& info) {
-  if (S_ISBLK(info.st_mode)) {
-    return true;
-  }
+// Documentation/admin-guide/devices.txt of the kernel; those that programs of a user open.
+bool is_common(const struct stat& info) {
   if (!S_ISCHR(info.st_mode)) {
     return false;
   }
   const unsigned minor_number = minor(info.st_rdev);
-  return major(info.st_rdev) == kScsiGenericMajor ||
-         (major(info.st_rdev) == kMemoryMajor &&
-          (minor_number == 1 || minor_number == 2 || minor_number == 4));  // mem, kmem, port
+  switch (const unsigned major_number = major(info.st_rdev)) {
+    case 1:  // null, zero, full, random, urandom; not mem, kmem, port, kmsg
+      return minor_number == 3 || minor_number == 5 || (minor_number >= 7 && minor_number <= 9);
+    case 5:  // tty, console, ptmx
+      return true;
+    case 10:  // misc: tun, fuse, kvm
+      return minor_number == 200 || minor_number == 229 || minor_number == 232;
+    case 116:  // sound
+    case 195:  // nvidia
+    case 226:  // graphics
+      return true;
+    default:
+      return major_number >= 136 && major_number <= 143;  // pseudo-terminals
+  }
 }
 
 // A remount that leaves out a flag which another namespace has set is refused.
@@ -56,31 +65,36 @@ Step make_read_only(const std::string& point) {
 
 }  // namespace
 
-std::vector<stdfs::path> raw_devices(const stdfs::path& devices) {
+std::optional<std::vector<stdfs::path>> unsafe_devices(const stdfs::path& devices) {
   std::vector<stdfs::path> found;
   struct stat top {};
   if (::stat(devices.c_str(), &top) != 0) {
-    return found;
+    return std::nullopt;
   }
   std::error_code ec;
-  const auto options = stdfs::directory_options::skip_permission_denied;
-  for (auto each = stdfs::recursive_directory_iterator(devices, options, ec);
-       !ec && each != stdfs::recursive_directory_iterator(); each.increment(ec)) {
+  stdfs::recursive_directory_iterator each(devices,
+                                           stdfs::directory_options::skip_permission_denied, ec);
+  for (; !ec && each != stdfs::recursive_directory_iterator(); each.increment(ec)) {
     struct stat info {};
     if (::lstat(each->path().c_str(), &info) != 0) {
-      continue;
+      continue;  // gone again
     }
     if (info.st_dev != top.st_dev) {
       each.disable_recursion_pending();  // /dev/shm, /dev/pts
-    } else if (is_raw(info)) {
+    } else if ((S_ISBLK(info.st_mode) || S_ISCHR(info.st_mode)) && !is_common(info)) {
       found.push_back(each->path());
     }
+  }
+  if (ec) {
+    errno = ec.value();
+    return std::nullopt;
   }
   return found;
 }
 
 Step protect_proc(const stdfs::path& proc) {
-  for (const char* const name : {"sys", "sysrq-trigger", "irq", "bus"}) {
+  for (const char* const name :
+       {"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "driver", "mtrr"}) {
     const std::string path = proc / name;
     if (::access(path.c_str(), F_OK) != 0) {
       continue;
@@ -95,10 +109,20 @@ Step protect_proc(const stdfs::path& proc) {
   return std::nullopt;
 }
 
+bool steers_machine(const Mount& mount) {
+  static constexpr std::array kTypes{"proc",        "sysfs",    "debugfs",  "tracefs", "securityfs",
+                                     "configfs",    "efivarfs", "bpf",      "cgroup",  "cgroup2",
+                                     "binfmt_misc", "resctrl",  "selinuxfs"};
+  return std::find(kTypes.begin(), kTypes.end(), mount.type) != kTypes.end();
+}
+
 Step protect_sys() {
-  for (const Mount& mount : mount_table()) {
-    // Wherever it is mounted, and what is mounted in it (cgroups, debugfs, tracefs).
-    if (mount.type != "sysfs" && !is_within(mount.point, "/sys")) {
+  const auto mounts = mount_table();
+  if (!mounts) {
+    return failed(std::string(kStepMounts));
+  }
+  for (const Mount& mount : *mounts) {
+    if (mount.type == "proc" || (!steers_machine(mount) && !is_within(mount.point, "/sys"))) {
       continue;
     }
     if (Step obstacle = make_read_only(mount.point)) {

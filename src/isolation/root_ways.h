@@ -3,16 +3,22 @@
 // kernel asks for none where the owner of a file opens it.
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
+#include "isolation/mount_table.h"
 #include "isolation/step.h"
 
 namespace av::isolation {
 
-// Devices by which files could be read past their directories: disks, memory, and SCSI devices to
-// which commands are sent (/dev/sg0). Below `devices`; no links.
-[[nodiscard]] std::vector<std::filesystem::path> raw_devices(
+// What lies in `devices` and is none of those that programs use (terminals, null and its kin, fuse,
+// kvm, tun, graphics, sound): disks and memory can be read past directories, keys typed on the
+// console. No links. nullopt when they cannot be listed, and errno says why.
+[[nodiscard]] std::optional<std::vector<std::filesystem::path>> unsafe_devices(
     const std::filesystem::path& devices = "/dev");
+
+// Whether a file system is one whose files steer the machine, wherever it is mounted.
+[[nodiscard]] bool steers_machine(const Mount& mount);
 
 // The parts of /proc and all of /sys that steer the machine, for reading only: core_pattern and
 // uevent_helper are programs that the kernel starts outside of the run. After a /proc of the run's

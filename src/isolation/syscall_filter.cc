@@ -93,6 +93,11 @@ class Program {
   std::vector<sock_filter> code_;
 };
 
+// Whether programs for another system call table than this one's run at all.
+constexpr bool is_closed_to_others(Level level) {
+  return level >= Level::kStrict || level == Level::kLandlock;
+}
+
 void no_typing(Program& program, std::uint32_t ioctl_number) {
   program.in(ioctl_number, 1, kAllow, [&] {
     program.when_any({kTiocsti, kTioclinux}, refuse(EPERM));
@@ -127,15 +132,19 @@ void no_limits_of_others(Program& program) {
 }
 
 // Unix sockets that lead to other programs: where nothing can be laid over their places, none is to
-// be had. Pairs, which lead nowhere, are; but of datagrams, which can be sent to any address.
+// be had. Pairs that are connected for good lead nowhere, and are; from others (datagrams, and
+// "raw" ones, which are the same) something can be sent to any address.
 void no_unix_sockets(Program& program) {
   constexpr std::uint32_t kTypeBits = 0xF;  // without SOCK_CLOEXEC and SOCK_NONBLOCK
   program.in(__NR_socket, 0, kAllow, [&] { program.when(AF_UNIX, refuse(EACCES)); });
-  program.in(__NR_socketpair, 1, kAllow, [&] {
+  program.in(__NR_socketpair, 1, refuse(EACCES), [&] {
     program.mask(kTypeBits);
-    program.when(SOCK_DGRAM, refuse(EACCES));
+    program.when_any({SOCK_STREAM, SOCK_SEQPACKET}, kAllow);
   });
-  // Its operations are not system calls.
+}
+
+// Its operations are no system calls, and make and connect sockets of any family.
+void no_io_uring(Program& program) {
   program.when_any({nr::kIoUringSetup, nr::kIoUringEnter, nr::kIoUringRegister}, refuse(ENOSYS));
 }
 
@@ -153,7 +162,6 @@ void no_namespaces(Program& program) {
 }
 
 void no_deep_kernel(Program& program) {
-  program.when_any({nr::kIoUringSetup, nr::kIoUringEnter, nr::kIoUringRegister}, refuse(ENOSYS));
   program.when_any({__NR_add_key, __NR_request_key, __NR_keyctl}, refuse(EPERM));
   program.when_any({__NR_bpf,
                     __NR_perf_event_open,
@@ -187,7 +195,7 @@ void no_deep_kernel(Program& program) {
 
 void native_rules(Program& program, Level level) {
   program.load_number();
-  if (nr::kOtherAbi != 0 && (level >= Level::kStrict || level == Level::kLandlock)) {
+  if (nr::kOtherAbi != 0 && is_closed_to_others(level)) {
     program.when_bits(nr::kOtherAbi, refuse(ENOSYS));
   } else if (nr::kOtherAbi != 0) {
     program.mask(~nr::kOtherAbi);
@@ -203,6 +211,9 @@ void native_rules(Program& program, Level level) {
   if (has_network(level)) {
     only_known_families(program, level);
   }
+  if (has_network(level) || level == Level::kLandlock) {
+    no_io_uring(program);
+  }
   if (level >= Level::kStrict) {
     no_other_processes(program);
     no_namespaces(program);
@@ -211,18 +222,16 @@ void native_rules(Program& program, Level level) {
   program.answer_all(kAllow);
 }
 
-// 32-bit programs keep their terminals at `store`. Above it and at `landlock` they have no sockets,
-// whose family they name in memory; at `strict` nothing of theirs runs.
+// 32-bit programs keep their terminals at `store`. Above it they have no sockets, whose family they
+// name in memory; at `strict` and `landlock` nothing of theirs runs.
 void rules_for_32_bit(Program& program, Level level) {
   program.load_number();
   no_typing(program, nr::kIoctl32);
-  if (level == Level::kLandlock) {
-    program.when_any({nr::kIoUringSetup, nr::kIoUringEnter, nr::kIoUringRegister}, refuse(ENOSYS));
-  }
-  if (has_network(level) || level == Level::kLandlock) {
+  if (has_network(level)) {
     program.when_any({nr::kSocket32, nr::kSocketcall32}, refuse(EAFNOSUPPORT));
+    no_io_uring(program);
   }
-  program.answer_all(level >= Level::kStrict ? refuse(ENOSYS) : kAllow);
+  program.answer_all(is_closed_to_others(level) ? refuse(ENOSYS) : kAllow);
 }
 
 }  // namespace
@@ -233,8 +242,7 @@ std::vector<sock_filter> system_call_filter(Level level) {
   program.block(nr::kArch, [&] { native_rules(program, level); });
   program.block(nr::kArch32, [&] { rules_for_32_bit(program, level); });
   // What the kernel runs besides, nobody has looked at.
-  const bool only_known = level >= Level::kStrict || level == Level::kLandlock;
-  program.answer_all(only_known ? refuse(ENOSYS) : kAllow);
+  program.answer_all(is_closed_to_others(level) ? refuse(ENOSYS) : kAllow);
   return program.take();
 }
 

@@ -154,11 +154,12 @@ SecretBuffer encode(const LaunchSpec& spec) {
     put(out, mask.target.native());
     put(out, mask.replacement.native());
   }
-  for (const auto* const list :
-       {&spec.files.writable, &spec.files.scratch, &spec.files.emptied, &spec.files.kept}) {
+  for (const auto* const list : {&spec.files.writable, &spec.files.scratch, &spec.files.emptied,
+                                 &spec.files.guarded, &spec.files.kept}) {
     put_paths(out, *list);
   }
   put(out, spec.files.runtime.native());
+  put_size(out, spec.own_abstract_sockets ? 1 : 0);
   return out;
 }
 
@@ -195,8 +196,8 @@ bool decode(std::string_view bytes, LaunchSpec& spec) {
     }
     spec.masked.push_back({text, other});
   }
-  for (auto* const list :
-       {&spec.files.writable, &spec.files.scratch, &spec.files.emptied, &spec.files.kept}) {
+  for (auto* const list : {&spec.files.writable, &spec.files.scratch, &spec.files.emptied,
+                           &spec.files.guarded, &spec.files.kept}) {
     if (!in.paths(*list)) {
       return false;
     }
@@ -205,6 +206,11 @@ bool decode(std::string_view bytes, LaunchSpec& spec) {
     return false;
   }
   spec.files.runtime = text;
+  std::uint64_t own_abstract_sockets = 0;
+  if (!in.size(own_abstract_sockets)) {
+    return false;
+  }
+  spec.own_abstract_sockets = own_abstract_sockets != 0;
   return in.done();
 }
 

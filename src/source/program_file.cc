@@ -136,14 +136,18 @@ Result<UniqueFd> open_program(const std::string& path) {
 
 // Nobody opens the file for writing before the lease is gone, which is at most
 // /proc/sys/fs/lease-break-time (45 s) after the first who tries; nobody has it open for writing
-// now. A file of another user cannot be leased, nor written to by this one.
+// now. Root's file cannot be leased by others, nor written to.
 Result<void> hold_still(const UniqueFd& fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) {
     return failure(Failure::Why::kUnreachable, excerpt(path) + " cannot be read");
   }
-  if (info.st_uid != ::geteuid()) {
+  if (info.st_uid == 0 && ::geteuid() != 0) {
     return {};
+  }
+  if (info.st_uid != ::geteuid()) {
+    return refused(excerpt(path) + " belongs to another user, who can change it",
+                   "install a copy of your own, or one that belongs to root");
   }
   // The signal that says that somebody wants to write: one that does nothing by default, where
   // SIGIO ends the process.

@@ -5,7 +5,7 @@ set -eu
 . "$(dirname "$0")/attack.inc"
 [ "$(id -u)" = 0 ] || skip "the suite runs as an ordinary user: variants.sh has shown it"
 need setpriv
-base=$(mktemp -d /var/tmp/av-user-XXXXXX)
+base=$(mktemp -d /srv/av-user-XXXXXX 2>/dev/null || mktemp -d /var/tmp/av-user-XXXXXX)
 trap 'rm -rf "$base"' EXIT
 user=4711 # nobody has this number: /run/user/4711 is not there either
 chmod 711 "$base"

@@ -32,19 +32,29 @@ for level in off landlock store network strict; do
   canary_check "$OUT/agent.out" "$OUT/agent.err" "$HOME"
 done
 
-# Codex runs a command by a sandbox of its own, which makes namespaces: at the levels where none can be made it is switched off, and the
-# user is told; a sandbox that was asked for is not, and the user is told that, too.
+# Codex runs a command by a sandbox of its own, which makes namespaces. Where none can be made, at `strict` it is switched off, and the
+# user is told; below, and where the user asks for it, it is left to fail, and that is said too.
 kill "$UPSTREAM_PID"
 RUN_OPTIONS=()
 start_upstream --expect-openai-key-file "$OUT/openai.key" --openai-tool 'echo "marks: $((40 + 2))"'
 play api.openai.com
-for level in landlock store network strict; do
-  read=()
-  [ $level != strict ] || read=(--read "$NPM_DIR")
-  agent --unmatched deny --isolation $level "${read[@]}" -- "$codex" exec -m gpt-5-codex --skip-git-repo-check 'how many marks?'
-  assert_contains "$OUT/agent.out" 'marks: 42'
-done
+marks() { # LEVEL OPTION...
+  local read=() level=$1
+  shift
+  [ "$level" != strict ] || read=(--read "$NPM_DIR")
+  agent --unmatched deny --isolation "$level" "${read[@]}" -- "$codex" exec -m gpt-5-codex --skip-git-repo-check "$@" 'how many marks?'
+}
+marks strict
+assert_contains "$OUT/agent.out" 'marks: 42'
 assert_contains "$OUT/agent.err" "codex's own sandbox cannot be set up"
-agent --isolation strict --read "$NPM_DIR" -- "$codex" exec -m gpt-5-codex --skip-git-repo-check -s workspace-write 'how many marks?'
+marks strict -s workspace-write
 assert_absent "$OUT/agent.out" 'marks: 42'
 assert_contains "$OUT/agent.err" "will fail"
+marks landlock
+assert_absent "$OUT/agent.out" 'marks: 42'
+assert_contains "$OUT/agent.err" "will fail"
+for level in landlock store network; do
+  marks $level -s danger-full-access
+  assert_contains "$OUT/agent.out" 'marks: 42'
+  assert_absent "$OUT/agent.err" "own sandbox"
+done

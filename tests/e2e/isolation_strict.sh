@@ -110,3 +110,29 @@ assert_absent "$OUT/agent.err" "--share docker"
 "$AV_BINARY" run --isolation store -- "$AV_PYTHON" sock.py "$HOME/daemon.sock" "$XDG_RUNTIME_DIR/docker.sock" >"$OUT/agent.out" 2>"$OUT/agent.err"
 assert_contains "$OUT/agent.out" "connected $HOME/daemon.sock"
 assert_absent "$OUT/agent.out" "connected $XDG_RUNTIME_DIR"
+
+# What the command works in is kept, also where a copy is laid over a directory above it.
+mkdir -p "$HOME/go/src/x" "$HOME/.cache/kept"
+(cd "$HOME/go/src/x" && av run --isolation strict --write "$HOME/.cache/kept" -- sh -c "echo work >file; echo kept >$HOME/.cache/kept/file; echo lost >$HOME/go/file" 2>/dev/null)
+assert_eq work "$(cat "$HOME/go/src/x/file")" "a working directory below a cache"
+assert_eq kept "$(cat "$HOME/.cache/kept/file")" "a part of a cache that may be written"
+[ ! -e "$HOME/go/file" ] || fail "the copy was written through"
+
+# A run that fails while somebody connects to its port says why, and ends.
+port=$("$AV_PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$AV_PYTHON" - "$port" <<'PY' &
+import socket, sys, time
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    try:
+        socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1).close()
+    except OSError:
+        time.sleep(0.001)
+PY
+knocking=$!
+for _ in 1 2 3 4 5 6 7 8; do
+  got=0
+  (cd "$HOME" && timeout 20 "$AV_BINARY" run --isolation strict --expose "$port" -- true 2>"$OUT/knocked") || got=$?
+  assert_eq 125 "$got" "$(cat "$OUT/knocked")"
+done
+kill $knocking

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 NR = {"x86_64": {"ptrace": 101, "keyctl": 250, "process_vm_readv": 310, "kcmp": 312, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298,
@@ -365,13 +366,81 @@ for each, level, about in [
         ("docker", "store", "asks docker for a container"), ("podman", "store", "asks podman for a container"),
         ("containerd", "store", "asks containerd for a container"), ("libvirt", "store", "asks libvirt for a machine"),
         ("session_bus", "store", "asks the session bus to start something"), ("systemd_user", "store", "asks systemd to start something (systemd-run)"),
-        ("tmux", "store", "types into tmux"), ("wayland", "strict", "looks at the screen (Wayland)"), ("pulse", "strict", "listens to the microphone"),
-        ("gpg_agent", "strict", "has gpg-agent decrypt"), ("ssh_agent", "strict", "has ssh-agent sign"), ("editor", "strict", "has the editor run something"),
-        ("somebodys", "strict", "connects to a socket in /tmp"), ("home_socket", "strict", "connects to a socket in the home that it knows of")]:
+        ("tmux", "store", "types into tmux"), ("wayland", "network", "looks at the screen (Wayland)"), ("pulse", "network", "listens to the microphone"),
+        ("gpg_agent", "store", "has gpg-agent decrypt"), ("ssh_agent", "network", "has ssh-agent sign"), ("editor", "store", "has the editor run something"),
+        ("somebodys", "network", "connects to a socket in /tmp"), ("home_socket", "network", "connects to a socket in the home that it knows of"),
+        ("relative", "network", "connects to a socket that was bound by a relative name")]:
     socket_attack(each, level, about)
 
 
-@attack("strict", "is given a descriptor over a socket in /tmp")
+@attack("network", "sends a datagram to a socket of another program")
+def datagram():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        return s.sendto(b"hello", F["sockets"]["datagrams"]) == 5
+
+
+@attack("network", "the same from one of a pair of raw sockets, which are datagram sockets")
+def raw_datagram():
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_RAW)
+    with one, other:
+        return one.sendto(b"hello", F["sockets"]["datagrams"]) == 5
+
+
+def ask_outside():
+    """Has the stage do what it does outside while a run goes on."""
+    if not os.path.exists("done"):
+        open("ask", "w").close()
+        for _ in range(500):
+            if os.path.exists("done"):
+                return
+            time.sleep(0.01)
+        raise OSError("nobody outside does anything")
+
+
+@attack("store", "connects to a terminal multiplexer that was started later")
+def socket_late():
+    ask_outside()
+    return unix("late")
+
+
+def home_of_its_own():
+    """Where /tmp is the run's own, what lies in it may be read, a home too."""
+    if F["home"].startswith(("/tmp/", "/var/tmp/")):
+        raise OSError("the home lies in /tmp")
+
+
+@attack("strict", "reads a login that was saved anew outside (git)")
+def read_saved_anew():
+    home_of_its_own()
+    ask_outside()
+    return has_secret(read(os.path.join(F["home"], ".git-credentials")))
+
+
+@attack("strict", "reads a login that was made outside after the start (hub)")
+def read_made_later():
+    home_of_its_own()
+    ask_outside()
+    return has_secret(read(os.path.join(F["home"], ".config/hub")))
+
+
+@attack("network", "uses a connection that it was started with")
+def inherited_connection():
+    with socket.socket(fileno=F["inherited_socket"]) as s:
+        s.settimeout(3)
+        return has_secret(s.recv(100))
+
+
+@attack("strict", "writes by a descriptor that it was started with")
+def inherited_file():
+    return os.pwrite(F["inherited_file"], b"planted", 0) == 7
+
+
+@attack("network", "makes a socket to the host of the virtual machine by io_uring")
+def io_uring_socket():
+    return io_uring()
+
+
+@attack("network", "is given a descriptor over a socket in /tmp")
 def socket_descriptor():
     return unix("somebodys", descriptor=True)
 
@@ -449,7 +518,7 @@ def keyring():
     return has_secret(buffer.raw)
 
 
-@attack("strict", "sets up io_uring")
+@attack("network", "sets up io_uring")
 def io_uring():
     parameters = ctypes.create_string_buffer(120)
     os.close(call("io_uring_setup", 4, parameters))
@@ -518,7 +587,10 @@ def try_quietly(function, otherwise=None):
 
 
 # What `landlock` keeps, which is beside the other levels: the store and what leads to it.
-LANDLOCK = {"store_database", "store_key", "store_write", "store_hard_link", "store_rename", "store_by_proc_root", "store_by_proc_cwd", "prlimit"}
+LANDLOCK = {"store_database", "store_key", "store_write", "store_hard_link", "store_rename", "store_by_proc_root", "store_by_proc_cwd", "prlimit",
+            "proc_environ", "proc_task_environ", "proc_mem", "ptrace_attach", "ptrace_seize", "vm_readv", "pidfd_getfd", "kcmp", "setns", "new_privileges",
+            "nested_uncover", "io_uring", "io_uring_socket", "abstract_socket", "abstract_descriptor", "socket_descriptor", "datagram", "raw_datagram",
+            "inherited_connection", "own_program_get", "own_program_policy"} | {name for name in ATTACKS if name.startswith("socket_")}
 
 
 def main():

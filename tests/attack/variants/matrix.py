@@ -4,13 +4,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LEVELS = ["off", "landlock", "store", "network", "strict"]
 binary, case, store = sys.argv[1:4]
-home = os.path.join(case, "victim-home")
+home = os.path.join(os.environ.get("AV_VICTIMS") or case, "victim-home")
 work = os.path.join(home, "project")
 runtime = os.path.join(case, "runtime")
 for path in (work, runtime):
@@ -27,11 +28,21 @@ listed = [line.rstrip("\n").split("\t") for line in subprocess.run(
 
 
 def attacks_at(level):
-    told = {**json.load(open(facts)), "level": level or "off", "store": store, "binary": binary}
+    stage_facts = json.load(open(facts))
+    connection = socket.create_connection(("127.0.0.1", stage_facts["tcp4"]))
+    written = open(os.path.join(home, "inherited.txt"), "r+b")
+    inherited = (connection.fileno(), written.fileno())
+    told = {**stage_facts, "level": level or "off", "store": store, "binary": binary,
+            "inherited_socket": inherited[0], "inherited_file": inherited[1]}
+    for name in ("ask", "done"):
+        if os.path.exists(os.path.join(work, name)):
+            os.unlink(os.path.join(work, name))
     command = [sys.executable, "-u", "attacks.py", json.dumps(told)]
     if level:
         command = [binary, "run", "--isolation", level, "--"] + command
-    done = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    done = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, pass_fds=inherited)
+    connection.close()
+    written.close()
     worked = [line for line in done.stdout.splitlines() if not line.startswith("#")]
     if os.environ.get("AV_ATTACK_WHY"):
         sys.stderr.write(f"== {level}\n{done.stdout}{done.stderr}")

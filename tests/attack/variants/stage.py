@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 SECRET = "stage-secret-7d1f"
@@ -109,7 +110,7 @@ out["sockets"] = {
     "pulse": unix(f"{runtime}/pulse/native"),
     "gpg_agent": unix(f"{runtime}/gnupg/S.gpg-agent"),
     "ssh_agent": unix(f"{runtime}/ssh-agent.sock"),
-    "editor": unix(f"/tmp/av-stage-{os.getpid()}/vscode-ipc.sock"),
+    "editor": unix(f"{runtime}/vscode-ipc-{os.getpid()}.sock"),
     "somebodys": unix(f"/tmp/av-stage-{os.getpid()}/service.sock"),
     "home_socket": unix(os.path.join(home, ".some-daemon/control.sock")),
 }
@@ -118,7 +119,7 @@ out["sockets"]["tmux"] = unix(f"{tmux}/av-stage-{os.getpid()}")
 
 for name in (".ssh/id_ed25519", ".aws/credentials", ".netrc", ".config/gh/hosts.yml", ".gnupg/private-keys-v1.d/k.key", ".kube/config", ".docker/config.json",
              ".npmrc", ".pypirc", ".cargo/credentials.toml", ".git-credentials", ".password-store/a.gpg", ".config/gcloud/credentials.db", ".mozilla/firefox/p/cookies.sqlite",
-             ".bash_history", ".local/share/keyrings/login.keyring", ".vault-token", "private.txt"):
+             ".bash_history", ".local/share/keyrings/login.keyring", ".vault-token", "private.txt", "inherited.txt"):
     write(name)
 write(".bashrc", "# mine\n", 0o644)
 write("project2/.git/hooks/post-checkout", "#!/bin/sh\n", 0o755)
@@ -166,11 +167,54 @@ victim = subprocess.Popen([sys.executable, "-c", "import os, sys, time, ctypes\n
 out["victim"] = victim.pid
 out["victim_address"] = int(victim.stdout.readline())
 
+# A server that has bound its socket by a relative name, in its own working directory.
+relative = os.path.join(home, ".relative-daemon")
+os.makedirs(relative, exist_ok=True)
+daemon = subprocess.Popen([sys.executable, "-c", "import socket, sys\n"
+                           "s = socket.socket(socket.AF_UNIX)\n"
+                           "s.bind('control.sock')\n"
+                           "s.listen()\n"
+                           "print(flush=True)\n"
+                           "while True:\n"
+                           "    c, _ = s.accept()\n"
+                           "    c.sendall(sys.argv[1].encode())\n"
+                           "    c.close()", SECRET], cwd=relative, stdout=subprocess.PIPE, text=True)
+daemon.stdout.readline()
+out["sockets"]["relative"] = os.path.join(relative, "control.sock")
+
+# One that takes datagrams.
+datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+out["sockets"]["datagrams"] = f"{runtime}/datagrams.sock"
+datagrams.bind(out["sockets"]["datagrams"])
+
+# What happens outside while the command runs, when it asks for it by a file beside it: a login is saved anew, as programs save, one is
+# made that was not there, and a terminal multiplexer is started.
+project = os.path.join(home, "project")
+out["sockets"]["late"] = f"{runtime}/zellij/late.sock"
+
+
+def later():
+    while True:
+        asked = os.path.join(project, "ask")
+        if not os.path.exists(asked):
+            time.sleep(0.01)
+            continue
+        write(".git-credentials.new")
+        os.rename(os.path.join(home, ".git-credentials.new"), os.path.join(home, ".git-credentials"))
+        write(".config/hub")
+        if not os.path.exists(out["sockets"]["late"]):
+            unix(out["sockets"]["late"])
+        os.rename(asked, os.path.join(project, "done"))
+
+
+threading.Thread(target=later, daemon=True).start()
+
 with open(facts + ".new", "w") as f:
     json.dump(out, f)
 os.rename(facts + ".new", facts)
 sys.stdin.read()
 victim.kill()
+daemon.kill()
 if shm >= 0:
     libc.shmctl(shm, 0, None)
 if key > 0:

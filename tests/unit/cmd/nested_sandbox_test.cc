@@ -8,7 +8,6 @@
 
 using namespace av;  // NOLINT: a test
 using cmd::can_nest;
-using cmd::without_own_sandbox;
 using isolation::Level;
 
 namespace {
@@ -27,6 +26,10 @@ struct Home {
   std::filesystem::path path;
   cmd::EnvBlock env;
 };
+
+cmd::NestedSandbox without_own_sandbox(const Words& words, const cmd::EnvBlock& env) {
+  return cmd::settle_own_sandbox(words, env, Level::kStrict);
+}
 
 }  // namespace
 
@@ -55,6 +58,22 @@ TEST_CASE("nested sandbox: codex's is switched off before what it is told to do"
       CHECK(out.notice.find("will fail") != std::string::npos);
     }
   }
+  SECTION("settings that are narrower than what stands in its place are kept to") {
+    std::filesystem::create_directories(home.path / ".codex");
+    std::ofstream(home.path / ".codex/config.toml") << "sandbox_mode = \"workspace-write\"\n";
+    CHECK(without_own_sandbox({"codex"}, home.env).argv.size() == 3);
+    std::ofstream(home.path / ".codex/config.toml")
+        << "model = \"m\"\n[profiles.x]\n  sandbox_mode = \"read-only\"\n";
+    CHECK(without_own_sandbox({"codex"}, home.env).argv == Words{"codex"});
+    CHECK(without_own_sandbox({"codex"}, home.env).notice.find("will fail") != std::string::npos);
+  }
+  SECTION("where the run keeps less, it is left to fail") {
+    for (const Level level : {Level::kLandlock, Level::kStore, Level::kNetwork}) {
+      const auto out = cmd::settle_own_sandbox({"codex", "exec"}, home.env, level);
+      CHECK(out.argv == Words{"codex", "exec"});
+      CHECK(out.notice.find("will fail") != std::string::npos);
+    }
+  }
   SECTION("one that is off already is nothing to speak of") {
     for (const Words& words :
          {Words{"codex", "-s", "danger-full-access"}, Words{"codex", "--yolo"},
@@ -80,6 +99,7 @@ TEST_CASE("nested sandbox: claude's is switched off where its settings switch it
   const auto out = without_own_sandbox(words, home.env);
   CHECK(out.argv == Words{"claude", "--settings", R"({"sandbox":{"enabled":false}})", "-p", "hi"});
   CHECK_FALSE(out.notice.empty());
+  CHECK(cmd::settle_own_sandbox(words, home.env, Level::kLandlock).argv == words);
   const Words own{"claude", "--settings", "mine.json"};
   CHECK(without_own_sandbox(own, home.env).argv == own);
   CHECK(without_own_sandbox(own, home.env).notice.find("--settings") != std::string::npos);

@@ -76,8 +76,9 @@ TEST_CASE("a bridge takes bytes both ways, and passes on that one side has ended
   const std::uint16_t port = near.port;
   std::vector<PortBridge::Way> ways;
   ways.push_back({std::move(near.fd), far.port, fresh});
-  auto bridge = PortBridge::start(std::move(ways));
+  auto bridge = PortBridge::create(std::move(ways));
   REQUIRE(bridge);
+  (*bridge)->start();
   const std::string much(3'000'000, 'x');
   // Answers only once it has read to the end.
   std::thread server([&] {
@@ -110,8 +111,9 @@ TEST_CASE("where nobody listens on the other side, the connection ends and other
   std::vector<PortBridge::Way> ways;
   ways.push_back({std::move(near.fd), nobody, fresh});
   ways.push_back({std::move(second.fd), far.port, fresh});
-  auto bridge = PortBridge::start(std::move(ways));
+  auto bridge = PortBridge::create(std::move(ways));
   REQUIRE(bridge);
+  (*bridge)->start();
   const UniqueFd lost = connect_to(dead);
   REQUIRE(receive_all(lost.get()).empty());
   const UniqueFd client = connect_to(alive);
@@ -127,7 +129,9 @@ TEST_CASE("a bridge that ends cuts what goes over it") {
   const std::uint16_t port = near.port;
   std::vector<PortBridge::Way> ways;
   ways.push_back({std::move(near.fd), far.port, fresh});
-  auto bridge = PortBridge::start(std::move(ways));
+  auto bridge = PortBridge::create(std::move(ways));
+  REQUIRE(bridge);
+  (*bridge)->start();
   const UniqueFd client = connect_to(port);
   const UniqueFd server(::accept(far.fd.get(), nullptr, nullptr));
   bridge->reset();
