@@ -3,10 +3,13 @@
 // cannot take off:
 //   * at `store`: typing into the terminal that the run shares with the user's shell (TIOCSTI, and
 //     TIOCLINUX on a virtual console);
-//   * at `network`: also sockets of families that no network namespace holds back, AF_VSOCK above
-//     all, which leads from a virtual machine to its host;
+//   * at `landlock`: the same, and sockets that lead to other programs by a path, io_uring, which
+//     makes them too, limits of other processes, and everything for another table of calls
+//     (32-bit);
+//   * at `network`: as at `store`, and sockets of families that no network namespace holds back,
+//     AF_VSOCK above all, which leads from a virtual machine to its host; and io_uring;
 //   * at `strict`: also what looks into other processes, makes namespaces or mounts, reaches the
-//     kernel's keyrings, or has been the way out of many a sandbox (io_uring, bpf, userfaultfd).
+//     kernel's keyrings, or has been the way out of many a sandbox (bpf, userfaultfd).
 
 #include <cstdint>
 #include <vector>

@@ -29,13 +29,11 @@ inline constexpr std::uint16_t kDnsClassIn = 1;
 
 enum class DnsCode : std::uint8_t {  // RFC 1035 section 4.1.1
   kNoError = 0,
-  kFormat = 1,
   kNoSuchName = 3,
   kNotImplemented = 4,
-  kRefused = 5,
 };
 
-// nullopt: no query with exactly one question; nothing is answered then but kFormat, and not even
+// nullopt: no query with exactly one question; nothing is answered then, and not even
 // that where `id` cannot be told.
 [[nodiscard]] std::optional<DnsQuestion> read_dns_query(std::string_view message);
 
