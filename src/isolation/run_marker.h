@@ -5,10 +5,10 @@
 //     locked there (mount_namespaces(7)), and named after the run;
 //   * the launcher is an ancestor of every process of its run: at `store` it is PID 1 of the PID
 //     namespace, at `off` it adopts orphans (PR_SET_CHILD_SUBREAPER).
-// What this is not: at `off`, and at `landlock` before Linux 6.12, the command can kill the
-// launcher and is then nobody's child, but it could read the store itself all along. At `store`, a
-// process that hides /proc or its root from itself in a namespace of its own hides the store's
-// place with it.
+// What this is not: at `off` the command can kill the launcher and is then nobody's child, but it
+// could read the store itself all along; at `landlock` it can before Linux 6.12, and still reaches
+// no store and no Unix socket. At `store`, a process that hides /proc or its root from itself in a
+// namespace of its own hides the store's place with it.
 
 #include <sys/types.h>
 

@@ -33,8 +33,7 @@ enum class DnsCode : std::uint8_t {  // RFC 1035 section 4.1.1
   kNotImplemented = 4,
 };
 
-// nullopt: no query with exactly one question; nothing is answered then, and not even
-// that where `id` cannot be told.
+// nullopt: no query with exactly one question; nothing is answered then.
 [[nodiscard]] std::optional<DnsQuestion> read_dns_query(std::string_view message);
 
 // The answer, as large as it gets.
