@@ -183,8 +183,24 @@ Expected<std::string> read_certificates(const char* path) {
     return make_error(ErrorCode::kInvalid, std::string(path) + " is not a file");
   }
   // Through the descriptor: what was looked at is what is read.
-  AV_TRY(std::string text, fs::read_file("/proc/self/fd/" + std::to_string(fd.get())));
+  Expected<std::string> read = fs::read_file("/proc/self/fd/" + std::to_string(fd.get()));
+  if (!read) {
+    return make_error(read.error().code, "cannot read " + std::string(path) +
+                                             ": it is too large, or "
+                                             "changes while it is read");
+  }
+  std::string text = std::move(*read);
   return is_of_system(fd.get(), info) ? std::move(text) : only_certificates(text);
+}
+
+bool lies_in_working_directory(const char* path) {
+  std::error_code ec;
+  const auto file = std::filesystem::canonical(path, ec);
+  const auto here = std::filesystem::current_path(ec);
+  if (ec) {
+    return false;
+  }
+  return std::mismatch(here.begin(), here.end(), file.begin(), file.end()).first == here.end();
 }
 
 std::string no_certificates(const char* variable) {
@@ -203,6 +219,11 @@ Expected<std::string> base_bundle(const EnvLookup& env, std::vector<std::string>
       }
       if (!text->empty()) {
         from = path;
+        if (lies_in_working_directory(path)) {
+          warnings.push_back(std::string(name) + " names " + path +
+                             ", which the command can change, and which says whom the broker "
+                             "trusts: move it out of the working directory");
+        }
         return text;
       }
       warnings.push_back(no_certificates(name));

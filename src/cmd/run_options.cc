@@ -51,6 +51,10 @@ Status parse_net(const RunWords& words, RunOptions& options) {
     if (::access(path.c_str(), R_OK) != 0) {
       return errno_error(errno, "cannot read " + file, "--upstream-ca takes a PEM file");
     }
+    if (!std::filesystem::is_regular_file(path, ec)) {
+      return make_error(ErrorCode::kInvalid, file + " is not a file",
+                        "--upstream-ca takes a PEM file");
+    }
     options.upstream_ca.push_back(path.string());
   }
   return {};

@@ -69,7 +69,23 @@ class Builder {
                         "cd to a project, or say so: --write " + home_.string());
     }
     for (const stdfs::path& each : wanted) {
+      AV_CHECK(refuse_private(each));
       view_.files.writable.push_back(resolved(each));
+    }
+    return {};
+  }
+
+  // What is private is given back by its own name alone. An earlier command could have put a link
+  // to it where another name leads.
+  Status refuse_private(const stdfs::path& path) {
+    const stdfs::path real = resolved(path);
+    for (const char* const each : kPrivate) {
+      const stdfs::path named = each[0] == '/' || home_.empty() ? stdfs::path(each) : home_ / each;
+      if (is_at_or_below(real, resolved(named)) && !asked_for(resolved(named))) {
+        return make_error(ErrorCode::kNotPermitted,
+                          path.string() + " leads to " + real.string() + ", which is private",
+                          "say so: --read " + real.string() + ", or --write for writing as well");
+      }
     }
     return {};
   }
@@ -173,15 +189,34 @@ class Builder {
   // Named by --read or --write, or with something in it that is.
   [[nodiscard]] bool asked_for(const stdfs::path& path) const {
     const auto names = [&](const std::string& each) {
-      std::error_code ec;
-      const stdfs::path named = resolved(stdfs::absolute(each, ec));
-      return is_at_or_below(path, named) || is_at_or_below(named, path);
+      const auto named = own_name(each);
+      return named && (is_at_or_below(path, *named) || is_at_or_below(*named, path));
     };
     return std::any_of(request_.read.begin(), request_.read.end(), names) ||
            std::any_of(request_.write.begin(), request_.write.end(), [&](const std::string& each) {
-             std::error_code ec;
-             return resolved(stdfs::absolute(each, ec)) == path;
+             const auto named = own_name(each);
+             return named && *named == path;
            });
+  }
+
+  // Where a path leads; nullopt when links lead it into something else than it says. Those above
+  // the home are the system's (/home may be one).
+  [[nodiscard]] std::optional<stdfs::path> own_name(const std::string& path) const {
+    std::error_code ec;
+    const stdfs::path said = stdfs::absolute(path, ec).lexically_normal();
+    const stdfs::path home = home_in(env_).lexically_normal();
+    const auto [end, rest] = std::mismatch(home.begin(), home.end(), said.begin(), said.end());
+    stdfs::path expected = said;
+    if (!home.empty() && end == home.end()) {
+      expected = home_;
+      for (auto part = rest; part != said.end(); ++part) {
+        expected /= *part;
+      }
+    }
+    const stdfs::path real = resolved(said);
+    return real == (expected.has_filename() ? expected : expected.parent_path())
+               ? std::optional<stdfs::path>(real)
+               : std::nullopt;
   }
 
   void add_kept() {

@@ -219,16 +219,14 @@ Step Init::prepare() {
   return has_network(options_.level) ? make_network(options_.network, sockets_) : std::nullopt;
 }
 
-// The store, and for root the devices below it.
+// The store, and the devices below it.
 Step Init::find_hidden(const LaunchSpec& spec, std::vector<Place>& hidden) const {
   std::vector<std::filesystem::path> paths = spec.hidden;
-  if (options_.uid == 0) {
-    auto devices = unsafe_devices();
-    if (!devices) {
-      return failed("list /dev");
-    }
-    std::move(devices->begin(), devices->end(), std::back_inserter(paths));
+  auto devices = options_.uid == 0 ? unsafe_devices() : open_disks();
+  if (!devices) {
+    return failed("list /dev");
   }
+  std::move(devices->begin(), devices->end(), std::back_inserter(paths));
   return find_places(paths, hidden);
 }
 
@@ -456,6 +454,10 @@ void Init::reap(pid_t child) {
     }
     if (pid != child) {
       continue;
+    }
+    const bool over = WIFSIGNALED(status) || WIFEXITED(status);
+    if (over && options_.level == Level::kLandlock) {
+      kill_descendants();
     }
     if (WIFSTOPPED(status)) {
       send_message(control(), MessageType::kStopped, WSTOPSIG(status));

@@ -147,20 +147,20 @@ Step hide_by_landlock(const std::vector<std::string>& hidden) {
     return failed(std::string(kStepLandlock));
   }
   std::vector<std::string> apart = hidden;
-  if (::geteuid() == 0) {
-    const auto mounts = mount_table();
-    if (!mounts) {
-      return failed(std::string(kStepMounts));
-    }
-    for (const Mount& mount : *mounts) {
-      const bool is_hidden = std::any_of(hidden.begin(), hidden.end(), [&](const auto& each) {
-        return is_within(mount.point, each);
-      });
-      if (steers_machine(mount) && !is_hidden) {
-        apart.push_back(mount.point);
-        if (Step obstacle = allow(ruleset, mount.point, kReadFile)) {
-          return obstacle;
-        }
+  const auto mounts = mount_table();
+  if (!mounts) {
+    return failed(std::string(kStepMounts));
+  }
+  for (const Mount& mount : *mounts) {
+    const bool is_hidden = std::any_of(hidden.begin(), hidden.end(), [&](const auto& each) {
+      return is_within(mount.point, each);
+    });
+    // What a user may write to in /proc is about processes of the run.
+    const bool own = mount.type == "proc" && ::geteuid() != 0;
+    if (steers_machine(mount) && !is_hidden && !own) {
+      apart.push_back(mount.point);
+      if (Step obstacle = allow(ruleset, mount.point, kReadFile)) {
+        return obstacle;
       }
     }
   }

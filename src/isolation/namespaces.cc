@@ -153,7 +153,7 @@ Step take_over_mounts() {
       }
     }
   }
-  return ::geteuid() == 0 ? protect_sys() : std::nullopt;
+  return protect_sys();
 }
 
 Step pin_ancestors(const LaunchSpec& spec, uid_t uid) {

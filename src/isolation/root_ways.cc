@@ -41,6 +41,49 @@ bool is_common(const struct stat& info) {
   }
 }
 
+bool is_raw(const stdfs::path& path, const struct stat& info) {
+  if (S_ISBLK(info.st_mode)) {
+    return true;
+  }
+  const unsigned major_number = major(info.st_rdev);
+  const unsigned minor_number = minor(info.st_rdev);
+  const bool memory =
+      major_number == 1 && (minor_number == 1 || minor_number == 2 || minor_number == 4);
+  // Majors of these are given out as drivers are loaded: SCSI, NVMe, flash.
+  const std::string name = path.filename();
+  const bool commands = major_number == 21 || name.starts_with("ng") || name.starts_with("mtd") ||
+                        name.starts_with("ubi") || path.parent_path().filename() == "bsg";
+  return memory || commands;
+}
+
+template <typename Wanted>
+std::optional<std::vector<stdfs::path>> list_devices(const stdfs::path& devices, Wanted wanted) {
+  std::vector<stdfs::path> found;
+  struct stat top {};
+  if (::stat(devices.c_str(), &top) != 0) {
+    return std::nullopt;
+  }
+  std::error_code ec;
+  stdfs::recursive_directory_iterator each(devices,
+                                           stdfs::directory_options::skip_permission_denied, ec);
+  for (; !ec && each != stdfs::recursive_directory_iterator(); each.increment(ec)) {
+    struct stat info {};
+    if (::lstat(each->path().c_str(), &info) != 0) {
+      continue;  // gone again
+    }
+    if (info.st_dev != top.st_dev) {
+      each.disable_recursion_pending();  // /dev/shm, /dev/pts
+    } else if ((S_ISBLK(info.st_mode) || S_ISCHR(info.st_mode)) && wanted(each->path(), info)) {
+      found.push_back(each->path());
+    }
+  }
+  if (ec) {
+    errno = ec.value();
+    return std::nullopt;
+  }
+  return found;
+}
+
 // A remount that leaves out a flag which another namespace has set is refused.
 unsigned long flags_of(const std::string& point) {
   struct statvfs info {};
@@ -66,30 +109,15 @@ Step make_read_only(const std::string& point) {
 }  // namespace
 
 std::optional<std::vector<stdfs::path>> unsafe_devices(const stdfs::path& devices) {
-  std::vector<stdfs::path> found;
-  struct stat top {};
-  if (::stat(devices.c_str(), &top) != 0) {
-    return std::nullopt;
-  }
-  std::error_code ec;
-  stdfs::recursive_directory_iterator each(devices,
-                                           stdfs::directory_options::skip_permission_denied, ec);
-  for (; !ec && each != stdfs::recursive_directory_iterator(); each.increment(ec)) {
-    struct stat info {};
-    if (::lstat(each->path().c_str(), &info) != 0) {
-      continue;  // gone again
-    }
-    if (info.st_dev != top.st_dev) {
-      each.disable_recursion_pending();  // /dev/shm, /dev/pts
-    } else if ((S_ISBLK(info.st_mode) || S_ISCHR(info.st_mode)) && !is_common(info)) {
-      found.push_back(each->path());
-    }
-  }
-  if (ec) {
-    errno = ec.value();
-    return std::nullopt;
-  }
-  return found;
+  return list_devices(devices,
+                      [](const stdfs::path&, const struct stat& info) { return !is_common(info); });
+}
+
+std::optional<std::vector<stdfs::path>> open_disks(const stdfs::path& devices) {
+  return list_devices(devices, [](const stdfs::path& path, const struct stat& info) {
+    return is_raw(path, info) &&
+           (::access(path.c_str(), R_OK) == 0 || ::access(path.c_str(), W_OK) == 0);
+  });
 }
 
 Step protect_proc(const stdfs::path& proc) {

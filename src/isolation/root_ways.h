@@ -1,6 +1,7 @@
 #pragma once
-// What the files of root give to a command that runs as root, although it has no capability: the
-// kernel asks for none where the owner of a file opens it.
+// Files by which a command gets around directories or steers the machine, although it has no
+// capability: the kernel asks for none where the owner of a file opens it, and users may be in the
+// group of a disk, or own a part of the cgroups.
 
 #include <filesystem>
 #include <optional>
@@ -15,6 +16,10 @@ namespace av::isolation {
 // kvm, tun, graphics, sound): disks and memory can be read past directories, keys typed on the
 // console. No links. nullopt when they cannot be listed, and errno says why.
 [[nodiscard]] std::optional<std::vector<std::filesystem::path>> unsafe_devices(
+    const std::filesystem::path& devices = "/dev");
+
+// Of the same, disks and memory alone, and those that this user may open.
+[[nodiscard]] std::optional<std::vector<std::filesystem::path>> open_disks(
     const std::filesystem::path& devices = "/dev");
 
 // Whether a file system is one whose files steer the machine, wherever it is mounted.

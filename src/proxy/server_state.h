@@ -89,6 +89,7 @@ struct ServerState {
   std::size_t session_limit = 1024;
   // Connections that have not shown a token yet, oldest first.
   std::list<Session*> newcomers;
+  std::size_t handshakes = 0;  // of TLS, that are under way
   bool draining = false;
   std::size_t held_bytes = 0;  // of request bodies that rules or the API look at
 };

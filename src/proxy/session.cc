@@ -17,6 +17,8 @@ constexpr Millis kFirstByteTimeout{10'000};
 constexpr Millis kWriteTimeout{30'000};
 constexpr Millis kLinger{1'000};
 constexpr std::size_t kMaxNewcomers = 256;
+// Each holds some 45 KiB until it is done, and costs who begins it nothing.
+constexpr std::size_t kMaxHandshakes = 2048;
 constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446 section 5.1
 
 Fault too_many_connections() {
@@ -288,7 +290,12 @@ Awaitable<void> Session::serve_tunnel(vault::Authority authority) {
   tunnel.authority = std::move(authority);
   bool http2 = false;
   if (first == kTlsHandshakeRecord) {
+    if (worker_->state.handshakes >= kMaxHandshakes) {
+      co_return;
+    }
+    ++worker_->state.handshakes;
     const bool secure = co_await accept_tls(tunnel);
+    --worker_->state.handshakes;
     if (!secure) {
       co_return;
     }

@@ -217,6 +217,14 @@ def kcmp():
     return call("kcmp", os.getpid(), F["victim"], 2, 0, 0) >= 0
 
 
+@attack("store", "makes a cgroup in one of the user's, by which programs are frozen and killed")
+def cgroup():
+    inner = F["cgroup"] + "/inner"
+    os.mkdir(inner)
+    os.rmdir(inner)
+    return True
+
+
 # -- privileges
 
 @attack("store", "may gain privileges by running a program")
@@ -590,7 +598,7 @@ def try_quietly(function, otherwise=None):
 LANDLOCK = {"store_database", "store_key", "store_write", "store_hard_link", "store_rename", "store_by_proc_root", "store_by_proc_cwd", "prlimit",
             "proc_environ", "proc_task_environ", "proc_mem", "ptrace_attach", "ptrace_seize", "vm_readv", "pidfd_getfd", "kcmp", "setns", "new_privileges",
             "nested_uncover", "io_uring", "io_uring_socket", "abstract_socket", "abstract_descriptor", "socket_descriptor", "datagram", "raw_datagram",
-            "inherited_connection", "own_program_get", "own_program_policy"} | {name for name in ATTACKS if name.startswith("socket_")}
+            "inherited_connection", "own_program_get", "own_program_policy", "cgroup"} | {name for name in ATTACKS if name.startswith("socket_")}
 
 
 def main():

@@ -182,6 +182,18 @@ daemon = subprocess.Popen([sys.executable, "-c", "import socket, sys\n"
 daemon.stdout.readline()
 out["sockets"]["relative"] = os.path.join(relative, "control.sock")
 
+# A cgroup of the user's, as service managers give one to everybody: it can be frozen, with all that is in it.
+out["cgroup"] = ""
+for line in open("/proc/self/mounts"):
+    point, kind = line.split()[1:3]
+    mine = os.path.join(point, f"av-stage-{os.getpid()}")
+    if kind in ("cgroup", "cgroup2") and not out["cgroup"]:
+        try:
+            os.mkdir(mine)
+            out["cgroup"] = mine
+        except OSError:
+            pass
+
 # One that takes datagrams.
 datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 out["sockets"]["datagrams"] = f"{runtime}/datagrams.sock"
@@ -215,6 +227,8 @@ os.rename(facts + ".new", facts)
 sys.stdin.read()
 victim.kill()
 daemon.kill()
+if out["cgroup"]:
+    os.rmdir(out["cgroup"])
 if shm >= 0:
     libc.shmctl(shm, 0, None)
 if key > 0:
