@@ -99,7 +99,7 @@ av run --isolation off -- sh -c '(setsid sh -c "
     env -i HOME=$HOME AGENT_VAULT_HOME=$STORE $AV_BINARY vault credential get TOKEN >outlived 2>outlived.err
     echo done >>outlived" >/dev/null 2>&1 &) ; sleep 0.1' 2>/dev/null
 touch ended
-wait_for 10 grep -q done outlived
+wait_for 30 grep -q done outlived
 grep -qF "$(tail -n 1 "$CANARIES")" outlived || fail "the control of off: $(cat outlived.err)"
 
 # -- A passphrase: the command neither has what opens the store nor can it be asked on no terminal.

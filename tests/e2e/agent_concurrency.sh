@@ -78,11 +78,11 @@ av agent set busy --max-concurrent 2 2>/dev/null
 start_run --agent busy -- sh -c 'hold() { until curl -sf "https://echo.test/slow?ms=30000"; do sleep 0.05; done; }
   hold & hold & wait'
 full() { "$AV_BINARY" run "${RUN_OPTIONS[@]}" --agent busy -- curl -sS https://echo.test/echo 2>/dev/null | grep -q too_many_concurrent; }
-wait_for 10 full
+wait_for 30 full
 kill -9 "$RUN_PID"
 wait "$RUN_PID" 2>/dev/null || true
 free() { "$AV_BINARY" run "${RUN_OPTIONS[@]}" --agent busy -- curl -sS https://echo.test/echo 2>/dev/null | grep -q '"method"'; }
-wait_for 5 free
+wait_for 30 free
 
 # What cannot be counted is refused.
 rm -rf "$AGENT_VAULT_HOME/lanes"

@@ -82,7 +82,7 @@ up() {
 
 # cut NAME SINCE CODE: all five ended within a second (and a bit, for the machine) of SINCE
 cut() {
-  wait_for 15 test -s "$1.code"
+  wait_for 30 test -s "$1.code"
   "$AV_PYTHON" - "$1.ended" "$2" <<'PY' || { cat "$OUT/$1.out"; fail "$1: not cut in time"; }
 import sys
 ended = dict(pair.split("=") for pair in open(sys.argv[1]).read().split())
@@ -122,7 +122,7 @@ done
 for name in spared plain; do
   [ ! -e $name.ended ] || fail "$name was cut: $(cat $name.ended)"
   touch $name.stop
-  wait_for 15 test -s $name.code
+  wait_for 30 test -s $name.code
   assert_eq None "$(cat $name.code)" "$name: the answer to a new connection"
   assert_eq "" "$(cat $name.ended)" "$name: what was cut"
 done

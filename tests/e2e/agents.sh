@@ -94,19 +94,19 @@ assert_eq "reader" "$(audited '[x["agent"] for x in r if x.get("error") == "out_
 
 # -- sessions: a run that lasts has one, a short one and a dead one have none
 start_run --agent builder -- sh -c 'touch up; until [ -e stop ]; do sleep 0.02; done'
-wait_for 10 test -e up
+wait_for 30 test -e up
 sessions() { [ "$(av agent show builder --json | "$AV_PYTHON" -c 'import json, sys; print(len(json.load(sys.stdin)["sessions"]))')" = "$1" ]; }
-wait_for 5 sessions 1
+wait_for 30 sessions 1
 assert_matches <(av agent list) '^builder .* active +1 '
 touch stop
 wait "$RUN_PID"
 sessions 0 || fail "a session outlives its run"
 rm -f up stop
 start_run --agent builder -- sh -c 'touch up; sleep 60'
-wait_for 10 test -e up
-wait_for 5 sessions 1
+wait_for 30 test -e up
+wait_for 30 sessions 1
 kill -9 "$RUN_PID"
-wait_for 5 sessions 0
+wait_for 30 sessions 0
 wait "$RUN_PID" 2>/dev/null || true
 
 # -- the end

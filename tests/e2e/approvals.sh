@@ -43,7 +43,7 @@ ask() { # NAME URL BODY: in the background, output in $OUT/NAME.out
 
 # Allowed: the request goes out as it was shown.
 ask pay 'https://echo.test/echo/pay?to=bob' '{"amount": 5, "password": "hunter2"}'
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 assert_eq 0 "$(received 'len(r)')" "requests sent before the decision"
 assert_eq 0 "$(audited 'sum(bool(x.get("credentials")) for x in r if x["event"].startswith("request"))')" "credentials opened before the decision"
 id=$(first id)
@@ -69,7 +69,7 @@ assert_error
 
 # Once is once.
 ask again 'https://echo.test/echo/pay?to=bob' '{"amount": 5}'
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 av approval deny "$(first id)" 2>/dev/null
 wait "$ASKED"
 assert_contains "$OUT/again.out" '403 approval_denied'
@@ -92,19 +92,19 @@ assert go("/echo/uses", "PUT").code == "approval_denied"
 PY
 PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" uses.py >"$OUT/uses.out" 2>"$OUT/uses.err" &
 ASKED=$!
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 av approval allow "$(first id)" --uses 3 2>/dev/null
-wait_for 20 grep -q three "$OUT/uses.out"
+wait_for 30 grep -q three "$OUT/uses.out"
 for _ in 1 2 3; do
-  wait_for 20 waiting_is 1
+  wait_for 30 waiting_is 1
   av approval deny "$(first id)" 2>/dev/null
-  wait_for 20 waiting_is 0
+  wait_for 30 waiting_is 0
 done
 wait "$ASKED" || { cat "$OUT/uses.err" >&2; fail "uses"; }
 
 # For a time, in another run too.
 ask time1 https://echo.test/echo/time '{}'
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 av approval allow "$(first id)" --for 10m 2>/dev/null
 wait "$ASKED"
 ask time2 https://echo.test/echo/time '{"other": 1}'
@@ -135,11 +135,11 @@ assert code == "approval_denied", code
 PY
 PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" again.py >"$OUT/again.out" 2>"$OUT/again.err" &
 ASKED=$!
-wait_for 20 grep -q passed "$OUT/again.out"
+wait_for 30 grep -q passed "$OUT/again.out"
 expect_exit 2 av approval revoke
 expect_exit 3 av approval revoke apr_0000000000000000
 av approval revoke "$(json "$OUT/grants.json" 'd["grants"][0]["id"]')" 2>"$OUT/revoke.txt"
-wait_for 10 waiting_is 1
+wait_for 30 waiting_is 1
 av approval deny "$(first id)" 2>/dev/null
 wait "$ASKED" || { cat "$OUT/again.err" >&2; fail "a revoked grant"; }
 assert_eq 0 "$(av approval grants --json >"$OUT/grants.json" && json "$OUT/grants.json" 'len(d["grants"])')"
@@ -148,7 +148,7 @@ assert_eq 1 "$(audited "sum(x['event'] == 'approval.revoke' and x['decision'] ==
 # A long URL does not break the rows of a terminal, and is all there elsewhere.
 long=https://echo.test/echo/$(printf 'a%.0s' $(seq 300))/end
 ask long "$long" '{}'
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 "$AV_PYTHON" "$SUPPORT/with_tty.py" -- sh -c "stty rows 24 cols 120; exec '$AV_BINARY' approval list" >"$OUT/wide.txt"
 awk 'length($0) > 121 { exit 1 }' "$OUT/wide.txt" || fail "a row is wider than the terminal"
 assert_matches "$OUT/wide.txt" 'POST https://echo.*\.\.\..*/end'
@@ -180,15 +180,15 @@ waiting_is 0 || fail "the client has left"
 av approval list --all --json >"$OUT/all.json"
 assert_eq cancelled "$(json "$OUT/all.json" 'd["approvals"][-1]["state"]')"
 ask ended https://echo.test/echo/ended '{}'
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 kill -TERM "$ASKED"
-wait_for 20 waiting_is 0
+wait_for 30 waiting_is 0
 wait "$ASKED" || true
 assert_eq "$sent" "$(received 'len(r)')"
 
 # The policy that holds when the answer comes is the one that counts.
 ask removed https://echo.test/echo/removed '{}'
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 id=$(first id)
 av rule add --name stop --action block --host echo.test >/dev/null 2>&1
 av approval allow "$id" 2>/dev/null
@@ -208,7 +208,7 @@ import os; os._exit(0)
 PY
 PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" escapes.py >"$OUT/escapes.out" 2>"$OUT/escapes.err" &
 ASKED=$!
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 for command in "approval list" "approval show $(first id)"; do
   # shellcheck disable=SC2086
   av $command >"$OUT/escape.txt"
@@ -236,7 +236,7 @@ time.sleep(300)
 PY
 PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 "$AV_BINARY" run "${RUN_OPTIONS[@]}" -- "$AV_PYTHON" hidden.py >"$OUT/hidden.out" 2>"$OUT/hidden.err" &
 ASKED=$!
-wait_for 20 waiting_is 3
+wait_for 30 waiting_is 3
 shown() { json "$OUT/list.json" "[[a['body_complete'], a['body_size'], a['rule']] for a in d['approvals'] if '$1' in a['preview']][0]"; }
 assert_eq '[true, 13, "ask-first, ask-too"]' "$(shown '"amount": 1}')"
 assert_eq '[false, 1131, "ask-first"]' "$(shown '"amount": 2')"
@@ -246,7 +246,7 @@ assert_contains "$OUT/show.txt" 'NOT ALL of it is shown'
 kill -TERM "$ASKED"
 wait "$ASKED" || true
 av rule remove ask-too 2>/dev/null
-wait_for 20 waiting_is 0
+wait_for 30 waiting_is 0
 
 # A flood is bounded, in each run and for each agent.
 cat >flood.py <<'PY'

@@ -76,7 +76,7 @@ attack_model() { # NAME [--without DEFENCE]
   "$AV_PYTHON" "$SUPPORT/model_proxy.py" --upstream "$HTTP_PORT" --secret "$OUT/secret" \
     --placeholder "$placeholder" "$@" >"$OUT/model.out" 2>"$OUT/model.err" &
   pid=$!
-  wait_for 10 test -s "$OUT/model.out"
+  wait_for 30 test -s "$OUT/model.out"
   HTTPS_PROXY=http://token:@127.0.0.1:$(cat "$OUT/model.out") "$AV_PYTHON" "$SUPPORT/row_attacks.py" \
     "$name" "$placeholder" >"$OUT/agent.out" 2>"$OUT/agent.err"
   kill "$pid"

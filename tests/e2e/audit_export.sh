@@ -38,7 +38,7 @@ collector() { # OPTION...: PORT, with its plan in $OUT/plan and what it got in $
   rm -f "$OUT/collector.out"
   "$AV_PYTHON" "$SUPPORT/otlp_collector.py" --log "$OUT/got" --plan "$OUT/plan" "$@" >"$OUT/collector.out" 2>"$OUT/collector.err" &
   COLLECTOR_PID=$!
-  wait_for 10 test -s "$OUT/collector.out"
+  wait_for 30 test -s "$OUT/collector.out"
   PORT=$(json "$OUT/collector.out" 'd["port"]')
 }
 got() { json "$OUT/got" "(lambda r, q, b: $1)([x['record'] for x in d if 'record' in x], [x for x in d if 'request' in x], [x for x in d if 'broken' in x])"; }
@@ -112,12 +112,12 @@ fresh
 collector
 "$AV_BINARY" audit export --all --follow --otlp "http://127.0.0.1:$PORT" 2>follow.txt &
 follower=$!
-wait_for 10 test -s "$OUT/got"
+wait_for 30 test -s "$OUT/got"
 sleep 0.3
 expect_exit 5 av audit export --otlp "http://127.0.0.1:$PORT"
 agent -- curl -sS https://echo.test/echo/followed
 followed() { grep -q /echo/followed "$OUT/got"; }
-wait_for 10 followed
+wait_for 30 followed
 kill -9 $follower
 wait $follower 2>/dev/null || true
 av audit export --all --otlp "http://127.0.0.1:$PORT" 2>/dev/null

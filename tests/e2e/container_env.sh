@@ -19,7 +19,7 @@ av agent create other --vault default >/dev/null 2>&1
 printf '%s\n' "$agent" >>"$CANARIES"
 "$AV_BINARY" serve --json --any-port "${RUN_OPTIONS[@]}" >"$OUT/serve.out" 2>"$OUT/serve.err" &
 SERVE=$!
-wait_for 20 test -s "$OUT/serve.out"
+wait_for 30 test -s "$OUT/serve.out"
 API=$(json "$OUT/serve.out" 'd["api"]')
 PROXY=$(json "$OUT/serve.out" 'd["proxy"]')
 HOST=$AV_CASE/host
@@ -91,7 +91,7 @@ TOKEN='' expect_exit 0 far container-env --agent other "$AV_CASE/files2"
 assert_contains "$OUT/stderr" "agent 'other'"
 av agent revoke builder >/dev/null 2>&1
 refused() { [ "$(contained curl -s -m 20 -o /dev/null -w '%{http_connect}' https://echo.test/revoked)" = 407 ]; }
-wait_for 5 refused
+wait_for 30 refused
 
 # The recipes.
 export PROXY

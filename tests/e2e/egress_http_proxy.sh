@@ -68,7 +68,7 @@ get --upstream-proxy "http://127.0.0.1:$closed" -- https://echo.test/echo
 assert_contains "$OUT/agent.out" "502 egress_proxy_failed"
 "$AV_PYTHON" -c 'import socket, time
 s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); time.sleep(80)' >"$OUT/mute" &
-wait_for 10 test -s "$OUT/mute"
+wait_for 30 test -s "$OUT/mute"
 get --connect-timeout 1 --upstream-proxy "http://127.0.0.1:$(cat "$OUT/mute")" -- https://echo.test/echo
 assert_contains "$OUT/agent.out" "504 egress_proxy_timeout"
 

@@ -21,7 +21,7 @@ start_fake() {
   local name=$1
   shift
   "$AV_PYTHON" "$SUPPORT/$name.py" --log "$OUT/$name.jsonl" "$@" >"$OUT/$name.out" 2>"$OUT/$name.err" &
-  wait_for 20 grep -q READY "$OUT/$name.out"
+  wait_for 30 grep -q READY "$OUT/$name.out"
   FAKE_URL=http://127.0.0.1:$(sed -n 's/^READY //p' "$OUT/$name.out")
 }
 
@@ -47,13 +47,13 @@ assert_error 'several stores know op://'
 # Bitwarden: Secrets Manager, and another device.
 printf 'sk-canary-bitwarden-sm\n' >>"$CANARIES"
 start_fake fake_bitwarden_sm
-wait_for 10 grep -q TOKEN "$OUT/fake_bitwarden_sm.out"
+wait_for 30 grep -q TOKEN "$OUT/fake_bitwarden_sm.out"
 paired bitwarden-sm --set "url=$FAKE_URL" --set-file "token=$(give sm "$(sed -n 's/^TOKEN //p' "$OUT/fake_bitwarden_sm.out")")"
 from SM_KEY bw://key/OPENAI_API_KEY sm.echo.test
 printf 'canary-agent-access\n' >>"$CANARIES"
 start_fake fake_aac
 AAC=$FAKE_URL
-wait_for 10 grep -q CODE "$OUT/fake_aac.out"
+wait_for 30 grep -q CODE "$OUT/fake_aac.out"
 paired bitwarden --set "url=ws${AAC#http}" --set-file "token=$(give aac "$(sed -n 's/^TOKEN //p' "$OUT/fake_aac.out")")"
 av vault credential set AAC_KEY --from bw://domain/github.com#password --store bitwarden 2>/dev/null
 av vault service add --name aac --host aac.echo.test --auth-type bearer --token-key AAC_KEY >/dev/null 2>&1

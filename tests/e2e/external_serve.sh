@@ -86,10 +86,10 @@ service() { av vault service add --name "of-$1" --host "$2" --auth-type bearer -
 service kv kv.echo.test KV_KEY
 service file file.echo.test FILE_KEY
 works() { [ "$(ask "$1")" = 200 ] && [ "$(sent)" = "Bearer $2" ]; }
-wait_for 10 works kv.echo.test sk-vault-app
+wait_for 30 works kv.echo.test sk-vault-app
 canary_check "$OUT/echo"
 works mapped.echo.test kv1-token || fail "mapped: $(cat "$OUT/echo")"
-wait_for 10 works file.echo.test "$file_value"
+wait_for 30 works file.echo.test "$file_value"
 
 # -- the same by the remote commands, of another admin's machine
 LAPTOP=$AV_CASE/laptop
@@ -107,7 +107,7 @@ expect_exit 2 far vault store test --allow-net 127.0.0.1/32
 assert_error 'for connections of this machine'
 far vault credential set INF_KEY --from infisical://API_KEY 2>/dev/null
 service inf inf.echo.test INF_KEY
-wait_for 10 works inf.echo.test inf-api-key
+wait_for 30 works inf.echo.test inf-api-key
 same() { # COMMAND...
   far "$@" >"$OUT/far" 2>"$OUT/far.err" || { cat "$OUT/far.err" >&2; fail "over the server: $*"; }
   av "$@" >"$OUT/near" 2>"$OUT/near.err" || { cat "$OUT/near.err" >&2; fail "here: $*"; }
@@ -163,10 +163,10 @@ at_vault faults '{"kind": "status", "status": 500, "times": 500}' >/dev/null
 far vault credential set NEW_KEY --from 'vault://secret/app?version=1#api_key' --store corp 2>/dev/null # an item that is not known yet
 service new new.echo.test NEW_KEY
 fails() { [ "$(ask new.echo.test)" = 502 ]; }
-wait_for 10 fails
+wait_for 30 fails
 assert_contains "$OUT/echo" external_store_unreachable
 failing() { far vault store status corp | grep -q '^state *failing'; }
-wait_for 10 failing
+wait_for 30 failing
 expect_page 200 mia GET $stores/corp
 assert_eq true "$(json "$OUT/reply" 'd["state"] == "failing" and d["health"]["failed"] > 0 and d["health"]["rests_seconds"] > 0 and d["health"]["last_failure"] == "unreachable"')" "$(cat "$OUT/reply")"
 expect_page 200 mia GET /v1/vaults
@@ -183,7 +183,7 @@ at_vault token '{"policies": ["default", "app"], "ttl": 3600}' >token.json
 token=$(json token.json 'd["token"]')
 printf '%s\n' "$token" >>"$CANARIES"
 expect_page 200 bea POST $stores "$(vault_body "$token")"
-wait_for 10 works new.echo.test sk-vault-app
+wait_for 30 works new.echo.test sk-vault-app
 expect_page 200 bea GET $stores/corp
 assert_eq works "$(json "$OUT/reply" 'd["state"]')"
 

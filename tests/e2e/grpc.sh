@@ -7,7 +7,7 @@ npm_package @grpc/grpc-js
 "$SUPPORT/make_certs.sh" "$OUT/certs"
 : >"$OUT/grpc.jsonl"
 NODE_PATH=$NPM_DIR/node_modules node "$SUPPORT/grpc_server.js" "$OUT/grpc.jsonl" "$OUT/certs" >"$OUT/grpc.out" 2>"$OUT/grpc.err" &
-wait_for 10 test -s "$OUT/grpc.out"
+wait_for 30 test -s "$OUT/grpc.out"
 RUN_OPTIONS+=(--upstream-ca "$OUT/certs/ca.pem"
   --resolve "echo.test:443:127.0.0.1:$(json "$OUT/grpc.out" 'd["tls"]')"
   --resolve "clear.echo.test:80:127.0.0.1:$(json "$OUT/grpc.out" 'd["clear"]')"

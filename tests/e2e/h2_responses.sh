@@ -13,7 +13,7 @@ evil() { # NAME HOST...: an upstream with these hosts; its port in $port
   local host name=$1
   shift
   "$AV_PYTHON" "$SUPPORT/h2_evil_upstream.py" "$CERTS" >"$OUT/$name.out" 2>"$OUT/$name.err" &
-  wait_for 10 test -s "$OUT/$name.out"
+  wait_for 30 test -s "$OUT/$name.out"
   port=$(json "$OUT/$name.out" 'd["port"]')
   for host in "$@"; do
     RUN_OPTIONS+=(--resolve "$host:443:127.0.0.1:$port")

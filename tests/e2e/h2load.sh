@@ -9,7 +9,7 @@ mkdir "$OUT/htdocs"
 head -c 20000 /dev/urandom >"$OUT/htdocs/file"
 port=$("$AV_PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 nghttpd --address=127.0.0.1 -v -d "$OUT/htdocs" "$port" "$OUT/certs/server.key" "$OUT/certs/server.pem" >"$OUT/nghttpd.log" 2>&1 &
-wait_for 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
+wait_for 30 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
 RUN_OPTIONS+=(--upstream-ca "$OUT/certs/ca.pem" --resolve "echo.test:443:127.0.0.1:$port")
 real=$(new_canary)
 bearer_service echo.test TOKEN "$real"

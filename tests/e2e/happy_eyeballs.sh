@@ -36,7 +36,7 @@ for _ in range(3):
     except BlockingIOError: pass
     held.append(c)
 print("ready", flush=True); time.sleep(40)' "$HTTP_PORT" >"$OUT/silent" 2>"$OUT/silent.err" &
-wait_for 10 test -s "$OUT/silent"
+wait_for 30 test -s "$OUT/silent"
 agent_python --allow-net 127.0.0.0/8 --allow-net ::1 <"$OUT/reach.py"
 cat "$OUT/agent.out"
 # The control: that address alone does not answer.

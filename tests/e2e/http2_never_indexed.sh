@@ -8,7 +8,7 @@ curl -V | grep -q HTTP2 || skip 'this curl cannot speak HTTP/2'
 "$SUPPORT/make_certs.sh" "$OUT/certs"
 : >"$OUT/raw.jsonl"
 "$AV_PYTHON" "$SUPPORT/h2_raw.py" "$OUT/certs" "$OUT/raw.jsonl" >"$OUT/raw.out" 2>"$OUT/raw.err" &
-wait_for 10 test -s "$OUT/raw.out"
+wait_for 30 test -s "$OUT/raw.out"
 port=$(json "$OUT/raw.out" 'd["port"]')
 RUN_OPTIONS+=(--upstream-ca "$OUT/certs/ca.pem" --resolve "a.echo.test:443:127.0.0.1:$port"
   --resolve "b.echo.test:443:127.0.0.1:$port" --resolve "c.echo.test:443:127.0.0.1:$port")

@@ -102,7 +102,7 @@ while True:
     c.sendall(b"from outside")
     c.close()
 PY
-wait_for 10 test -s "$OUT/host-port"
+wait_for 30 test -s "$OUT/host-port"
 HOST_PORT=$(cat "$OUT/host-port")
 agent -- "$AV_PYTHON" reach.py "$HOST_PORT"
 for name in "host port" "other port" smtp quic udp metadata; do
@@ -146,7 +146,7 @@ for _ in range(2):
 PY
 outside=$("$AV_PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 start_run --expose "$outside:3999" -- "$AV_PYTHON" server.py
-wait_for 10 grep -q ready "$OUT/run.out"
+wait_for 30 grep -q ready "$OUT/run.out"
 cat >fetch.py <<'PY'
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
@@ -178,7 +178,7 @@ echo done
 sleep 30
 SH
 start_run -- sh propose.sh
-wait_for 10 grep -q done "$OUT/run.out"
+wait_for 30 grep -q done "$OUT/run.out"
 json discover.json 'd["services"]' >/dev/null
 kill "$RUN_PID"
 wait "$RUN_PID" || true

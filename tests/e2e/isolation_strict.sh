@@ -91,7 +91,7 @@ for path in sys.argv[1:]:
     listening.append(s)
 time.sleep(200)
 PY
-wait_for 10 test -S "$XDG_RUNTIME_DIR/docker.sock"
+wait_for 30 test -S "$XDG_RUNTIME_DIR/docker.sock"
 cat >sock.py <<'PY'
 import socket, sys
 for path in sys.argv[1:]:

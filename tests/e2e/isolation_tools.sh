@@ -10,7 +10,7 @@ printf '%s' "$real" >"$OUT/github.token"
 start_upstream --expect-github-token-file "$OUT/github.token"
 play github.com api.github.com
 "$AV_PYTHON" "$SUPPORT/package_index.py" "$CERTS" server >"$OUT/index.out" 2>"$OUT/index.err" &
-wait_for 10 test -s "$OUT/index.out"
+wait_for 30 test -s "$OUT/index.out"
 RUN_OPTIONS+=(--resolve "packages.echo.test:443:127.0.0.1:$(json "$OUT/index.out" 'd["port"]')" --isolation strict)
 set_credential GITHUB_TOKEN "$real"
 av vault service add --preset github >/dev/null
@@ -47,7 +47,7 @@ for server in "$AV_PYTHON -m http.server 8000 --bind 127.0.0.1" \
   outside=$(port)
   # shellcheck disable=SC2086 # words
   start_run --expose "$outside:8000" -- $server
-  wait_for 20 curl -sf --noproxy '*' "http://127.0.0.1:$outside/" -o "$OUT/page"
+  wait_for 30 curl -sf --noproxy '*' "http://127.0.0.1:$outside/" -o "$OUT/page"
   assert_contains "$OUT/page" "served from inside"
   kill "$RUN_PID"
   wait "$RUN_PID" || true

@@ -14,12 +14,12 @@ start_run -- sh -c 'env >env.txt
   cp "$SSL_CERT_FILE" bundle.pem
   sleep '$mark' & (setsid sleep '$mark' &) 
   touch ready; wait'
-wait_for 20 test -e ready
+wait_for 30 test -e ready
 assert_eq 2 "$(pgrep -cfx "sleep $mark")"
 kill -9 "$RUN_PID"
 wait "$RUN_PID" 2>/dev/null || true
 gone() { ! pgrep -fx "sleep $mark"; }
-wait_for 5 gone
+wait_for 30 gone
 
 proxy=$(sed -n 's/^HTTPS_PROXY=//p' env.txt)
 if curl -sS --max-time 5 --cacert bundle.pem -x "$proxy" https://echo.test/echo >"$OUT/x" 2>&1; then

@@ -15,10 +15,10 @@ start_run -- sh -c 'curl -sS https://echo.test/echo >1.json; touch ready
   while [ ! -e stop ]; do
     curl -sS https://echo.test/echo https://second.test/echo >last.json; i=$((i + 1)); echo $i >count
   done'
-wait_for 20 test -e ready
+wait_for 30 test -e ready
 assert_eq "Bearer $one" "$(received_header authorization)"
 touch go
-wait_for 10 test -s count
+wait_for 30 test -s count
 sees() { [ "$(received "[dict((n.lower(), v) for n, v in x['headers']).get('authorization', 'none') for x in r if x['host'] == '$1'][-1]")" = "$2" ]; }
 timed() { # WHAT COMMAND...: must hold within a second (and a bit, for the machine)
   local started=$(date +%s%N) what=$1

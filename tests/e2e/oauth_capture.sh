@@ -91,7 +91,7 @@ show("refresh-elsewhere", p.request("https://echo.test/echo", "POST", [FORM], ("
 # What was given for one provider is nobody's at another.
 show("other-provider", p.request("https://oauth2.googleapis.com/token", "POST", [FORM], ("grant_type=refresh_token&client_id=x&refresh_token=" + got["refresh_token"]).encode()))
 PY
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 assert_eq "$before" "$(token_requests)" "redeemed before it was allowed"
 assert_eq 'login capture' "$(first rule)"
 id=$(first id)
@@ -104,7 +104,7 @@ assert_contains "$OUT/show.txt" '| client_id=github'
 assert_absent "$OUT/show.txt" "$CODE"
 assert_absent "$OUT/show.txt" "$secret"
 assert_absent "$OUT/show.txt" REPLACES
-wait_for 5 grep -q "approval show $id" "$OUT/agent.err"
+wait_for 30 grep -q "approval show $id" "$OUT/agent.err"
 if key_is_there GITHUB_OAUTH; then fail "kept before it was allowed"; fi
 av approval allow "$id" 2>/dev/null
 finish
@@ -151,7 +151,7 @@ program --capture-logins <<PY
 show("login", post(TOKEN, "$(redeem github)", JSON))
 show("again", post(TOKEN, "$(redeem github)", JSON))
 PY
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 assert_contains <(av approval show "$(first id)") 'REPLACES GITHUB_OAUTH'
 real=$(av vault credential get GITHUB_OAUTH)
 av approval deny "$(first id)" 2>/dev/null
@@ -179,13 +179,13 @@ say("device", reply.get("Content-Type") + " " + reply.body.decode())
 import urllib.parse
 show("user", user(dict(urllib.parse.parse_qsl(reply.body.decode()))["access_token"]))
 PY
-wait_for 20 waiting_is 1
+wait_for 30 waiting_is 1
 assert_contains <(av approval show "$(first id)") 'REPLACES GITHUB_OAUTH'
-wait_for 5 grep -q 'poll 400 -' "$OUT/agent.out"
+wait_for 30 grep -q 'poll 400 -' "$OUT/agent.out"
 assert_eq "$before" "$(token_requests)" "polled before it was allowed"
 av approval allow "$(first id)" 2>/dev/null
 more_than_before() { [ "$(token_requests)" -gt "$before" ]; }
-wait_for 10 more_than_before
+wait_for 30 more_than_before
 idp POST /device '{"decision": "approve"}' >/dev/null
 finish
 assert_contains "$OUT/device" 'application/x-www-form-urlencoded'

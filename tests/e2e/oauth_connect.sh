@@ -54,7 +54,7 @@ av oauth status BY_SERVICE | grep -q 'from the stored key' || fail "$(av oauth s
 av oauth connect BY_DEVICE "${endpoints[@]}" --flow device --client-id device --public --no-browser \
   "${RUN_OPTIONS[@]}" >"$OUT/device" 2>&1 &
 device=$!
-wait_for 10 grep -q 'enter this code' "$OUT/device"
+wait_for 30 grep -q 'enter this code' "$OUT/device"
 idp POST /device '{"decision": "approve"}' >/dev/null
 wait "$device" || fail "device: $(cat "$OUT/device")"
 

@@ -25,7 +25,7 @@ idp DELETE /requests >/dev/null
 idp POST /next '[{"kind": "slow_after", "seconds": 5}]' >/dev/null
 "$AV_BINARY" oauth refresh KEY "${RUN_OPTIONS[@]}" >"$OUT/killed" 2>&1 &
 pid=$!
-wait_for 10 rotated
+wait_for 30 rotated
 kill -9 $pid
 wait $pid 2>/dev/null || true
 # The lease died with its holder: nobody waits for a clock.

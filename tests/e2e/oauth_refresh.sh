@@ -42,7 +42,7 @@ for broker in 1 2 3; do
   av_run -- "$AV_PYTHON" "$PWD/many.py" $broker >"$OUT/many.$broker" 2>&1 &
   pids+=($!)
 done
-for broker in 1 2 3; do wait_for 20 test -e ready.$broker; done
+for broker in 1 2 3; do wait_for 30 test -e ready.$broker; done
 sleep 3
 touch go
 for pid in "${pids[@]}"; do wait "$pid" || fail "a broker failed: $(cat "$OUT"/many.*)"; done

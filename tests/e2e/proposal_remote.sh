@@ -6,7 +6,7 @@ set -eu
 token=av_sess_0123456789
 : >"$OUT/api.jsonl"
 "$AV_PYTHON" "$SUPPORT/fake_api.py" --token "$token" --log "$OUT/api.jsonl" --after 2 >"$OUT/api.out" 2>"$OUT/api.err" &
-wait_for 10 test -s "$OUT/api.out"
+wait_for 30 test -s "$OUT/api.out"
 port=$(json "$OUT/api.out" 'd["port"]')
 export AGENT_VAULT_ADDR=http://127.0.0.1:$port AGENT_VAULT_TOKEN=$token
 clean() { if grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$1"; then fail "$(basename "$1") has control characters"; fi; }

@@ -83,7 +83,7 @@ PY
 # The broker is killed between two requests: nothing is had twice. Two rules count one request, and one
 # that refuses takes nothing from the other.
 start_run -- sh -c 'curl -sS -o /dev/null -d x https://second.test/echo; echo done; sleep 60'
-wait_for 20 grep -q done "$OUT/run.out"
+wait_for 30 grep -q done "$OUT/run.out"
 kill -9 "$RUN_PID"
 wait "$RUN_PID" 2>/dev/null || true
 agent_python <<'PY'

@@ -23,7 +23,7 @@ av ca show >"$OUT/ca.pem"
 
 "$AV_BINARY" serve --json --any-port --tls "${RUN_OPTIONS[@]}" >"$OUT/serve.out" 2>"$OUT/serve.err" &
 SERVE=$!
-wait_for 20 test -s "$OUT/serve.out"
+wait_for 30 test -s "$OUT/serve.out"
 API=$(json "$OUT/serve.out" 'd["api"]')
 LAPTOP=$AV_CASE/laptop
 mkdir -m 700 "$LAPTOP"
@@ -142,9 +142,9 @@ assert_eq true "$(audited "any(x['event'] == 'credential.reveal' and 'user:ann@e
 
 env AGENT_VAULT_HOME="$LAPTOP" AGENT_VAULT_ADDR="$API" "$AV_BINARY" log --follow -n 1 >"$OUT/follow" 2>&1 &
 follow=$!
-wait_for 10 grep -q /logged "$OUT/follow"
+wait_for 30 grep -q /logged "$OUT/follow"
 AGENT_VAULT_TOKEN=$agent AGENT_VAULT_CA=$OUT/ca.pem far run -- curl -sS -m 20 https://echo.test/followed -o /dev/null 2>/dev/null
-wait_for 10 grep -q /followed "$OUT/follow"
+wait_for 30 grep -q /followed "$OUT/follow"
 kill "$follow"
 wait "$follow" || true
 
@@ -158,7 +158,7 @@ waits() { [ "$(far approval list --json | "$AV_PYTHON" -c 'import json,sys; prin
 waiting_id() { far approval list --json | "$AV_PYTHON" -c 'import json,sys; print(json.load(sys.stdin)["approvals"][0]["id"])'; }
 held one
 one=$!
-wait_for 20 waits
+wait_for 30 waits
 id=$(waiting_id)
 far approval show "$id" >"$OUT/approval"
 assert_contains "$OUT/approval" /pay/one
@@ -171,7 +171,7 @@ wait $! # the second use
 assert_matches "$OUT/held.one" '^(200|404)$'
 held two
 two=$!
-wait_for 20 waits
+wait_for 30 waits
 far approval deny "$(waiting_id)" 2>/dev/null
 wait "$two"
 assert_eq 403 "$(cat "$OUT/held.two")" "what was denied"

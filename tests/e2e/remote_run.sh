@@ -24,7 +24,7 @@ start_serve() { # OPTIONS...
   rm -f "$OUT/serve.out"
   "$AV_BINARY" serve --json "${RUN_OPTIONS[@]}" "$@" >"$OUT/serve.out" 2>"$OUT/serve.err" &
   SERVE=$!
-  wait_for 20 test -s "$OUT/serve.out"
+  wait_for 30 test -s "$OUT/serve.out"
   API=$(json "$OUT/serve.out" 'd["api"]')
   PROXY=$(json "$OUT/serve.out" 'd["proxy"]')
 }
@@ -95,7 +95,7 @@ assert_eq 0 "$(av agent list --json | "$AV_PYTHON" -c 'import json,sys; print(js
 env AGENT_VAULT_HOME="$LAPTOP" AGENT_VAULT_ADDR="$API" AGENT_VAULT_TOKEN="$agent" "$AV_BINARY" run \
   -- sh -c 'echo "$AGENT_VAULT_TOKEN"; exec sleep 60' >"$OUT/killed" 2>/dev/null &
 killed=$!
-wait_for 20 test -s "$OUT/killed"
+wait_for 30 test -s "$OUT/killed"
 assert_eq 200 "$(status "$(cat "$OUT/killed")")" "a session while its run goes on"
 kill -TERM "$killed"
 wait "$killed" || true
@@ -184,7 +184,7 @@ SH
 remote_run -- sh long.sh >"$OUT/long.out" 2>"$OUT/long.err" &
 long=$!
 has_slow() { [ "$(received "sum('last=1' in x['target'] for x in r)")" -ge 1 ]; }
-wait_for 20 has_slow
+wait_for 30 has_slow
 started=$SECONDS
 av agent revoke builder >/dev/null 2>&1
 wait "$long" || true

@@ -239,7 +239,7 @@ while ask("GET", "https://c.echo.test/x")[0] != "blocked_by_policy":
 print("done", flush=True)
 PY
 PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 start_run -- "$AV_PYTHON" "$AV_CASE/work/agent.py"
-wait_for 20 grep -q ready "$OUT/run.out"
+wait_for 30 grep -q ready "$OUT/run.out"
 rule add block c.echo.test --reason 'not today' >/dev/null 2>&1
 wait "$RUN_PID" || { cat "$OUT/run.err"; fail "the agent's script failed"; }
 assert_contains "$OUT/run.out" done

@@ -16,10 +16,10 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$AV_BINARY" run -- bash child.sh 2>"$OUT/run.err" &
 pid=$!
-wait_for 20 test -e ready
+wait_for 30 test -e ready
 for s in HUP INT TERM USR1 USR2; do
   kill -$s $pid
-  wait_for 5 grep -qx $s got
+  wait_for 30 grep -qx $s got
 done
 kill -QUIT $pid
 code=0
@@ -31,7 +31,7 @@ assert_eq 1 "$(grep -c '^INT$' got)" "one SIGINT arrives once"
 code=0
 av run -- sleep 30 >"$OUT/stdout" 2>"$OUT/stderr" &
 pid=$!
-wait_for 10 pgrep -fx 'sleep 30'
+wait_for 30 pgrep -fx 'sleep 30'
 kill -TERM $pid
 wait $pid 2>/dev/null || code=$?
 assert_eq 143 $code

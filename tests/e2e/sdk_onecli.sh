@@ -15,7 +15,7 @@ av rule add approve 'echo.test/v1/payments/*' >/dev/null 2>&1
 printf '%s' "$password" | av user add ann@example.com --owner --password-stdin >/dev/null 2>&1
 "$AV_BINARY" serve --json --any-port "${RUN_OPTIONS[@]}" >"$OUT/serve.out" 2>"$OUT/serve.err" &
 SERVE=$!
-wait_for 20 test -s "$OUT/serve.out"
+wait_for 30 test -s "$OUT/serve.out"
 API=$(json "$OUT/serve.out" 'd["api"]')
 printf '{"email":"ann@example.com","password":"%s"}' "$password" >"$OUT/login.json"
 curl -sS -m 20 -H 'Content-Type: application/json' --data @"$OUT/login.json" "$API/v1/auth/login" >"$OUT/login"

@@ -23,7 +23,7 @@ start_serve() { # OPTIONS...
   rm -f "$OUT/serve.out"
   "$AV_BINARY" serve --json --any-port "${RUN_OPTIONS[@]}" "$@" >"$OUT/serve.out" 2>"$OUT/serve.err" &
   SERVE=$!
-  wait_for 20 test -s "$OUT/serve.out"
+  wait_for 30 test -s "$OUT/serve.out"
   API=$(json "$OUT/serve.out" 'd["api"]')
   PROXY=$(json "$OUT/serve.out" 'd["proxy"]')
 }
@@ -78,7 +78,7 @@ curl -sS -m 60 --cacert "$OUT/ca.pem" -x "http://$alice:@$PROXY" "https://echo.t
 slow_a=$!
 curl -sS -m 60 --cacert "$OUT/ca.pem" -x "http://$both:@$PROXY" "https://echo.test/slow?ms=4000" >"$OUT/slow_b" 2>&1 &
 slow_b=$!
-wait_for 10 has_requests 2 /slow
+wait_for 30 has_requests 2 /slow
 began=$(date +%s%N)
 av agent revoke alice 2>/dev/null
 if wait "$slow_a"; then fail "what alice had under way was answered"; fi
@@ -91,7 +91,7 @@ wait "$slow_b" || fail "another agent was cut with alice: $(cat "$OUT/slow_b")"
 new=$(new_canary)
 printf '%s' "$new" | av vault credential set TOKEN --stdin --vault team 2>>"$OUT/made"
 sees_new() { ask "$bob:" api.echo.test && seen "$new"; }
-wait_for 5 sees_new
+wait_for 30 sees_new
 
 # What is for people is not at the proxy's port, which has no TLS; what is for agents is.
 for path in /login /setup /v1/users /v1/vaults/default/rules; do
@@ -103,7 +103,7 @@ assert_eq 200 "$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H "Authorization:
 av vault create passing >>"$OUT/made" 2>&1
 squatter=$(av agent create squatter --vault passing 2>/dev/null)
 good() { [ "$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $squatter" "$API/discover?vault=passing")" = 200 ]; }
-wait_for 5 good
+wait_for 30 good
 av vault delete passing --yes >>"$OUT/made" 2>&1
 av vault create passing >>"$OUT/made" 2>&1
 assert_eq 401 "$(curl -s -m 10 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $squatter" "$API/discover?vault=passing")" "an agent of the vault before"
@@ -119,7 +119,7 @@ assert_error "belong together"
 # An end in order: what is under way is answered, what comes later is not taken.
 curl -sS -m 60 --cacert "$OUT/ca.pem" -x "http://$both:@$PROXY" "https://echo.test/slow?ms=1500&last=1" >"$OUT/slow_c" 2>&1 &
 slow_c=$!
-wait_for 10 has_requests 1 last=1
+wait_for 30 has_requests 1 last=1
 end_serve
 wait "$slow_c" || fail "a request that was under way was cut: $(cat "$OUT/slow_c")"
 canary_check "$OUT/serve.out" "$OUT/serve.err" "$AGENT_VAULT_HOME/audit"

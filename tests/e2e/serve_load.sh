@@ -57,7 +57,7 @@ load=$!
   done
 ) &
 writer=$!
-wait_for 20 grep -q WRITE_8 acknowledged.txt
+wait_for 30 grep -q WRITE_8 acknowledged.txt
 kill -9 "$SERVE"
 wait "$SERVE" 2>/dev/null || true
 wait "$writer" || true

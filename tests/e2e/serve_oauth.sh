@@ -52,7 +52,7 @@ takes_token() {
   curl -sS -m 30 --cacert "$OUT/ca.pem" -x "http://$agent:@$PROXY" https://idp.test/api >"$OUT/api"
   grep -q sha256 "$OUT/api"
 }
-wait_for 5 takes_token || fail "the API did not take the token: $(cat "$OUT/api")"
+wait_for 30 takes_token || fail "the API did not take the token: $(cat "$OUT/api")"
 before=$(av vault credential get API_TOKEN)
 page ann POST /v1/credentials/oauth/refresh '{"key":"API_TOKEN"}' >"$OUT/refreshed"
 assert_eq connected "$(json "$OUT/refreshed" 'd["state"]')" "after the refresh: $(cat "$OUT/refreshed")"

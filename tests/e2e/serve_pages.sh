@@ -16,7 +16,7 @@ printf '%s' "$password" | av user add ann@example.com --owner --password-stdin >
 av ca show >"$OUT/ca.pem"
 "$AV_BINARY" serve --json --any-port "${RUN_OPTIONS[@]}" >"$OUT/serve.out" 2>"$OUT/serve.err" &
 SERVE=$!
-wait_for 20 test -s "$OUT/serve.out"
+wait_for 30 test -s "$OUT/serve.out"
 API=$(json "$OUT/serve.out" 'd["api"]')
 PROXY=$(json "$OUT/serve.out" 'd["proxy"]')
 through() { curl -sS -m 30 --cacert "$OUT/ca.pem" -x "http://$agent:@$PROXY" "$1"; }

@@ -19,7 +19,7 @@ av ca show >"$OUT/ca.pem"
 
 "$AV_BINARY" serve --json --any-port "${RUN_OPTIONS[@]}" >"$OUT/serve.out" 2>"$OUT/serve.err" &
 SERVE=$!
-wait_for 20 test -s "$OUT/serve.out"
+wait_for 30 test -s "$OUT/serve.out"
 API=$(json "$OUT/serve.out" 'd["api"]')
 PROXY=$(json "$OUT/serve.out" 'd["proxy"]')
 
@@ -99,7 +99,7 @@ through "$session" https://echo.test/headers >"$OUT/answer" # good at once
 assert_eq "Bearer $value" "$(received_header authorization)" "what bob's session reached"
 av user remove bob@example.com --yes >/dev/null 2>&1
 gone() { [ "$(curl -s -m 10 --cacert "$OUT/ca.pem" -x "http://$session:@$PROXY" -o /dev/null -w '%{http_connect}' https://echo.test/headers || true)" = 407 ]; }
-wait_for 5 gone
+wait_for 30 gone
 through "$agent" https://echo.test/headers >"$OUT/answer"
 canary_check "$OUT/answer"
 

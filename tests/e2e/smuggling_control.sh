@@ -7,10 +7,10 @@ set -eu
 export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
 "$AV_PYTHON" "$SUPPORT/recorder.py" --log "$OUT/seen.jsonl" \
   --responses "$AV_ROOT/tests/vectors/responses" >"$OUT/recorder.out" 2>"$OUT/recorder.err" &
-wait_for 10 test -s "$OUT/recorder.out"
+wait_for 30 test -s "$OUT/recorder.out"
 "$AV_PYTHON" "$SUPPORT/naive_proxy.py" --upstream "$(json "$OUT/recorder.out" 'd["http"]')" \
   --log "$OUT/audit.jsonl" >"$OUT/relay.out" 2>"$OUT/relay.err" &
-wait_for 10 test -s "$OUT/relay.out"
+wait_for 30 test -s "$OUT/relay.out"
 
 smuggle() { "$AV_PYTHON" "$SUPPORT/smuggle.py" "$@"; }
 export HTTPS_PROXY=http://token:@127.0.0.1:$(cat "$OUT/relay.out")

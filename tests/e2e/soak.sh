@@ -11,7 +11,7 @@ CERTS=$OUT/certs
 export PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1
 "$AV_PYTHON" "$SUPPORT/chaos_upstream.py" --certs "$CERTS" --log "$OUT/chaos.jsonl" \
   >"$OUT/chaos.out" 2>"$OUT/chaos.err" &
-wait_for 10 test -s "$OUT/chaos.out"
+wait_for 30 test -s "$OUT/chaos.out"
 HTTPS_PORT=$(json "$OUT/chaos.out" 'd["https"]')
 HTTP_PORT=$(json "$OUT/chaos.out" 'd["http"]')
 RUN_OPTIONS+=(--upstream-ca "$CERTS/ca.pem")

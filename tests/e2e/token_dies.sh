@@ -32,7 +32,7 @@ find "$TMPDIR" /tmp -maxdepth 2 -newer "$OUT/upstream.out" -user "$(id -u)" -pat
 av agent create builder >agent-token.txt 2>/dev/null
 agent --agent builder -- sh -c 'printf %s "$HTTPS_PROXY" >proxy.txt'
 start_run --agent builder -- sh -c 'printf %s "$HTTPS_PROXY" >other.txt; until [ -e stop ]; do sleep 0.02; done'
-wait_for 10 test -s other.txt
+wait_for 30 test -s other.txt
 cat >replay.py <<'PY'
 import proxy_client as p
 ended, other = (open(name).read().split("//")[1].split(":")[0] for name in ("proxy.txt", "other.txt"))

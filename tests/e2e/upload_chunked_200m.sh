@@ -17,7 +17,7 @@ start_run -- sh -c 'curl -sS -d warm https://echo.test/upload >warm.json
   touch finished
   until [ -e bye ]; do sleep 0.02; done' "$OUT/big"
 rss() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$RUN_PID/status"; }
-wait_for 20 test -e ready
+wait_for 30 test -e ready
 before=$(rss)
 touch go
 wait_for 100 test -e finished

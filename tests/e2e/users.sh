@@ -9,7 +9,7 @@ serve() {
   rm -f "$OUT/serve.out"  # or the one before is taken for this one
   "$AV_BINARY" serve --any-port --json >"$OUT/serve.out" 2>"$OUT/serve.err" &
   SERVE_PID=$!
-  wait_for 10 test -s "$OUT/serve.out"
+  wait_for 30 test -s "$OUT/serve.out"
   API=$(json "$OUT/serve.out" 'd["api"]')
 }
 stop() {

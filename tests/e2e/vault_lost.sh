@@ -12,7 +12,7 @@ av vault service add --vault project --name echo --host echo.test --auth-type be
 start_run --vault project -- sh -c 'while [ ! -e stop ]; do
     curl -sS -o last.json https://echo.test/echo; echo x >>count
   done'
-wait_for 20 test -s count
+wait_for 30 test -s count
 assert_eq "Bearer $real" "$(received_header authorization)"
 av vault rename project renamed >/dev/null
 other=$(new_canary)

@@ -9,8 +9,8 @@ npm_package ws
 : >"$OUT/ws.jsonl"
 NODE_PATH=$NPM_DIR/node_modules node "$SUPPORT/ws_peer.js" server "$OUT/ws.jsonl" "$OUT/certs" >"$OUT/ws.out" 2>"$OUT/ws.err" &
 "$AV_PYTHON" "$SUPPORT/ws_peer.py" server "$OUT/certs" >"$OUT/py.out" 2>"$OUT/py.err" &
-wait_for 10 test -s "$OUT/ws.out"
-wait_for 10 test -s "$OUT/py.out"
+wait_for 30 test -s "$OUT/ws.out"
+wait_for 30 test -s "$OUT/py.out"
 js=$(json "$OUT/ws.out" 'd["port"]')
 py=$(json "$OUT/py.out" 'd["port"]')
 RUN_OPTIONS+=(--upstream-ca "$OUT/certs/ca.pem"
