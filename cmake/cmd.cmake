@@ -17,7 +17,7 @@ add_library(av_cmd STATIC
   src/cmd/proposal_review.cc src/cmd/proposal_view.cc src/cmd/log_cmd.cc src/cmd/oauth_cmd.cc src/cmd/oauth_store.cc src/cmd/oauth_words.cc
   src/cmd/oauth_connect.cc src/cmd/oauth_flow.cc src/cmd/oauth_import.cc src/cmd/agent_login.cc
   src/cmd/oauth_options.cc src/cmd/proposal_connect.cc
-  src/cmd/oauth_paste.cc src/cmd/option_set.cc src/cmd/otlp_client.cc src/cmd/otlp_json.cc src/cmd/otlp_sink.cc src/cmd/output.cc src/cmd/run_cmd.cc src/cmd/run_directory.cc
+  src/cmd/oauth_paste.cc src/cmd/option_set.cc src/cmd/otlp_client.cc src/cmd/otlp_json.cc src/cmd/otlp_sink.cc src/cmd/output.cc src/cmd/run_cmd.cc src/cmd/run_locally.cc src/cmd/run_directory.cc
   src/cmd/rule_add.cc src/cmd/rule_cmd.cc src/cmd/rule_expect.cc src/cmd/rule_explain.cc src/cmd/rule_file.cc
   src/cmd/provider_http.cc src/cmd/redirect_listener.cc src/cmd/rule_test.cc src/cmd/token_audit.cc src/cmd/token_keeper.cc
   src/cmd/run_options.cc src/cmd/run_supervisor.cc src/cmd/serve_cmd.cc src/cmd/serve_oidc.cc src/cmd/serve_options.cc src/cmd/service_add.cc src/cmd/service_cmd.cc
