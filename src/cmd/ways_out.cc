@@ -235,8 +235,10 @@ std::vector<stdfs::path> sockets_in_use() {
   std::vector<stdfs::path> found;
   std::istringstream lines(fs::read_file("/proc/net/unix", kMostText).value_or(std::string()));
   std::map<std::string, std::string> relative;  // "socket:[INODE]" -> name
+  std::string line;
+  std::getline(lines, line);  // headings
   // "Num: RefCount Protocol Flags Type St Inode Path", the last only where it has one.
-  for (std::string line; std::getline(lines, line);) {
+  while (std::getline(lines, line)) {
     std::istringstream fields(line);
     std::string skipped;
     std::string inode;

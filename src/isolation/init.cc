@@ -222,6 +222,9 @@ Step Init::prepare() {
 // The store, and the devices below it.
 Step Init::find_hidden(const LaunchSpec& spec, std::vector<Place>& hidden) const {
   std::vector<std::filesystem::path> paths = spec.hidden;
+  if (options_.level >= Level::kStrict) {
+    return find_places(paths, hidden);  // its /dev is new
+  }
   auto devices = options_.uid == 0 ? unsafe_devices() : open_disks();
   if (!devices) {
     return failed("list /dev");

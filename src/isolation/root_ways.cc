@@ -28,6 +28,7 @@ bool is_common(const struct stat& info) {
   switch (const unsigned major_number = major(info.st_rdev)) {
     case 1:  // null, zero, full, random, urandom; not mem, kmem, port, kmsg
       return minor_number == 3 || minor_number == 5 || (minor_number >= 7 && minor_number <= 9);
+    case 4:  // terminals of consoles and serial lines
     case 5:  // tty, console, ptmx
       return true;
     case 10:  // misc: tun, fuse, kvm
