@@ -119,10 +119,38 @@ TEST_CASE("ways out are closed from their level on, and given back by name") {
   CHECK(cmd::check_shares({"moon"}).error().hint.find("session-bus") != std::string::npos);
 }
 
+TEST_CASE("ways out are found by pattern and by what variables say, and before they are made") {
+  const Home home;
+  stdfs::create_directories(home.path / "run");
+  const UniqueFd editor = listen_at(home.path / "run/vscode-ipc-1.sock");
+  const UniqueFd bus = listen_at(home.path / "project/bus.sock");
+  const UniqueFd multiplexer = listen_at(home.path / "project/mux");
+  cmd::EnvBlock env = home.env();
+  env.set("DBUS_SESSION_BUS_ADDRESS",
+          "unix:path=" + (home.path / "project/bus.sock").string() + ",guid=1");
+  env.set("TMUX", (home.path / "project/mux").string() + ",123,0");
+  const cmd::WaysOut ways = cmd::ways_out(isolation::Level::kStore, {}, env);
+  CHECK(has(ways.closed, home.path / "run/vscode-ipc-1.sock"));
+  CHECK(has(ways.closed, home.path / "project/bus.sock"));
+  CHECK(has(ways.closed, home.path / "project/mux"));
+  // What the user starts later would be open otherwise.
+  CHECK(has(ways.closed, home.path / "run/emacs"));
+  CHECK(stdfs::is_directory(home.path / "run/emacs"));
+  CHECK_FALSE(env.get("TMUX"));
+}
+
 TEST_CASE("sockets that somebody listens on are found, wherever they are") {
   const Home home;
   const UniqueFd one = listen_at(home.path / "project/one.sock");
   CHECK(has(cmd::sockets_in_use(), home.path / "project/one.sock"));
+  SECTION("those that were bound by a relative name by the directory of their process") {
+    const stdfs::path before = stdfs::current_path();
+    stdfs::current_path(home.path / "project");
+    const UniqueFd other = listen_at("two.sock");
+    const auto found = cmd::sockets_in_use();
+    stdfs::current_path(before);
+    CHECK(has(found, home.path / "project/two.sock"));
+  }
 }
 
 TEST_CASE("at strict what is private is emptied, unless it is asked for") {
