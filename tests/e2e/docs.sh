@@ -19,11 +19,11 @@ done
 
 # -- the blocks
 need curl git
-# Values that a page stores and that its requests must carry to the upstream: a page that no longer sends
-# anything would pass in silence.
+# All that these store must have come to the upstream, and nothing of it to the page's output: a page whose
+# services no longer fit its requests would pass in silence.
 SENDING="aider claude-code codex containers custom-agents gemini migration opencode protocol team troubleshooting
-  ci mcp-servers aws github google openai-anthropic slack rules cursor"
-hosts="api.anthropic.com api.example.com api.github.com api.openai.com api.openai.example api.slack.example
+  ci mcp-servers aws github google openai-anthropic postgres slack rules cursor"
+hosts="abcdefgh.supabase.co api.anthropic.com api.example.com api.github.com api.openai.com api.openai.example api.slack.example
   bedrock-runtime.eu-central-1.amazonaws.com bots.example.com dashscope.aliyuncs.com api2.cursor.sh files.example.com generativelanguage.googleapis.com
   github.com mcp.example.com slack.com storage.googleapis.com api.stripe.com api.telegram.org"
 CERT_HOSTS=$hosts start_upstream --any-path
@@ -71,7 +71,7 @@ run_page() {
   [ -s "$home/page.sh" ] || return 0
   : >"$UPSTREAM_LOG"
   (cd "$home/work" && env -u AGENT_VAULT_HOME HOME="$home" \
-    bash -eu -o pipefail ../page.sh >../page.out 2>../page.err) || {
+    bash -eu -o pipefail ../page.sh </dev/null >../page.out 2>../page.err) || {
     tail -n 40 "$home/page.out" "$home/page.err"
     fail "a block of $page failed"
   }

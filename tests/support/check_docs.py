@@ -123,7 +123,8 @@ def main():
                     problems += [f"{name}:{number}: {problem}" for problem in program.problems(words)]
     if checked < 60:
         problems.append(f"only {checked} uses of the program found in the documents")
-    print("\n".join(problems))
+    for problem in problems:
+        print(problem)
     return 1 if problems else 0
 
 

@@ -2,7 +2,7 @@
 """The shell blocks of a document that say they can be run.
 
     doc_blocks.py FILE.md                        the blocks marked ```sh test, as one script
-    doc_blocks.py --sent FILE.md LOG OUTPUT...   what they stored has arrived, and was not printed
+    doc_blocks.py --sent FILE.md LOG OUTPUT...   all that they store has arrived, and was not printed
 
 Words behind `test` are programs; a block whose programs are not on the PATH is left out. Standard
 library only.
@@ -12,6 +12,7 @@ import base64
 import re
 import shutil
 import sys
+import urllib.parse
 
 # How the documents store a value: printf 'VALUE' | agent-vault ... set KEY --stdin
 STORED = re.compile(r"printf (?:'%s' )?'([^'%]{8,})' \|\s*(?:\\\s*)?agent-vault (?:vault )?cred\w* set [A-Z]")
@@ -47,11 +48,11 @@ def sent(path, log, outputs):
     problems = [] if values else ["it stores no value that could be sent"]
     with open(log, encoding="utf-8") as file:
         received = file.read()
+    received += urllib.parse.unquote(received)  # in paths and queries
     # Basic authentication carries it in base64, behind a user name of any length.
     tokens = re.findall(r"Basic ([A-Za-z0-9+/=]+)", received)
     received += "".join(base64.b64decode(token).decode("latin-1") for token in tokens)
-    if not any(value in received for value in values):
-        problems.append("no stored value has arrived")
+    problems += [f"{value} has not arrived" for value in sorted(values) if value not in received]
     if not re.search(r"credential get|creds get|--reveal", script):
         for output in outputs:
             with open(output, encoding="utf-8", errors="replace") as file:
@@ -63,7 +64,8 @@ def sent(path, log, outputs):
 def main():
     if sys.argv[1] == "--sent":
         problems = sent(sys.argv[2], sys.argv[3], sys.argv[4:])
-        print("\n".join(problems), file=sys.stderr)
+        for problem in problems:
+            print(problem, file=sys.stderr)
         return 1 if problems else 0
     for number, text in tested(sys.argv[1]):
         print(f"# line {number}\n{text}")
