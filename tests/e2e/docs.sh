@@ -5,7 +5,7 @@
 # AGENT_VAULT_HOME, the store below HOME. Words behind "test" are programs without which a block is left out.
 # The reader's internet is the fake upstream, to which the configuration leads; and the ports that serve has
 # by default may be taken here, so they are exchanged for free ones.
-# timeout: 240
+# timeout: 170
 set -eu
 . "$(dirname "$0")/common.inc"
 for pair in bash:agent-vault.bash zsh:_agent-vault fish:agent-vault.fish; do
@@ -23,9 +23,9 @@ need curl git
 # services no longer fit its requests would pass in silence.
 SENDING="aider claude-code codex containers custom-agents gemini migration opencode protocol team troubleshooting
   ci mcp-servers aws github google openai-anthropic postgres slack rules cursor"
-hosts="abcdefgh.supabase.co api.anthropic.com api.example.com api.github.com api.openai.com api.openai.example api.slack.example
+hosts="abcdefgh.supabase.co api.anthropic.com api.example.com api.github.com api.openai.com api.openai.example api.deepseek.com
   bedrock-runtime.eu-central-1.amazonaws.com bots.example.com dashscope.aliyuncs.com api2.cursor.sh files.example.com generativelanguage.googleapis.com
-  github.com mcp.example.com slack.com storage.googleapis.com api.stripe.com api.telegram.org"
+  github.com hooks.slack.com mcp.example.com slack.com storage.googleapis.com api.stripe.com api.telegram.org"
 CERT_HOSTS=$hosts start_upstream --any-path
 mkdir -p "$OUT/bin"
 ln -s "$AV_BINARY" "$OUT/bin/agent-vault"
