@@ -15,6 +15,7 @@ install(FILES completions/agent-vault.fish
 
 install(FILES README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 install(FILES systemd/agent-vault.service systemd/agent-vault-api.socket systemd/agent-vault-proxy.socket
         DESTINATION lib/systemd/user)

@@ -568,11 +568,16 @@ def stored_zstd(data):
 class Echo:
     """echo.test and every other name: behaviour by path."""
 
+    def __init__(self, options):
+        self.any_path = options.any_path
+
     def handle(self, request, response):
         first = request.path.split("/")[1]
         name = "do_" + first.replace("-", "_")
         handler = getattr(self, name, None)
-        if handler is None:
+        if handler is None and self.any_path:
+            self.do_echo(request, response)
+        elif handler is None:
             response.json(404, {"error": "no such path", "target": request.target})
         else:
             handler(request, response)
@@ -843,7 +848,7 @@ def read_key(path):
 
 class Server:
     def __init__(self, options):
-        echo = Echo()
+        echo = Echo(options)
         github = GitHub(options)
         self.hosts = {"api.openai.com": OpenAI(options), "api.anthropic.com": Anthropic(options),
                       "chatgpt.com": ChatGPT(options),
@@ -943,6 +948,8 @@ def main():
     parser.add_argument("--openai-ws", default="426",
                         help="'serve', or the status that refuses the upgrade")
     parser.add_argument("--openai-tool", help="a shell command that the model has run before it answers")
+    parser.add_argument("--any-path", action="store_true",
+                        help="a path that means nothing here is answered with the request")
     parser.add_argument("--answer", default="Hello from the fake model.")
     options = parser.parse_args()
 

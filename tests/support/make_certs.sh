@@ -5,6 +5,7 @@
 #   expired.{pem,key}     expired.test, ended in 2021
 #   wronghost.{pem,key}   presented for wronghost.test, issued to other.test
 #   untrusted.{pem,key}   untrusted.test, signed by a CA that nobody trusts
+# CERT_HOSTS: further names for server.pem.
 set -eu
 
 dir=$1
@@ -59,7 +60,9 @@ CNF
 
 new_ca ca 'Test root'
 new_ca other-ca 'Unknown test root'
-issue server ca 'DNS:api.openai.com,DNS:api.anthropic.com,DNS:api.github.com,DNS:github.com,DNS:api.telegram.org,DNS:chatgpt.com,DNS:auth.openai.com,DNS:platform.claude.com,DNS:console.anthropic.com,DNS:mcp-proxy.anthropic.com,DNS:echo.test,DNS:*.echo.test,DNS:second.test,DNS:idp.test,DNS:*.idp.test,DNS:mcp.test,DNS:accounts.google.com,DNS:oauth2.googleapis.com,DNS:www.googleapis.com,DNS:slack.com,IP:127.0.0.1,IP:::1'
+more=
+for host in ${CERT_HOSTS:-}; do more=$more,DNS:$host; done
+issue server ca 'DNS:api.openai.com,DNS:api.anthropic.com,DNS:api.github.com,DNS:github.com,DNS:api.telegram.org,DNS:chatgpt.com,DNS:auth.openai.com,DNS:platform.claude.com,DNS:console.anthropic.com,DNS:mcp-proxy.anthropic.com,DNS:echo.test,DNS:*.echo.test,DNS:second.test,DNS:idp.test,DNS:*.idp.test,DNS:mcp.test,DNS:accounts.google.com,DNS:oauth2.googleapis.com,DNS:www.googleapis.com,DNS:slack.com,IP:127.0.0.1,IP:::1'"$more"
 issue expired ca 'DNS:expired.test' 20200101000000Z 20210101000000Z
 issue wronghost ca 'DNS:other.test'
 issue untrusted other-ca 'DNS:untrusted.test'
