@@ -759,7 +759,7 @@ complete -c agent-vault -n "__agent_vault_at 'user invite'" -l help -d 'show thi
 complete -c agent-vault -n "__agent_vault_at 'user invite'" -l vault -d 'make them a member of this vault'
 complete -c agent-vault -n "__agent_vault_at 'user invite'" -l role -d 'what they are in it  proxy, member (default) or admin'
 complete -c agent-vault -n "__agent_vault_at 'user invite'" -l owner -d 'make them an owner of the instance'
-complete -c agent-vault -n "__agent_vault_at 'user invite'" -l url -d 'where people reach the server (default  AGENT_VAULT_ADDR, else http //127.0.0.1 14321)'
+complete -c agent-vault -n "__agent_vault_at 'user invite'" -l url -d 'where people reach the server (default  AGENT_VAULT_ADDR, else the configuration of serve)'
 complete -c agent-vault -n "__agent_vault_at 'user invite'" -l json -d 'print JSON'
 complete -c agent-vault -n "__agent_vault_at 'user invite'" -l local -d 'the store of this machine, whatever AGENT_VAULT_ADDR says'
 complete -c agent-vault -n "__agent_vault_at 'user list'" -l help -d 'show this help'

@@ -34,7 +34,8 @@ constexpr std::array kBundleVariables{"SSL_CERT_FILE",
                                       "npm_config_cafile",
                                       "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
                                       "NIX_SSL_CERT_FILE",
-                                      "CODEX_CA_CERTIFICATE"};
+                                      "CODEX_CA_CERTIFICATE",
+                                      "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE"};
 
 template <typename List>
 bool contains(const List& list, std::string_view name) {
@@ -74,15 +75,19 @@ void add_java(EnvBlock& env, const ProxyAccess& access) {
   std::string options(env.get("JAVA_TOOL_OPTIONS").value_or(""));
   const std::string port = std::to_string(access.port);
   for (const char* scheme : {"http", "https"}) {
-    options += std::string(options.empty() ? "" : " ") + "-D" + scheme + ".proxyHost=127.0.0.1 -D" +
-               scheme + ".proxyPort=" + port;
+    if (!access.catches_all) {
+      options +=
+          std::string(" -D") + scheme + ".proxyHost=127.0.0.1 -D" + scheme + ".proxyPort=" + port;
+    }
   }
-  options += " -Dhttp.nonProxyHosts=localhost|127.*|[::1]";
-  // Java refuses Basic to a proxy for a tunnel unless told otherwise (JDK-8160838).
-  options += " -Djdk.http.auth.tunneling.disabledSchemes=";
+  if (!access.catches_all) {
+    options += " -Dhttp.nonProxyHosts=localhost|127.*|[::1]";
+    // Java refuses Basic to a proxy for a tunnel unless told otherwise (JDK-8160838).
+    options += " -Djdk.http.auth.tunneling.disabledSchemes=";
+  }
   options += " -Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStore=";
   options += access.trust_store;
-  env.set("JAVA_TOOL_OPTIONS", options);
+  env.set("JAVA_TOOL_OPTIONS", options.substr(options.starts_with(' ') ? 1 : 0));
 }
 
 }  // namespace

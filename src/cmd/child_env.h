@@ -76,6 +76,8 @@ struct ProxyAccess {
   std::string run_id;
   std::string bundle;       // path of the PEM bundle
   std::string trust_store;  // path of the Java trust store; empty: no Java here
+  // Programs that know of no proxy are caught: Java, which has no user for one, need not know it.
+  bool catches_all = false;
 };
 void add_proxy_access(EnvBlock& env, const ProxyAccess& access);
 

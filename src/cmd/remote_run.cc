@@ -225,8 +225,8 @@ Expected<isolation::LaunchSpec> RemoteSession::make_spec() {
   AV_TRY(const auto bundle_file, run_.directory.write("ca.pem", run_.bundle));
   AV_TRY(std::string trust_store,
          write_trust_store(run_.directory, run_.bundle, env.get("PATH").value_or("")));
-  add_proxy_access(
-      env, {port_, *session_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
+  add_proxy_access(env, {port_, *session_, vault_, run_id_, bundle_file.string(),
+                         std::move(trust_store), isolation::has_network(run_.launcher.level())});
   const AgentLogins no_logins;  // those are of this machine's store
   AV_TRY(AgentSetup agent, AgentSetup::create({run_.argv, run_.launcher.level(), run_.options.skill,
                                                *snapshot_, placeholders_, no_logins,

@@ -275,8 +275,8 @@ Expected<isolation::LaunchSpec> Session::make_spec() {
   AV_TRY(const auto bundle_file, directory_.write("ca.pem", bundle_));
   AV_TRY(std::string trust_store,
          write_trust_store(directory_, bundle_, env.get("PATH").value_or("")));
-  add_proxy_access(env,
-                   {port_, token_, vault_, run_id_, bundle_file.string(), std::move(trust_store)});
+  add_proxy_access(env, {port_, token_, vault_, run_id_, bundle_file.string(),
+                         std::move(trust_store), isolation::has_network(launcher_.level())});
   AV_TRY(AgentSetup agent,
          AgentSetup::create({argv_, launcher_.level(), options_.skill, *snapshot_, placeholders_,
                              logins_, context_.clock->wall_ms(), directory_},

@@ -9,6 +9,7 @@
 #include "cmd/given_secret.h"
 #include "cmd/output.h"
 #include "cmd/remote_store.h"
+#include "cmd/serve_options.h"
 #include "cmd/term.h"
 #include "cmd/user_words.h"
 #include "vault/password.h"
@@ -221,12 +222,17 @@ struct InviteOptions {
   bool owner = false;
 };
 
-// Where `serve` is, as people reach it.
-Expected<std::string> base_url(const std::string& given) {
+// Where `serve` is, as people reach it, by the configuration where nothing else says so.
+Expected<std::string> base_url(const Context& context, const std::string& given) {
   const char* const environment = ::getenv("AGENT_VAULT_ADDR");
-  std::string url = !given.empty()           ? given
-                    : environment != nullptr ? environment
-                                             : "http://127.0.0.1:14321";
+  std::string url = !given.empty() ? given : environment != nullptr ? environment : "";
+  if (url.empty()) {
+    AV_TRY(const ServeOptions serve,
+           resolve_serve_options({}, context.paths.config_file(), std::getenv));
+    url = !serve.base_url.empty() ? serve.base_url
+                                  : std::string(serve.tls ? "https" : "http") + "://" + serve.host +
+                                        ":" + std::to_string(serve.port);
+  }
   while (url.ends_with('/')) {
     url.pop_back();
   }
@@ -244,7 +250,7 @@ Expected<IssuedInvite> issue_invite(Context& context, const store::Invite& wante
   if (context.remote() != nullptr) {
     return context.remote()->remote_people().invite(wanted);
   }
-  AV_TRY(const std::string url, base_url(given_url));
+  AV_TRY(const std::string url, base_url(context, given_url));
   AV_TRY(const Secret token, vault::make_token(vault::kInviteToken));
   IssuedInvite issued;
   AV_TRY(issued.invite, context.store->people().create_invite(wanted, vault::hash_of(token)));
@@ -344,7 +350,7 @@ Run setup_invite(OptionSet& app) {
   app.add_flag("--owner", options->owner, "make them an owner of the instance");
   app.add_option("--url", options->url,
                  "where people reach the server (default: AGENT_VAULT_ADDR, else "
-                 "http://127.0.0.1:14321)")
+                 "the configuration of serve)")
       ->type_name("URL");
   return [options](Context& context) { return invite(context, *options); };
 }

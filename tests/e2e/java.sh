@@ -41,3 +41,18 @@ agent -- java -Xshare:auto -XX:TieredStopAtLevel=1 C
 assert_contains "$OUT/agent.out" '"method": "GET"'
 assert_eq "Bearer $real" "$(received_header authorization)"
 canary_check "$AV_CASE/work" "$OUT/agent.out" "$OUT/agent.err"
+
+# Java has no user for a proxy unless the program gives it one. At `network` it need not know of the proxy.
+cat >P.java <<'JAVA'
+import java.net.*;
+
+public class P {
+  public static void main(String[] args) throws Exception {
+    System.out.println(new String(new URL("https://echo.test/echo").openStream().readAllBytes()));
+  }
+}
+JAVA
+javac P.java
+agent --isolation network -- java -Xshare:auto -XX:TieredStopAtLevel=1 P
+assert_contains "$OUT/agent.out" '"method": "GET"'
+assert_eq "Bearer $real" "$(received_header authorization)"

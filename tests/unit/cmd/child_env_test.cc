@@ -94,7 +94,7 @@ TEST_CASE("child env: the proxy, the bundle and the user's NO_PROXY", "[cmd][chi
              "https_proxy=http://stale:1", "SSL_CERT_DIR=/certs", "SECRET_ENCRYPTION_KEY=k",
              "AGENT_VAULT_MASTER_PASSWORD=p", "AGENT_VAULT_HOME=/h", "JAVA_TOOL_OPTIONS=-Dmine=1",
              "GIT_TERMINAL_PROMPT=1"});
-  cmd::add_proxy_access(env, {4711, *token, "work", "run_1", "/r/ca.pem", "/r/trust.p12"});
+  cmd::add_proxy_access(env, {4711, *token, "work", "run_1", "/r/ca.pem", "/r/trust.p12", false});
   for (const char* name :
        {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"}) {
     CHECK(value(env, name) == "http://av_sess_x:work@127.0.0.1:4711");
