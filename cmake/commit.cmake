@@ -1,6 +1,7 @@
 # cmake -DSOURCE=DIRECTORY -DOUTPUT=commit.cc [-DCOMMIT=NAME] -P commit.cmake
 # What build_commit() returns (src/cmd/version.h). Runs in every build, and writes only what is new. COMMIT is
 # for trees that came out of a repository without it: a release's, a container's.
+cmake_minimum_required(VERSION 3.22)
 if(NOT COMMIT)
   set(COMMIT "")
   find_program(GIT git)
@@ -25,7 +26,7 @@ file(CONFIGURE OUTPUT "${OUTPUT}" CONTENT "#include \"cmd/version.h\"
 
 namespace av::cmd {
 
-std::string_view build_commit() { return \"@COMMIT@\"; }
+std::string_view build_commit() { return \"${COMMIT}\"; }
 
 }  // namespace av::cmd
-" @ONLY)
+" @ONLY NEWLINE_STYLE UNIX)
