@@ -22,10 +22,22 @@ add_library(av_cmd STATIC
   src/cmd/provider_http.cc src/cmd/redirect_listener.cc src/cmd/rule_test.cc src/cmd/token_audit.cc src/cmd/token_keeper.cc
   src/cmd/run_options.cc src/cmd/run_supervisor.cc src/cmd/serve_cmd.cc src/cmd/serve_oidc.cc src/cmd/serve_options.cc src/cmd/service_add.cc src/cmd/service_cmd.cc
   src/cmd/shared_file.cc src/cmd/source_dialer.cc src/cmd/store_ca.cc src/cmd/tenant_plan.cc src/cmd/term.cc
-  src/cmd/member_cmd.cc src/cmd/user_cmd.cc src/cmd/vault_cmd.cc)
+  src/cmd/member_cmd.cc src/cmd/user_cmd.cc src/cmd/vault_cmd.cc src/cmd/version_cmd.cc)
 target_link_libraries(av_cmd
   PUBLIC av_api av_oauth av_source av_proxy av_store av_isolation av_vault av_core
   PRIVATE CLI11::CLI11 nlohmann_json::nlohmann_json av_toml)
+
+# A library of its own: a new commit compiles one line.
+set(AV_COMMIT "" CACHE STRING "Commit that --version names, where the tree is not a repository")
+set(AV_COMMIT_CC ${PROJECT_BINARY_DIR}/gen/cmd/commit.cc)
+add_custom_target(av_commit_cc BYPRODUCTS ${AV_COMMIT_CC}
+  COMMAND ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DOUTPUT=${AV_COMMIT_CC} -DCOMMIT=${AV_COMMIT}
+          -P ${PROJECT_SOURCE_DIR}/cmake/commit.cmake
+  COMMENT "" VERBATIM)
+add_library(av_commit STATIC ${AV_COMMIT_CC})
+add_dependencies(av_commit av_commit_cc)
+target_link_libraries(av_commit PRIVATE av_flags)
+target_link_libraries(av_cmd PRIVATE av_commit)
 
 add_executable(agent-vault src/cmd/main.cc)
 # What starts with every run must start fast, and most of that is the dynamic linker's. It looks each

@@ -1,11 +1,9 @@
-# Man pages, completions and documents; the program itself is installed by cmake/cmd.cmake.
-install(FILES man/agent-vault.1 man/agent-vault-agent.1 man/agent-vault-run.1 man/agent-vault-vault.1
-              man/agent-vault-key.1 man/agent-vault-log.1 man/agent-vault-rule.1 man/agent-vault-audit.1
-              man/agent-vault-approval.1 man/agent-vault-proposal.1 man/agent-vault-serve.1
-              man/agent-vault-oauth.1 man/agent-vault-store.1 man/agent-vault-user.1 man/agent-vault-login.1 man/agent-vault-container-env.1 man/agent-vault-doctor.1 man/agent-vault-shell-init.1
-        DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES man/agent-vault-rules.5 man/agent-vault-services.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
-install(FILES man/agent-vault-api.7 man/agent-vault-errors.7 man/agent-vault-isolation.7 man/agent-vault-stores.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)
+# Where things go below the prefix; the program itself is installed by cmake/cmd.cmake. What is found by its name
+# cannot be forgotten. tests/e2e/install_layout.sh knows what must be there.
+foreach(section IN ITEMS 1 5 7)
+  file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.${section})
+  install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
 
 install(FILES completions/agent-vault.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME agent-vault)
@@ -13,9 +11,20 @@ install(FILES completions/_agent-vault DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/
 install(FILES completions/agent-vault.fish
         DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 
-install(FILES README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md LICENSE
-        DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+file(GLOB documents CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/*.md)
+install(FILES ${documents} LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/docs)
+  install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+endif()
 
-install(FILES systemd/agent-vault.service systemd/agent-vault-api.socket systemd/agent-vault-proxy.socket
-        DESTINATION lib/systemd/user)
+# The same sockets for a user's manager and for the system's. systemd looks in lib, whatever the libraries' place.
+foreach(manager IN ITEMS user system)
+  install(FILES packaging/systemd/${manager}/agent-vault.service packaging/systemd/agent-vault-api.socket
+                packaging/systemd/agent-vault-proxy.socket
+          DESTINATION lib/systemd/${manager})
+endforeach()
+install(FILES packaging/systemd/sysusers.conf DESTINATION lib/sysusers.d RENAME agent-vault.conf)
+
+# Below the prefix, where AppArmor does not look: it is for /usr/bin/agent-vault, and AppArmor before 4.0 cannot
+# read it. The Debian package puts it into /etc where it belongs (packaging/debian/stage.cmake).
+install(FILES packaging/apparmor/agent-vault DESTINATION ${CMAKE_INSTALL_DATADIR}/agent-vault/apparmor.d)

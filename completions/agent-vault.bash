@@ -132,11 +132,12 @@ _agent_vault() {
       'vault store unmap') where='vault store unmap';;
       'vault store unpair') where='vault store unpair';;
       'vault use') where='vault use';;
+      'version') where='version';;
       'whoami') where='whoami';;
     esac
   done
   case "$where" in
-    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca doctor completion shell-init credential creds ';;
+    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca doctor completion shell-init version credential creds ';;
     'account') words='whoami ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json --local';;
@@ -252,6 +253,7 @@ _agent_vault() {
     'vault store unmap') words=' --help --store --vault --json --local';;
     'vault store unpair') words=' --help --resolve --allow-net --vault --json --local';;
     'vault use') words=' --help --json --local';;
+    'version') words=' --help --json';;
     'whoami') words=' --help --address --json';;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -8,6 +8,7 @@
 
 #include "cmd/output.h"
 #include "cmd/remote.h"
+#include "cmd/version.h"
 #include "core/exit_code.h"
 #include "vault/names.h"
 
@@ -182,8 +183,8 @@ bool takes_vault(std::string_view path) {
 // What has nothing to do with a store, and what makes or leaves a login.
 bool is_always_local(const Command& command) {
   return command.path == "completion" || command.path == "login" || command.path == "logout" ||
-         command.path == "whoami" || command.path == "vault service catalog" ||
-         command.path == "vault store kinds";
+         command.path == "whoami" || command.path == "version" ||
+         command.path == "vault service catalog" || command.path == "vault store kinds";
 }
 
 Expected<int> run_command(Context& context, const Resolved& resolved) {
@@ -200,7 +201,7 @@ Expected<int> run_command(Context& context, const Resolved& resolved) {
   context.local = *parser.local;
   // `run` looks for itself: its own failures have an exit code of their own.
   if (context.paths.data.empty() && resolved.command->path != "completion" &&
-      resolved.command->path != "run") {
+      resolved.command->path != "version" && resolved.command->path != "run") {
     AV_TRY(context.paths, fs::default_paths());
   }
   if (resolved.command->only_here && is_remote(context)) {
@@ -221,7 +222,11 @@ Expected<int> run_command(Context& context, const Resolved& resolved) {
 Expected<int> dispatch(Context& context, const std::vector<std::string>& words) {
   AV_TRY(Resolved resolved, resolve(words));
   if (resolved.version) {
-    print(context.out, std::string(kProgram) + " " AV_VERSION "\n");
+    if (context.json) {
+      print_version(context);
+    } else {
+      print(context.out, std::string(kProgram) + " " AV_VERSION "\n");
+    }
     return 0;
   }
   if (resolved.help) {

@@ -99,7 +99,7 @@ export PROXY
 import json, os, re, subprocess, sys
 root = sys.argv[1]
 here = os.path.join(root, "scripts/container")
-known = {"FROM", "RUN", "COPY", "ENV", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+known = {"FROM", "RUN", "COPY", "ENV", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD", "ARG"}
 text = open(os.path.join(here, "Dockerfile")).read()
 lines = [l for l in re.sub(r"\\\n", " ", text).splitlines() if l.strip() and not l.startswith("#")]
 stages, problems = [], []
@@ -117,7 +117,7 @@ if len(stages) != 2:
     problems.append("not two stages")
 if last.get("USER") in (None, "root", "0"):
     problems.append("the image runs as root")
-if json.loads(last["ENTRYPOINT"])[:2] != ["agent-vault", "serve"] or json.loads(last["VOLUME"] if last["VOLUME"].startswith("[") else json.dumps([last["VOLUME"]])) != ["/data"]:
+if (json.loads(last["ENTRYPOINT"]) + json.loads(last["CMD"]))[:2] != ["agent-vault", "serve"] or json.loads(last["VOLUME"] if last["VOLUME"].startswith("[") else json.dumps([last["VOLUME"]])) != ["/data"]:
     problems.append("entry point or volume")
 # What building needs is what install-deps says, but for tools of developers.
 wanted = set(re.search(r'wanted="(g\+\+[^"]*)"', open(os.path.join(root, "scripts/install-deps")).read()).group(1).split())

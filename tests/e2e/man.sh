@@ -68,7 +68,8 @@ places["serve"] = read("agent-vault-serve.1")
 places["log"] = read("agent-vault-log.1")
 places["doctor"] = read("agent-vault-doctor.1")
 places["shell-init"] = read("agent-vault-shell-init.1")
-places["completion"] = top[top.index(".It Ic completion"):top.index(".Sh COMMON OPTIONS")]
+places["completion"] = top[top.index(".It Ic completion"):top.index(".It Ic version")]
+places["version"] = top[top.index(".It Ic version"):top.index(".Sh COMMON OPTIONS")]
 
 listed = dict(commands())
 if len(listed) < 20:

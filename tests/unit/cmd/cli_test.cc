@@ -35,6 +35,15 @@ TEST_CASE("cli: every command has help, a summary and a unique path", "[cmd][cli
 TEST_CASE("cli: help, version and mistakes", "[cmd][cli]") {
   Cli cli;
   CHECK(cli({"--version"}).out == "agent-vault " AV_VERSION "\n");
+  const json facts = json::parse(cli({"--version", "--json"}).out);
+  CHECK(facts["version"] == AV_VERSION);
+  CHECK(facts == json::parse(cli({"version", "--json"}).out));
+  const std::string table = cli({"version"}).out;
+  CHECK(has(table, "agent-vault " AV_VERSION "\n"));
+  for (const auto& [name, version] : facts["libraries"].items()) {
+    CHECK(has(table, name));
+    CHECK(has(table, version.get<std::string>()));
+  }
   CHECK(has(cli({"--help"}).out, "vault"));
   CHECK(has(cli({"vault", "--help"}).out, "credential"));
   CHECK(cli({}).code == 2);
