@@ -42,7 +42,7 @@ struct Words {
 Words words_of(Why why) {
   switch (why) {
     case Why::kNotFound:
-      return {"external_store_not_found", " is not in the external store that should have it"};
+      return {kNotInStore, " is not in the external store that should have it"};
     case Why::kDenied:
       return {"external_store_denied", " may not be read from its external store"};
     case Why::kLocked:

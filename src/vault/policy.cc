@@ -198,6 +198,13 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
       !snapshot.matcher.has_host(identity.authority.host)) {
     service = mapping_for(snapshot, identity, input.now_ms);
     is_mapped = service != nullptr;
+    // For an agent whose scope does not name it, there is no mapping of any host: every host that
+    // is nobody's would be refused otherwise.
+    if (is_mapped && service->name == mapping_name(kAnyHost) && *agent != nullptr &&
+        !(*agent)->may_use_mapping(service->name, mapping_name(identity.authority.host))) {
+      service = nullptr;
+      is_mapped = false;
+    }
   }
   const RuleSet::Found found = snapshot.rules.find(identity, principal.agent, body);
   if (found.block != nullptr) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One mapping for every host: each gets the item of its own name, or nothing; what a service or another mapping names goes first;
+# One mapping for every host: each gets the item of its own name, or goes without; what a service or another mapping names goes first;
 # an agent with a scope gets what its scope names. An agent that writes something else than a host into the reference finds
 # nothing. The control: the item that it aims at is there, and is had by who may.
 # timeout: 90
@@ -49,17 +49,26 @@ asked() { # [OPTION...] -- HOST...: lines in asked.txt
   PYTHONPATH=$SUPPORT PYTHONDONTWRITEBYTECODE=1 agent "${options[@]}" -- "$AV_PYTHON" asks.py "$@"
   cp "$OUT/agent.out" asked.txt
 }
-sent_to() { # HOST: the last authorization
+last_to() { # HOST: what its last request had
+  received "[[v for n, v in x['headers'] if n.lower() == 'authorization'] for x in r if ['Host', '$1'] in x['headers'] or ['host', '$1'] in x['headers']][-1]" >sent.json
+  json sent.json '(d or [""])[0]'
+  rm sent.json
+}
+sent_to() { # HOST: the first authorization
   received '{[v for n, v in x["headers"] if n.lower() == "host"][0]: [v for n, v in x["headers"] if n.lower() == "authorization"] for x in r}' >sent.json
   json sent.json "(d.get('$1') or [''])[0]"
   rm sent.json
 }
 asked -- a.echo.test b.echo.test exact.echo.test named.echo.test none.echo.test
-assert_eq "a.echo.test 200 b.echo.test 200 exact.echo.test 200 named.echo.test 200 none.echo.test 502 external_store_not_found" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
+assert_eq "a.echo.test 200 b.echo.test 200 exact.echo.test 200 named.echo.test 200 none.echo.test 200" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
 assert_eq "Bearer $of_a" "$(sent_to a.echo.test)"
 assert_eq "Bearer $of_b" "$(sent_to b.echo.test)"
 assert_eq "Bearer $of_exact" "$(sent_to exact.echo.test)"
 assert_eq "Bearer $named" "$(sent_to named.echo.test)"
+# Where there is nothing for the host it is as if there were no mapping: nothing is sent with it, or the request is refused.
+assert_eq '' "$(sent_to none.echo.test)"
+asked --unmatched deny -- a.echo.test none.echo.test
+assert_eq "a.echo.test 200 none.echo.test 502 external_store_not_found" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
 # What one host does not have says nothing of the mapping.
 sleep 0.5
 av vault store mappings --json >mappings.json
@@ -88,11 +97,16 @@ av agent create narrow --service map:a.echo.test >/dev/null 2>&1
 av agent create wide --service 'map:*' --credential 'map:*' >/dev/null 2>&1
 av agent create other --service named-echo-test --credential NAMED >/dev/null 2>&1
 asked --agent narrow -- a.echo.test b.echo.test exact.echo.test named.echo.test
-assert_eq "a.echo.test 200 b.echo.test 403 out_of_scope exact.echo.test 403 out_of_scope named.echo.test 403 out_of_scope" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
+assert_eq "a.echo.test 200 b.echo.test 200 exact.echo.test 403 out_of_scope named.echo.test 403 out_of_scope" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
+assert_eq "Bearer $of_a" "$(sent_to a.echo.test)"
+assert_eq '' "$(last_to b.echo.test)" 'a value outside of the scope'
+asked --agent narrow --unmatched deny -- a.echo.test b.echo.test
+assert_eq "a.echo.test 200 b.echo.test 403 unmatched_host" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
 asked --agent wide -- a.echo.test b.echo.test exact.echo.test
 assert_eq "a.echo.test 200 b.echo.test 200 exact.echo.test 403 out_of_scope" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
 asked --agent other -- a.echo.test exact.echo.test
-assert_eq "a.echo.test 403 out_of_scope exact.echo.test 403 out_of_scope" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
+assert_eq "a.echo.test 200 exact.echo.test 403 out_of_scope" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
+assert_eq '' "$(last_to a.echo.test)" 'a value outside of the scope'
 expect_exit 1 av agent create bad --service 'map:not a host'
 
 # Nothing of it in files of ours.

@@ -98,7 +98,8 @@ cat >"$AV_CASE/work/canary_agent.py" <<'PY'
 import os, sys, time
 import proxy_client as p
 for kind in sys.argv[1:]:
-    answer = p.request(f"https://{kind}.echo.test/echo")
+    # Not one that repeats it: what TLS has decrypted lies in a buffer of OpenSSL's until the next record (SECURITY.md).
+    answer = p.request(f"https://{kind}.echo.test/status/200")
     assert answer.status == 200, (kind, answer.body)
 open("asked", "w").close()
 while not os.path.exists("enough"):
@@ -131,11 +132,11 @@ kill "$holder"
 # What the agent has, and the parent of its processes.
 mapfile -t others < <(pgrep -f "$AV_CASE/work/canary_agent.py" | grep -vx "$RUN_PID")
 [ "${#others[@]}" -ge 1 ] || fail 'no agent'
-find_in "$CANARIES" nowhere "${others[@]}" || fail "$(head -c 3000 "$OUT/memory.txt")"
+find_in "$CANARIES" nowhere "${others[@]}" || fail "$(cut -c1-400 "$OUT/memory.txt" | head -40)"
 
 # The broker. A variable of its own environment is where it always was.
 grep -vx "$env_value" "$CANARIES" >"$OUT/canaries.broker"
-broker() { find_in "$OUT/canaries.broker" locked "$RUN_PID" || fail "$1: $(head -c 3000 "$OUT/memory.txt")"; }
+broker() { find_in "$OUT/canaries.broker" locked "$RUN_PID" || fail "$1: $(cut -c1-400 "$OUT/memory.txt" | head -40)"; }
 broker 'while they are in use'
 assert_contains "$OUT/memory.txt" "${VALUE[vault]}"
 [ "$(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$RUN_PID/status")" -gt 0 ] || fail 'nothing is locked'

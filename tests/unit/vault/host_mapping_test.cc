@@ -205,6 +205,40 @@ TEST_CASE("an agent with a scope uses no mapping that it does not name", "[mappi
   CHECK(gets(agent, snapshot, "other.example"));
 }
 
+TEST_CASE("outside of a scope there is no mapping of any host, and those of hosts are refused",
+          "[mapping]") {
+  PolicySnapshot snapshot;
+  add_mappings(snapshot, {any_mapping(), mapping("api.example.com", "s1", "item")});
+  Agent agent;
+  agent.name = "agent";
+  agent.uid = "uid";
+  agent.services = {"own-service"};
+  snapshot.agents["agent"] = agent;
+  Principal principal;
+  principal.agent = "agent";
+  principal.agent_uid = "uid";
+  PolicyInput input;
+  input.snapshot = std::make_shared<PolicySnapshot>(snapshot);
+  input.principal = &principal;
+  const auto decide = [&](const char* host) {
+    RequestIdentity identity;
+    identity.scheme = Scheme::kHttps;
+    identity.authority = {host, 443};
+    identity.method = "GET";
+    identity.target = *canonical_target("/");
+    return Policy::decide(input, identity);
+  };
+  for (const char* const host : {"anything.example", "api.anthropic.com"}) {
+    const Decision bare = decide(host);
+    const auto* const allowed = std::get_if<AllowedRequest>(&bare);
+    REQUIRE(allowed != nullptr);
+    CHECK(allowed->service() == nullptr);
+  }
+  const Decision mapped = decide("api.example.com");
+  REQUIRE(std::holds_alternative<Deny>(mapped));
+  CHECK(std::get<Deny>(mapped).reason == Deny::Reason::kOutOfScope);
+}
+
 TEST_CASE("a scope names mappings by their hosts", "[mapping]") {
   Agent agent;
   agent.name = "agent";
