@@ -63,10 +63,11 @@ Expected<std::vector<Suggestion>> suggest_mappings(Context& context, const std::
     for (const std::string& host : item.hosts) {
       // What cannot be mapped is none of our business; the same item may be listed twice. A
       // reference that is no plain line must not become several.
-      if (vault::mapping_service(host) && encoding::printable(item.reference) == item.reference &&
-          seen.emplace(host, item.reference).second) {
-        out.push_back({host, value_of(scheme, item), encoding::printable(item.title),
-                       covered_by(services, mappings, host)});
+      const auto mapped = vault::mapping_service(host);
+      if (mapped && encoding::printable(item.reference) == item.reference &&
+          seen.emplace(mapped->host, item.reference).second) {
+        out.push_back({mapped->host, value_of(scheme, item), encoding::printable(item.title),
+                       covered_by(services, mappings, mapped->host)});
       }
     }
   }

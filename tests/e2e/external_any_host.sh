@@ -101,7 +101,7 @@ assert_eq "a.echo.test 200 b.echo.test 200 exact.echo.test 403 out_of_scope name
 assert_eq "Bearer $of_a" "$(sent_to a.echo.test)"
 assert_eq '' "$(last_to b.echo.test)" 'a value outside of the scope'
 asked --agent narrow --unmatched deny -- a.echo.test b.echo.test
-assert_eq "a.echo.test 200 b.echo.test 403 unmatched_host" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
+assert_eq "a.echo.test 200 b.echo.test 403 forbidden" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
 asked --agent wide -- a.echo.test b.echo.test exact.echo.test
 assert_eq "a.echo.test 200 b.echo.test 200 exact.echo.test 403 out_of_scope" "$(tr -s ' \n' '  ' <asked.txt | sed 's/ $//')"
 asked --agent other -- a.echo.test exact.echo.test

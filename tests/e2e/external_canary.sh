@@ -89,7 +89,9 @@ file_value=$(random_value)
 (umask 077 && printf '%s\n' "$file_value" >"$FAKES/file.value")
 kind file "$file_value" "file://$FAKES/file.value"
 cmd_value=$(random_value)
-printf '#!/bin/sh\necho username=me; echo password=%s\n' "$cmd_value" >"$FAKES/helper/helper"
+printf '%s' "$cmd_value" >"$FAKES/helper/value"
+# Not in the program itself, which the broker reads to see whether it has changed.
+printf '#!/bin/sh\necho username=me; echo "password=$(cat %s)"\n' "$FAKES/helper/value" >"$FAKES/helper/helper"
 chmod 700 "$FAKES/helper/helper"
 kind cmd "$cmd_value" cmd://api.example --set "program=$FAKES/helper/helper"
 unset token
