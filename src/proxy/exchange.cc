@@ -83,7 +83,7 @@ namespace {
 bool is_as_unmatched(const Fault& fault, const vault::AllowedRequest& allowed,
                      const Worker& worker) {
   const auto unmatched = worker.options.unmatched_override.value_or(allowed.snapshot().unmatched);
-  return std::string_view(fault.code) == kNotInStore && allowed.service() != nullptr &&
+  return is_not_in_store(fault) && allowed.service() != nullptr &&
          allowed.service()->name == vault::mapping_name(vault::kAnyHost) &&
          unmatched == vault::UnmatchedPolicy::kPassthrough;
 }

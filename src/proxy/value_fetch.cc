@@ -42,7 +42,7 @@ struct Words {
 Words words_of(Why why) {
   switch (why) {
     case Why::kNotFound:
-      return {kNotInStore, " is not in the external store that should have it"};
+      return {"external_store_not_found", " is not in the external store that should have it"};
     case Why::kDenied:
       return {"external_store_denied", " may not be read from its external store"};
     case Why::kLocked:
@@ -81,6 +81,10 @@ Fault store_fault(const vault::SourceQuery& query, const vault::StoreFailure& fa
 }
 
 }  // namespace
+
+bool is_not_in_store(const Fault& fault) {
+  return std::string_view(fault.code) == words_of(Why::kNotFound).code;
+}
 
 Awaitable<Outcome<void>> fetch_values(Worker& worker, std::vector<vault::SourceQuery> queries) {
   if (worker.options.values == nullptr) {

@@ -10,10 +10,11 @@
 
 namespace av::proxy {
 
-// The stores have answered that they have no such item.
-inline constexpr const char* kNotInStore = "external_store_not_found";
 // Asks for all of them at once and hands what comes to the worker's resolver. Faults:
 // `external_store_...`. `worker` must outlive the call.
 Awaitable<Outcome<void>> fetch_values(Worker& worker, std::vector<vault::SourceQuery> queries);
+
+// Whether the stores have answered, and have no such item.
+[[nodiscard]] bool is_not_in_store(const Fault& fault);
 
 }  // namespace av::proxy
