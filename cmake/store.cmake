@@ -4,7 +4,7 @@ add_library(av_store STATIC
   src/store/audit_root.cc src/store/audit_root_scan.cc src/store/audit_verify.cc
   src/store/database.cc src/store/key_file.cc src/store/key_row.cc src/store/key_store.cc
   src/store/limit_table.cc src/store/mapped_window.cc src/store/migrations.cc src/store/sqlite_agents.cc src/store/sqlite_approvals.cc
-  src/store/refresh_lock.cc src/store/sqlite_credentials.cc src/store/sqlite_external.cc src/store/sqlite_oauth.cc src/store/sqlite_proposals.cc src/store/sqlite_rules.cc src/store/sqlite_services.cc src/store/sqlite_store.cc
+  src/store/byte_lock.cc src/store/lease_owner.cc src/store/sqlite_leases.cc src/store/refresh_lock.cc src/store/sqlite_credentials.cc src/store/sqlite_external.cc src/store/sqlite_oauth.cc src/store/sqlite_proposals.cc src/store/sqlite_rules.cc src/store/sqlite_services.cc src/store/sqlite_store.cc
   src/store/sqlite_vaults.cc
   src/store/sqlite_identities.cc src/store/sqlite_invites.cc src/store/sqlite_members.cc src/store/sqlite_user_sessions.cc
   src/store/sqlite_users.cc)

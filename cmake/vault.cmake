@@ -13,7 +13,7 @@ add_library(av_vault STATIC
   src/vault/body_conditions.cc src/vault/body_text.cc src/vault/canonical.cc
   src/vault/canonical_host.cc src/vault/field_reader.cc src/vault/flat_table.cc src/vault/json_view.cc
   src/vault/key_ring.cc src/vault/limits.cc src/vault/matcher.cc src/vault/names.cc
-  src/vault/external.cc src/vault/host_mapping.cc src/vault/oauth.cc src/vault/oauth_codec.cc src/vault/oauth_secrets.cc
+  src/vault/external.cc src/vault/host_mapping.cc src/vault/host_reference.cc src/vault/oauth.cc src/vault/oauth_codec.cc src/vault/oauth_secrets.cc
   src/vault/form_text.cc src/vault/method_override.cc src/vault/path_readings.cc src/vault/placeholder.cc src/vault/placeholder_index.cc
   src/vault/policy.cc src/vault/preset.cc src/vault/proposal.cc src/vault/proposal_codec.cc
   src/vault/proposal_diff.cc src/vault/proposal_plan.cc src/vault/proposal_reader.cc src/vault/proposal_suggestion.cc

@@ -182,7 +182,7 @@ _agent_vault() {
     'oauth refresh') words=' --help --upstream-ca --resolve --allow-net --upstream-proxy --vault --json --local';;
     'oauth status') words=' --help --vault --json --local';;
     'proposal') words='create list show approve reject review ';;
-    'proposal approve') words=' --help --stdin --service --host --path --methods --for --uses --upstream-ca --resolve --allow-net --upstream-proxy --vault --json --local'" $(setsid -w agent-vault proposal list --status pending 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
+    'proposal approve') words=' --help --stdin --from --store --service --host --path --methods --for --uses --upstream-ca --resolve --allow-net --upstream-proxy --vault --json --local'" $(setsid -w agent-vault proposal list --status pending 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
     'proposal create') words=' --help --service --methods --key --description --obtain --user-message --message --vault --json --local';;
     'proposal list') words=' --help --status --vault --json --local';;
     'proposal reject') words=' --help --reason --vault --json --local'" $(setsid -w agent-vault proposal list --status pending 2>/dev/null </dev/null | sed -n "s/^\([0-9][0-9]*\) .*/\1/p")";;
@@ -241,7 +241,7 @@ _agent_vault() {
     'vault service show') words=' --help --vault --json --local';;
     'vault settings') words=' --help --unmatched --vault --json --local';;
     'vault store') words='pair list status test kinds browse read map unmap mappings unpair ';;
-    'vault store browse') words=' --help --resolve --allow-net --vault --json --local';;
+    'vault store browse') words=' --help --suggest --resolve --allow-net --vault --json --local';;
     'vault store kinds') words=' --help --vault --json';;
     'vault store list') words=' --help --vault --json --local';;
     'vault store map') words=' --help --store --header --basic --vault --json --local';;

@@ -7,6 +7,7 @@
 
 #include "api/call.h"
 #include "api/route.h"
+#include "api/store_ask.h"
 #include "core/encoding.h"
 #include "vault/names.h"
 #include "vault/token.h"
@@ -193,6 +194,31 @@ Reply diff(Call& call) {
   return json_reply(json);
 }
 
+// Values that stay where they are. It takes who may make such a credential anyway: an admin.
+proxy::Outcome<void> read_sources(Call& call, const JsonView& given,
+                                  store::Store::ProposalApproval& approval) {
+  if (!given.is(JsonView::Kind::kObject)) {
+    return bad_request("\"sources\" is no object", R"({"KEY":{"reference":"op://..."}})");
+  }
+  for (const JsonView& member : given.children()) {
+    if (call.role() < Role::kAdmin) {
+      return fault(403, "forbidden", "only an admin of the vault may refer to an external store",
+                   "give a value, or ask an admin");
+    }
+    const auto reference = member.find("reference");
+    const auto store = member.find("store");
+    store::Store::NewSource one;
+    one.key = member.name();
+    if (const Status key = vault::check_credential_key(one.key); !key) {
+      return fault_of(key.error());
+    }
+    AV_TRY(one.source, source_for(call, reference ? reference->text() : std::string(),
+                                  store ? store->text() : std::string()));
+    approval.sources.push_back(std::move(one));
+  }
+  return {};
+}
+
 Reply approve(Call& call) {
   AV_TRY(const std::uint64_t number, number_of(call.parts[0]));
   store::Store::ProposalApproval approval;
@@ -215,6 +241,12 @@ Reply approve(Call& call) {
       AV_TRY(value.value, member.secret());
       keys.push_back(value.key);
       approval.values.push_back(std::move(value));
+    }
+  }
+  if (const auto given = body.find("sources"); given && !given->is(JsonView::Kind::kNull)) {
+    AV_CHECK(read_sources(call, *given, approval));
+    for (const auto& one : approval.sources) {
+      keys.push_back(one.key);
     }
   }
   if (approval.fingerprint.empty()) {
@@ -288,7 +320,8 @@ std::span<const Route> proposal_routes() {
             "{vault?:string, narrow?:any, credentials?:any, fingerprint?:any}", kDiff, "vault"},
       Route{"POST", "/v1/admin/proposals/{id}/approve", "let it take effect",
             Who::vault(Role::kMember), Where::kRuns, approve,
-            "{vault?:string, credentials?:{*:string}, narrow?:any, fingerprint?:string}",
+            "{vault?:string, credentials?:{*:string}, sources?:{*:{reference:string, "
+            "store?:string}}, narrow?:any, fingerprint?:string}",
             "{id:integer, status:'applied'}", "vault"},
       Route{"POST", "/v1/admin/proposals/{id}/reject", "refuse it", Who::vault(Role::kMember),
             Where::kRuns, reject, "{vault?:string, reason?:string}",

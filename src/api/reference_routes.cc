@@ -16,18 +16,8 @@ namespace {
 
 Json item_json(const vault::HostMapping& mapping) {
   Json out = mapping_json(mapping);
-  out["service"] = Json::parse(vault::service_to_json(mapping.service));
+  out["service"] = Json::parse(vault::mapping_to_json(mapping.service));
   return out;
-}
-
-proxy::Outcome<void> check_reference(const Call& call, const StoreInfos& stores,
-                                     const std::string& name) {
-  for (const StoreInfo& info : stores) {
-    if (info.store.name == name && are_owners_references(info.store.kind)) {
-      return check_owner(call, "what " + info.store.kind + " has is the server's machine's");
-    }
-  }
-  return {};
 }
 
 Reply list(Call& call) {
@@ -46,8 +36,8 @@ Expected<vault::Service> service_in(Call& call) {
   AV_TRY(const JsonView body, call.body());
   const auto auth = body.find("auth");
   if (auth && !auth->is(JsonView::Kind::kNull)) {
-    const std::string text = "{\"name\":\"map\",\"host\":" + Json(host).dump() +
-                             ",\"auth\":" + std::string(auth->source()) + "}";
+    const std::string text =
+        R"({"name":"map","host":"any-host.invalid","auth":)" + std::string(auth->source()) + "}";
     AV_TRY(vault::Service given, vault::service_from_json(text));
     service.auth = std::move(given.auth);
   }
@@ -80,11 +70,7 @@ Reply set_source(Call& call) {
   AV_CHECK(vault::check_credential_key(key));
   AV_TRY(const std::string reference, call.text("reference"));
   AV_TRY(const std::string name, call.text_or("store", ""));
-  AV_TRY(const StoreInfos stores, call.store().list_stores(call.vault()));
-  AV_TRY(FoundReference found, find_reference(stores, call.vault(), reference, name));
-  AV_CHECK(check_reference(call, stores, found.info.store.name));
-  const store::Store::Source source{found.info.store.name, reference, std::move(found.item),
-                                    std::move(found.field)};
+  AV_TRY(const store::Store::Source source, source_for(call, reference, name));
   AV_TRY(const bool created,
          call.audited(call.action("credential.set", "from " + source.store, {key}),
                       [&] { return call.store().set_source(call.vault(), key, source); }));

@@ -244,7 +244,7 @@ const Json& schema_components() {
     add("ExternalStore",
         "{id:string, name:string, kind:string, title:string, vault:string, account:string, "
         "settings:{*:string}, state:'new'|'works'|'failing', paired:time|null, ok:time|null, "
-        "failed:time|null, error:string, credentials:integer, mappings:integer, "
+        "failed:time|null, error:string, credentials:integer, mappings:integer, leases:integer, "
         "revision:integer, owner_only:boolean, owner_references:boolean, stale?:integer, "
         "health?:{asked:integer, missing:integer, failed:integer, average_ms:integer, "
         "last_failure:string, leases:integer, rests_seconds:integer}, "

@@ -1,5 +1,7 @@
 #include "api/store_ask.h"
 
+#include "api/store_rights.h"
+
 #include <utility>
 
 #include "api/router.h"
@@ -23,6 +25,31 @@ proxy::Outcome<void> check_owner(const Call& call, const std::string& what) {
   }
   return fault(403, "forbidden", "only the owner of the instance may do this: " + what,
                "ask an owner, or use a kind of store that is a server: GET /v1/store-kinds");
+}
+
+proxy::Outcome<void> check_reference(const Call& call, const StoreInfos& stores,
+                                     const std::string& name) {
+  for (const StoreInfo& info : stores) {
+    if (info.store.name == name && are_owners_references(info.store.kind)) {
+      return check_owner(call, "what " + info.store.kind + " has is the server's machine's");
+    }
+  }
+  return {};
+}
+
+proxy::Outcome<store::Store::Source> source_for(Call& call, const std::string& reference,
+                                                const std::string& store) {
+  const auto stores = call.store().list_stores(call.vault());
+  if (!stores) {
+    return fault_of(stores.error());
+  }
+  auto found = find_reference(*stores, call.vault(), reference, store);
+  if (!found) {
+    return fault_of(found.error());
+  }
+  AV_CHECK(check_reference(call, *stores, found->info.store.name));
+  return store::Store::Source{found->info.store.name, reference, std::move(found->item),
+                              std::move(found->field)};
 }
 
 Status still_may(Call& call, Role least, bool owner) {

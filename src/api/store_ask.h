@@ -19,6 +19,14 @@ namespace av::api {
 [[nodiscard]] Expected<StorePort*> port_of(Call& call);
 // 403 unless whoever asks is the owner of the instance; `what` is the owner's alone.
 [[nodiscard]] proxy::Outcome<void> check_owner(const Call& call, const std::string& what);
+// What keeps a credential, of the vault of the path or the query: kNotFound, kUsage; 403 when the
+// reference is one for the owner of the instance.
+[[nodiscard]] proxy::Outcome<store::Store::Source> source_for(Call& call,
+                                                              const std::string& reference,
+                                                              const std::string& store);
+// 403: what the store of this name has is the owner's.
+[[nodiscard]] proxy::Outcome<void> check_reference(const Call& call, const StoreInfos& stores,
+                                                   const std::string& name);
 // For what went on while they waited: whoever began it still has this role in the vault, and is
 // still the owner where that was needed. kNotPermitted.
 [[nodiscard]] Status still_may(Call& call, Role least, bool owner);

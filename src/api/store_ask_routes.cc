@@ -28,13 +28,28 @@ Expected<std::string> reference_in(Call& call) {
 
 // -- test
 
+// The one that is asked about, else all that refers to the store.
+Expected<std::vector<StoreReference>> to_test(Call& call, const StoreInfo& info,
+                                              const std::string& reference) {
+  if (reference.empty()) {
+    AV_TRY(const SourceInfos sources, call.store().list_sources(call.vault()));
+    AV_TRY(const Mappings mappings, call.store().list_mappings(call.vault()));
+    return references_of(info.store.uid, sources, mappings);
+  }
+  AV_TRY(const FoundReference found,
+         find_reference({info}, call.vault(), reference, info.store.name));
+  return std::vector<StoreReference>{{reference, {info.store.uid, found.item, found.field}}};
+}
+
 Reply test(Call& call) {
   using Checks = std::vector<StoreCheck>;
   AV_TRY(StorePort* const port, port_of(call));
   AV_TRY(const StoreInfo info, store_of(call));
-  AV_TRY(const SourceInfos sources, call.store().list_sources(call.vault()));
-  AV_TRY(const Mappings mappings, call.store().list_mappings(call.vault()));
-  const auto references = references_of(info.store.uid, sources, mappings);
+  AV_TRY(const std::string reference, reference_in(call));
+  if (!reference.empty() && are_owners_references(info.store.kind)) {
+    AV_CHECK(check_owner(call, "what " + info.store.kind + " has is the server's machine's"));
+  }
+  AV_TRY(const std::vector<StoreReference> references, to_test(call, info, reference));
   const auto work = [port, uid = info.store.uid, references, clock = call.options().clock] {
     const StorePort::Opened provider = port->open(uid);
     return provider ? check_store(**provider, references, *clock, kMostCheck)
@@ -180,7 +195,7 @@ std::span<const Route> store_ask_routes() {
   static constexpr std::array kRoutes = {
       Route{"POST", "/v1/vaults/{v}/stores/{s}/test",
             "ask a store whether it works and has what is referred to; no value is shown",
-            Who::vault(Role::kAdmin), Where::kServe, test, "",
+            Who::vault(Role::kAdmin), Where::kServe, test, "{reference?:string}",
             "{ok:boolean, checks:[{store:string, what:string, ok:boolean, code:string, "
             "result:string, hint:string}]}"},
       Route{"POST", "/v1/vaults/{v}/stores/{s}/browse", "names of what a store has",

@@ -1,5 +1,7 @@
 #include "api/store_check.h"
 
+#include "vault/host_reference.h"
+
 namespace av::api {
 namespace {
 
@@ -29,7 +31,7 @@ std::vector<StoreReference> references_of(
     const std::vector<vault::HostMapping>& mappings) {
   std::vector<StoreReference> out;
   const auto add = [&](const std::string& what, const vault::SourceRef& ref) {
-    if (ref.store_uid == store_uid && !ref.item.empty()) {
+    if (ref.store_uid == store_uid && !vault::depends_on_host(ref.item)) {
       out.push_back({what, ref});
     }
   };
@@ -80,7 +82,7 @@ void note_checks(store::ExternalStores& store, const std::string& store_uid,
       }
       continue;
     }
-    (void)store.note_missing(*check.ref, check.failure && check.failure->why == Why::kNotFound);
+    (void)store.note_missing(*check.ref, {}, check.failure && check.failure->why == Why::kNotFound);
   }
 }
 

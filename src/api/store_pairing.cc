@@ -33,12 +33,13 @@ const source::Setting* find_setting(const source::Kind& kind, std::string_view n
 }
 
 bool is_common_setting(std::string_view name) {
-  return name == vault::kCaSetting || name == vault::kAllowNetSetting;
+  return name == vault::kCaSetting || name == vault::kAllowNetSetting ||
+         name == vault::kPlainHttpSetting;
 }
 
 Error no_such_setting(const source::Kind& kind, std::string_view name) {
   std::string names;
-  for (const source::Setting& setting : kind.settings) {
+  for (const source::Setting& setting : source::settings_of(kind)) {
     names += (names.empty() ? "" : ", ") + std::string(setting.name);
   }
   return make_error(

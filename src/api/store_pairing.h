@@ -15,7 +15,7 @@ namespace av::api {
 [[nodiscard]] Expected<const source::Kind*> kind_named(std::string_view id);
 // Null: the kind has none of that name.
 [[nodiscard]] const source::Setting* find_setting(const source::Kind& kind, std::string_view name);
-// A setting that every kind has: ca, allow_net.
+// A setting that every kind with an address has: ca, allow_net, plain_http.
 [[nodiscard]] bool is_common_setting(std::string_view name);
 [[nodiscard]] Error no_such_setting(const source::Kind& kind, std::string_view name);
 // A new store of that kind; an empty name: the kind's.

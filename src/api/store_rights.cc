@@ -15,9 +15,9 @@ struct Allowed {
 // Kinds that reach nothing but a server, by a token of their own, through the network guard. The
 // secrets are the admin's; the certificates to trust ("ca") count for this store alone.
 constexpr std::array kAllowed = {
-    Allowed{"1password-connect", "url token ca"},
-    Allowed{"bitwarden", "url token ca"},
-    Allowed{"bitwarden-sm", "url token ca"},
+    Allowed{"1password-connect", "url token ca plain_http"},
+    Allowed{"bitwarden", "url token ca plain_http"},
+    Allowed{"bitwarden-sm", "url token ca plain_http"},
     Allowed{"vault",
             "url namespace auth=token auth=approle auth=jwt auth_mount token wrapped_token role_id "
             "secret_id wrapped_secret_id role jwt plain_http ca"},

@@ -11,7 +11,6 @@
 #include "api/store_pairing.h"
 #include "api/store_rights.h"
 #include "vault/names.h"
-#include "vault/store_settings.h"
 
 namespace av::api {
 namespace {
@@ -27,23 +26,6 @@ Json kind_with_rights(const source::Kind& kind) {
     const auto name = setting["name"].get<std::string>();
     setting["owner_only"] = is_owners_setting(kind, name);
     setting["admins_values"] = admins_values(kind, name);
-  }
-  // What every store with an address has, where the kind does not say it itself.
-  if (find_setting(kind, "url") != nullptr) {
-    const auto add = [&](std::string_view name, std::string_view help) {
-      if (find_setting(kind, name) == nullptr) {
-        out["settings"].push_back({{"name", name},
-                                   {"help", help},
-                                   {"secret", false},
-                                   {"required", false},
-                                   {"variable", ""},
-                                   {"default", ""},
-                                   {"owner_only", is_owners_setting(kind, name)},
-                                   {"admins_values", Json::array()}});
-      }
-    };
-    add(vault::kCaSetting, "certificates to trust besides the system's, in PEM");
-    add(vault::kAllowNetSetting, "private networks that the server may be in (CIDR)");
   }
   return out;
 }

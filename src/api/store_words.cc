@@ -1,9 +1,11 @@
 #include "api/store_words.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/clock.h"
 #include "core/encoding.h"
+#include "vault/host_reference.h"
 
 namespace av::api {
 namespace {
@@ -59,6 +61,37 @@ Error usage(std::string message, std::string hint) {
   return make_error(ErrorCode::kUsage, std::move(message), std::move(hint));
 }
 
+// `text` with "{host}" in the place of `host`; empty when that does not stand there once.
+std::string with_host_part(std::string text, std::string_view host) {
+  const std::size_t at = text.find(host);
+  if (at == std::string::npos || text.find(host, at + host.size()) != std::string::npos ||
+      vault::names_host(text)) {
+    return {};
+  }
+  return text.replace(at, host.size(), vault::kHostPart);
+}
+
+// A reference with "{host}" as its kind has it: taken apart with hosts in its place, which must
+// come out as they went in.
+Expected<FoundReference> find_for_hosts(const StoreInfos& stores, std::string_view vault,
+                                        const std::string& reference, std::string_view store_name) {
+  AV_CHECK(vault::check_host_part(reference));
+  std::optional<FoundReference> out;
+  for (const std::string_view host : {"one-host.example", "a.b.other-2.example"}) {
+    AV_TRY(FoundReference found,
+           find_reference(stores, vault, vault::fill_host(reference, host), store_name));
+    found.item = with_host_part(std::move(found.item), host);
+    const bool same = !out || (out->item == found.item && out->field == found.field);
+    if (found.item.empty() || !same || found.field.find(host) != std::string::npos) {
+      return make_error(ErrorCode::kInvalid,
+                        "'" + encoding::printable(reference) + "' cannot have a host in it there",
+                        "as in bw://domain/{host}, op://Agents/{host}/token");
+    }
+    out = std::move(found);
+  }
+  return std::move(*out);
+}
+
 }  // namespace
 
 Json time_or_null(std::int64_t wall_ms) {
@@ -81,12 +114,13 @@ Json store_json(const StoreInfo& info) {
           {"failed", time_or_null(info.error_ms)},
           {"error", info.error},
           {"credentials", info.credentials},
-          {"mappings", info.mappings}};
+          {"mappings", info.mappings},
+          {"leases", info.leases}};
 }
 
 Json kind_json(const source::Kind& kind) {
   Json settings = Json::array();
-  for (const source::Setting& setting : kind.settings) {
+  for (const source::Setting& setting : source::settings_of(kind)) {
     settings.push_back({{"name", setting.name},
                         {"help", setting.help},
                         {"secret", setting.secret},
@@ -220,7 +254,15 @@ Expected<vault::HostMapping> make_mapping(const StoreInfos& stores, std::string_
     mapping.store = info.store.name;
     mapping.ref = {info.store.uid, "", "password"};
   } else {
-    AV_TRY(FoundReference found, find_reference(stores, vault, reference, store_name));
+    const bool any = service.host == vault::kAnyHost;
+    if (any && !vault::names_host(reference)) {
+      return usage(
+          "'*' would send one value to every host that an agent names",
+          "put {host} where the host belongs: bw://domain/{host}, op://Agents/{host}/token");
+    }
+    AV_TRY(FoundReference found, vault::names_host(reference)
+                                     ? find_for_hosts(stores, vault, reference, store_name)
+                                     : find_reference(stores, vault, reference, store_name));
     mapping.store = found.info.store.name;
     mapping.ref = {found.info.store.uid, std::move(found.item), std::move(found.field)};
   }

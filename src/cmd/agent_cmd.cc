@@ -11,6 +11,7 @@
 #include "cmd/remote_store.h"
 #include "cmd/term.h"
 #include "store/agent_lanes.h"
+#include "vault/host_mapping.h"
 #include "vault/names.h"
 #include "vault/token.h"
 
@@ -150,6 +151,11 @@ Status warn_about_unknown(const Context& context, const vault::Agent& agent) {
     AV_TRY(const auto keys, context.store->list_credentials(info.name));
     for (const store::CredentialInfo& key : keys) {
       credentials.push_back(key.key);
+    }
+    AV_TRY(const auto mappings, context.store->list_mappings(info.name));
+    for (const vault::HostMapping& mapping : mappings) {
+      services.push_back(vault::mapping_name(mapping.service.host));
+      credentials.push_back(services.back());
     }
   }
   warn_about(context, "vault", agent.vaults, vaults, "");

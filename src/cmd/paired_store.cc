@@ -10,6 +10,7 @@
 #include "source/process_runner.h"
 #include "source/program_setting.h"
 #include "source/websocket_client.h"
+#include "vault/store_settings.h"
 
 namespace av::cmd {
 namespace {
@@ -66,7 +67,9 @@ source::Result<std::shared_ptr<source::Provider>> make_provider(const vault::Ext
   paired->http = make_source_http(store.settings, *net, *reach.clock);
   proxy::ConnectorOptions connect;
   connect.net = std::move(*net);
-  paired->dialer = make_source_dialer(std::move(connect), *reach.clock);
+  const auto ca = store.settings.find(vault::kCaSetting);
+  paired->dialer = make_source_dialer(
+      std::move(connect), ca == store.settings.end() ? std::string() : ca->second, *reach.clock);
   paired->websockets = std::make_unique<source::WebSocketClient>(*paired->dialer, *reach.clock);
   paired->ports.http = paired->http.get();
   paired->ports.websockets = paired->websockets.get();

@@ -20,6 +20,7 @@
 #include "cmd/proposal_view.h"
 #include "cmd/remote.h"
 #include "cmd/remote_store.h"
+#include "cmd/store_cmd.h"
 #include "cmd/term.h"
 #include "core/encoding.h"
 #include "vault/names.h"
@@ -262,6 +263,8 @@ Run setup_show(OptionSet& app) {
 struct ApproveOptions {
   std::vector<std::string> words;  // ID, then KEY= (argv_values) or KEY
   bool from_stdin = false;
+  std::vector<std::string> from;  // KEY=REFERENCE
+  std::string store;
   NarrowOptions narrow;
   RunWords reach;
 };
@@ -302,6 +305,29 @@ Expected<std::vector<NewValue>> given_values(Context& context, const ApproveOpti
   return values;
 }
 
+// Credentials that the reviewer keeps where they are.
+Expected<std::vector<store::Store::NewSource>> given_sources(Context& context,
+                                                             const std::string& vault,
+                                                             const ApproveOptions& options) {
+  std::vector<store::Store::NewSource> out;
+  for (const std::string& word : options.from) {
+    const std::size_t at = word.find('=');
+    const std::string reference = at == std::string::npos ? "" : word.substr(at + 1);
+    // Not shown: it may be a value that was put in the wrong place.
+    if (source::scheme_of(reference).empty()) {
+      return usage_error("--from wants KEY=REFERENCE",
+                         "like --from OPENAI_API_KEY=op://vault/item/field");
+    }
+    store::Store::NewSource one;
+    one.key = word.substr(0, at);
+    AV_CHECK(vault::check_credential_key(one.key));
+    AV_TRY(api::FoundReference found, find_reference(context, vault, reference, options.store));
+    one.source = {found.info.store.name, reference, std::move(found.item), std::move(found.field)};
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 Expected<int> run_approve(Context& context, const ApproveOptions& options) {
   AV_TRY(const std::uint64_t number, proposal_number(options.words.front()));
   AV_TRY(const std::string vault, context.vault_name());
@@ -309,6 +335,7 @@ Expected<int> run_approve(Context& context, const ApproveOptions& options) {
   AV_TRY(approval.narrowing, narrowing_of(options.narrow));
   AV_TRY(const auto review, context.store->review_proposal(vault, number, approval.narrowing));
   AV_TRY(approval.values, given_values(context, options));
+  AV_TRY(approval.sources, given_sources(context, vault, options));
   if (!context.json) {
     print_proposal(context.err, review.proposal, context.clock->wall_ms());
     print_diff(context.err, review.diff);
@@ -331,6 +358,13 @@ Run setup_approve(OptionSet& app) {
   app.add_option("ID", options->words, "as in `proposal list`; then KEY=VALUE, or KEY with --stdin")
       ->required();
   app.add_flag("--stdin", options->from_stdin, "read the value of KEY from standard input");
+  app.add_option("--from", options->from,
+                 "keep the value of KEY in the external store that REFERENCE is of; repeatable")
+      ->type_name("KEY=REFERENCE")
+      ->repeatable();
+  app.add_option("--store", options->store,
+                 "with --from: of this store, where several could be meant")
+      ->type_name("NAME");
   add_narrow_options(app, options->narrow);
   add_reach_options(app, options->reach);
   app.footer("Values that are not given are asked for and not shown.");
@@ -375,8 +409,11 @@ Expected<std::uint64_t> proposal_number(std::string_view text) {
 Status approve_audited(Context& context, const Proposal& proposal,
                        const store::Store::ProposalApproval& approval) {
   const std::string narrowed = vault::narrowing_to_json(approval.narrowing);
-  const std::string what =
+  std::string what =
       " by " + approval.reviewer + (narrowed.empty() ? "" : ", narrowed " + narrowed);
+  for (const auto& one : approval.sources) {
+    what += ", " + one.key + " from " + one.source.store;
+  }
   return audited(context, proposal_record("proposal.approve", proposal, what), [&] {
     return context.store->approve_proposal(proposal.vault, proposal.number, approval);
   });
@@ -394,8 +431,9 @@ Status ask_for_values(Context& context, const Proposal& proposal,
                       store::Store::ProposalApproval& approval) {
   std::vector<NewValue>& values = approval.values;
   for (const std::string& key : needed) {
-    if (std::any_of(values.begin(), values.end(),
-                    [&](const NewValue& value) { return value.key == key; })) {
+    const auto is_it = [&](const auto& one) { return one.key == key; };
+    if (std::any_of(values.begin(), values.end(), is_it) ||
+        std::any_of(approval.sources.begin(), approval.sources.end(), is_it)) {
       continue;
     }
     const vault::CredentialSlot& slot = *proposal.request.slot(key);

@@ -31,7 +31,9 @@ class RemoteStore final : public store::Store {
   // -- external stores, which the server asks
   Expected<source::About> pair_there(std::string_view vault, const vault::ExternalStore& store,
                                      const vault::StoreSecrets& secrets);
-  Expected<std::vector<api::StoreCheck>> test_store(std::string_view vault, std::string_view name);
+  // An empty reference: all that refers to the store.
+  Expected<std::vector<api::StoreCheck>> test_store(std::string_view vault, std::string_view name,
+                                                    std::string_view reference);
   Expected<std::vector<source::Listed>> browse_store(std::string_view vault, std::string_view name,
                                                      std::string_view reference);
   Expected<Secret> read_credential(std::string_view vault, std::string_view store,
@@ -93,7 +95,15 @@ class RemoteStore final : public store::Store {
                                    const vault::StoreSecrets& secrets) override;
   Status keep_store(std::string_view uid, const vault::StoreSecrets& secrets) override;
   Status note_store(std::string_view uid, std::string_view error) override;
-  Status note_missing(const vault::SourceRef& ref, bool missing) override;
+  Status note_missing(const vault::SourceRef& ref, std::string_view host, bool missing) override;
+  Expected<std::string> add_lease(std::string_view store_uid, std::string_view id,
+                                  std::int64_t owner, std::int64_t ends_ms) override;
+  Status extend_lease(std::string_view uid, std::int64_t ends_ms) override;
+  Status remove_lease(std::string_view uid) override;
+  Expected<bool> adopt_lease(std::string_view uid, std::int64_t from, std::int64_t to,
+                             std::int64_t retry_ms) override;
+  Expected<std::vector<LeaseInfo>> list_leases(std::string_view store_uid) override;
+  Expected<std::string> open_lease(std::string_view uid) override;
   Status remove_store(std::string_view vault, std::string_view name) override;
   Expected<bool> set_source(std::string_view vault, std::string_view key,
                             const Source& source) override;

@@ -439,7 +439,15 @@ Status RemoteStore::approve_proposal(std::string_view vault, std::uint64_t numbe
     body.push_back('"');
     first = false;
   }
-  body.append("}}");
+  body.append("}");
+  if (!approval.sources.empty()) {
+    Json sources = Json::object();
+    for (const NewSource& one : approval.sources) {
+      sources[one.key] = {{"reference", one.source.reference}, {"store", one.source.store}};
+    }
+    body.append(",\"sources\":" + sources.dump());
+  }
+  body.append("}");
   return done(ask(*api_, "POST", proposal_path(number, "/approve", vault), body.view()));
 }
 

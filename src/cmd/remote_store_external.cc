@@ -40,6 +40,7 @@ Store::ExternalStoreInfo info_of(const Json& json) {
   info.error = text(json, "error");
   info.credentials = static_cast<std::uint64_t>(number(json, "credentials"));
   info.mappings = static_cast<std::uint64_t>(number(json, "mappings"));
+  info.leases = static_cast<std::uint64_t>(number(json, "leases"));
   return info;
 }
 
@@ -113,8 +114,11 @@ Expected<source::About> RemoteStore::pair_there(std::string_view vault,
 }
 
 Expected<std::vector<api::StoreCheck>> RemoteStore::test_store(std::string_view vault,
-                                                               std::string_view name) {
-  AV_TRY(const Json json, ask(*api_, "POST", path({"vaults", vault, "stores", name, "test"})));
+                                                               std::string_view name,
+                                                               std::string_view reference) {
+  AV_TRY(const Json json,
+         tell(*api_, "POST", path({"vaults", vault, "stores", name, "test"}),
+              reference.empty() ? Json::object() : Json{{"reference", reference}}));
   std::vector<api::StoreCheck> out;
   for (const Json& item : remote_json::list(json, "checks")) {
     api::StoreCheck check{text(item, "what"), std::nullopt, text(item, "result"), std::nullopt};
@@ -166,7 +170,36 @@ Status RemoteStore::note_store(std::string_view /*uid*/, std::string_view /*erro
   return not_here(kInside);
 }
 
-Status RemoteStore::note_missing(const vault::SourceRef& /*ref*/, bool /*missing*/) {
+Status RemoteStore::note_missing(const vault::SourceRef& /*ref*/, std::string_view /*host*/,
+                                 bool /*missing*/) {
+  return not_here(kInside);
+}
+
+Expected<std::string> RemoteStore::add_lease(std::string_view /*store_uid*/,
+                                             std::string_view /*id*/, std::int64_t /*owner*/,
+                                             std::int64_t /*ends_ms*/) {
+  return not_here(kInside);
+}
+
+Status RemoteStore::extend_lease(std::string_view /*uid*/, std::int64_t /*ends_ms*/) {
+  return not_here(kInside);
+}
+
+Status RemoteStore::remove_lease(std::string_view /*uid*/) {
+  return not_here(kInside);
+}
+
+Expected<bool> RemoteStore::adopt_lease(std::string_view /*uid*/, std::int64_t /*from*/,
+                                        std::int64_t /*to*/, std::int64_t /*retry_ms*/) {
+  return not_here(kInside);
+}
+
+Expected<std::vector<RemoteStore::LeaseInfo>> RemoteStore::list_leases(
+    std::string_view /*store_uid*/) {
+  return not_here(kInside);
+}
+
+Expected<std::string> RemoteStore::open_lease(std::string_view /*uid*/) {
   return not_here(kInside);
 }
 
@@ -208,7 +241,7 @@ Expected<std::vector<Store::SourceInfo>> RemoteStore::list_sources(std::string_v
 }
 
 Status RemoteStore::put_mapping(std::string_view vault, const vault::HostMapping& mapping) {
-  const Json service = Json::parse(vault::service_to_json(mapping.service), nullptr,
+  const Json service = Json::parse(vault::mapping_to_json(mapping.service), nullptr,
                                    /*allow_exceptions=*/false);
   return done(tell(*api_, "POST", path({"vaults", vault, "mappings"}),
                    Json{{"host", mapping.service.host},
@@ -232,7 +265,7 @@ Expected<std::vector<vault::HostMapping>> RemoteStore::list_mappings(std::string
     mapping.store = text(item, "store");
     mapping.reference = text(item, "reference");
     mapping.missing_ms = remote_json::time(item, "missing_since");
-    AV_TRY(mapping.service, vault::service_from_json(item.value("service", Json()).dump()));
+    AV_TRY(mapping.service, vault::mapping_from_json(item.value("service", Json()).dump()));
     out.push_back(std::move(mapping));
   }
   return out;

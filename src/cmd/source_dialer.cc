@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "cmd/source_http.h"
 #include "proxy/broker_stream.h"
 
 namespace av::cmd {
@@ -15,14 +16,18 @@ constexpr Millis kWrite{10'000};
 Failure failure_of(const proxy::Fault& fault) {
   const std::string_view code = fault.code;
   Failure::Why why = Failure::Why::kUnreachable;
+  std::string hint = fault.help;
   if (fault.status == 403) {
     why = Failure::Why::kRefused;
+    hint = kAllowNetHint;
+  } else if (code.starts_with("upstream_certificate")) {
+    hint = kCaHint;
   } else if (code.ends_with("timeout")) {
     why = Failure::Why::kTimeout;
   } else if (code == "bad_request") {
     why = Failure::Why::kInvalid;
   }
-  return source::failure(why, fault.message, fault.help);
+  return source::failure(why, fault.message, std::move(hint));
 }
 
 class DialedStream final : public source::ByteStream {
@@ -54,11 +59,11 @@ class DialedStream final : public source::ByteStream {
 
 class SourceDialer final : public source::Dialer {
  public:
-  SourceDialer(proxy::ConnectorOptions options, const Clock& clock)
-      : options_(std::move(options)), clock_(clock) {}
+  SourceDialer(proxy::ConnectorOptions options, std::string ca_pem, const Clock& clock)
+      : options_(std::move(options)), ca_pem_(std::move(ca_pem)), clock_(clock) {}
 
   source::Result<std::unique_ptr<source::ByteStream>> connect(const std::string& url) override {
-    auto stream = proxy::BrokerStream::connect(options_, url, clock_);
+    auto stream = proxy::BrokerStream::connect(options_, url, clock_, ca_pem_);
     if (!stream) {
       return failure_of(stream.error());
     }
@@ -67,14 +72,15 @@ class SourceDialer final : public source::Dialer {
 
  private:
   const proxy::ConnectorOptions options_;
+  const std::string ca_pem_;
   const Clock& clock_;
 };
 
 }  // namespace
 
 std::unique_ptr<source::Dialer> make_source_dialer(proxy::ConnectorOptions options,
-                                                   const Clock& clock) {
-  return std::make_unique<SourceDialer>(std::move(options), clock);
+                                                   std::string ca_pem, const Clock& clock) {
+  return std::make_unique<SourceDialer>(std::move(options), std::move(ca_pem), clock);
 }
 
 }  // namespace av::cmd

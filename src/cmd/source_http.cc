@@ -27,9 +27,9 @@ Failure failure_of(const proxy::Fault& fault) {
     why = Failure::Why::kMalformed;
   } else if (fault.status == 403) {
     why = Failure::Why::kRefused;
-    hint = "if that is where it is: pair it again with --set allow_net=ADDRESS/32";
+    hint = kAllowNetHint;
   } else if (code.starts_with("upstream_certificate")) {
-    hint = "for a CA of its own: pair it again with --set-file ca=FILE";
+    hint = kCaHint;
   }
   return source::failure(why, fault.message, std::move(hint));
 }

@@ -3,6 +3,7 @@
 // proxy of the environment is for the agent's traffic.
 
 #include <memory>
+#include <string_view>
 
 #include "core/clock.h"
 #include "proxy/net_guard.h"
@@ -10,6 +11,12 @@
 #include "vault/external.h"
 
 namespace av::cmd {
+
+// What to do about an address and a certificate that are refused.
+inline constexpr std::string_view kAllowNetHint =
+    "if that is where it is: pair it again with --set allow_net=ADDRESS/32";
+inline constexpr std::string_view kCaHint =
+    "for a CA of its own: pair it again with --set-file ca=FILE";
 
 // `net`, which is what --resolve and --allow-net say, with what the store's own settings add.
 // kInvalid for a setting that is wrong.

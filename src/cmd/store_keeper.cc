@@ -1,14 +1,17 @@
 #include "cmd/store_keeper.h"
 
+#include <chrono>
 #include <utility>
 
 #include "cmd/output.h"
+#include "vault/host_reference.h"
 
 namespace av::cmd {
 namespace {
 
 // More than anybody will look at, should nobody take them for long.
 constexpr std::size_t kMostEvents = 1000;
+constexpr Millis kLookForLeft{60'000};
 
 }  // namespace
 
@@ -18,16 +21,16 @@ Status StoreKeeper::prepare(const vault::PolicySnapshot& snapshot, store::Store&
   }
   stores_[snapshot.vault_uid] = snapshot.stores;
   AV_CHECK(open_store(store));
-  std::map<std::string, std::uint64_t, std::less<>> all;
-  for (const auto& [vault, stores] : stores_) {
-    all.insert(stores.begin(), stores.end());
-  }
+  const auto all = all_stores();
   std::shared_ptr<source::Fetcher> fetcher;
   {
     const std::lock_guard lock(mutex_);
     if (fetcher_ == nullptr) {
       source::Fetcher::Options options;
-      options.open = [this](const std::string& uid) { return open(uid); };
+      options.open = [this](const std::string& uid) -> Opened {
+        AV_TRY(auto provider, open(uid));
+        return leases_.noted(std::move(provider), uid);
+      };
       options.note = [this](const source::Fetcher::Event& event) {
         const std::lock_guard events_lock(mutex_);
         if (events_.size() < kMostEvents) {
@@ -40,7 +43,38 @@ Status StoreKeeper::prepare(const vault::PolicySnapshot& snapshot, store::Store&
   }
   fetcher->set_stores(all);
   meter_.keep_only(all);
+  give_back_left();
   return {};
+}
+
+std::map<std::string, std::uint64_t, std::less<>> StoreKeeper::all_stores() const {
+  std::map<std::string, std::uint64_t, std::less<>> out;
+  for (const auto& [vault, stores] : stores_) {
+    out.insert(stores.begin(), stores.end());
+  }
+  return out;
+}
+
+void StoreKeeper::with_store(const std::function<void(store::Store&)>& use) {
+  const std::lock_guard lock(store_mutex_);
+  if (store_ != nullptr) {
+    use(*store_);
+  }
+}
+
+void StoreKeeper::give_back_left() {
+  const std::int64_t now =
+      std::chrono::duration_cast<Millis>(clock_.steady().time_since_epoch()).count();
+  const std::shared_ptr<source::Fetcher> by = fetcher();
+  if (by == nullptr || now < next_look_ms_) {
+    return;
+  }
+  next_look_ms_ = now + kLookForLeft.count();
+  const auto ours = all_stores();
+  for (const LeaseBook::Left& left :
+       leases_.take_left([&](const std::string& uid) { return ours.contains(uid); })) {
+    by->give_back(left.store_uid, left.lease);
+  }
 }
 
 Status StoreKeeper::open_store(store::Store& store) {
@@ -112,6 +146,7 @@ std::string StoreKeeper::metrics() {
 }
 
 void StoreKeeper::note_events(Context& context) {
+  give_back_left();
   std::vector<source::Fetcher::Event> events;
   {
     const std::lock_guard lock(mutex_);
@@ -121,7 +156,7 @@ void StoreKeeper::note_events(Context& context) {
   // The last word on each: a mapping that covers many hosts is found and not found in turn, as
   // often as an agent likes, and each change is a write to a disk.
   std::map<std::string, std::string> errors;
-  std::map<vault::SourceRef, bool> missing;
+  std::map<std::pair<vault::SourceRef, std::string>, bool> missing;  // with the host
   for (const source::Fetcher::Event& event : events) {
     const bool answered = !event.failure || event.failure->why == Why::kNotFound;
     const std::string error = answered ? std::string() : event.failure->message;
@@ -129,7 +164,9 @@ void StoreKeeper::note_events(Context& context) {
     for (const vault::SourceQuery::Choice& choice : event.query.choices) {
       if (answered && choice.store_uid == event.store_uid) {
         for (const std::string& field : choice.fields) {
-          missing[{choice.store_uid, choice.item, field}] = event.failure.has_value();
+          missing[{vault::SourceRef{choice.store_uid, choice.item, field},
+                   vault::depends_on_host(choice.item) ? event.query.host : std::string()}] =
+              event.failure.has_value();
         }
       }
     }
@@ -144,7 +181,9 @@ void StoreKeeper::note_events(Context& context) {
     record.time_ms = context.clock->wall_ms();
     record.event = "store." + event.what;
     record.decision = event.failure ? "error" : "allow";
-    record.detail = event.failure ? event.failure->message : "";
+    record.detail = event.failure ? event.failure->message
+                    : event.left  ? "left by a process that is gone"
+                                  : "";
     record.error = event.failure ? std::string(vault::to_string(event.failure->why)) : "";
     record.credentials = event.query.keys;
     if (const auto stores = context.store->list_stores({})) {
@@ -163,8 +202,8 @@ void StoreKeeper::note_events(Context& context) {
   for (const auto& [uid, error] : errors) {
     (void)context.store->note_store(uid, error);
   }
-  for (const auto& [ref, is_missing] : missing) {
-    (void)context.store->note_missing(ref, is_missing);
+  for (const auto& [what, is_missing] : missing) {
+    (void)context.store->note_missing(what.first, what.second, is_missing);
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "api/store_port.h"
 #include "cmd/command.h"
+#include "cmd/lease_book.h"
 #include "cmd/paired_store.h"
 #include "cmd/store_meter.h"
 #include "proxy/value_source.h"
@@ -25,7 +26,11 @@ class StoreKeeper final : public proxy::ValueSource, public api::StorePort {
  public:
   // `clock` must outlive it.
   StoreKeeper(proxy::NetOptions net, fs::Paths paths, const Clock& clock)
-      : net_(std::move(net)), paths_(std::move(paths)), clock_(clock), meter_(clock) {}
+      : net_(std::move(net)),
+        paths_(std::move(paths)),
+        clock_(clock),
+        meter_(clock),
+        leases_(paths_, clock, [this](const auto& use) { with_store(use); }) {}
   ~StoreKeeper() override { stop(); }
   StoreKeeper(const StoreKeeper&) = delete;
   StoreKeeper& operator=(const StoreKeeper&) = delete;
@@ -53,6 +58,11 @@ class StoreKeeper final : public proxy::ValueSource, public api::StorePort {
 
  private:
   [[nodiscard]] std::shared_ptr<source::Fetcher> fetcher();
+  void with_store(const std::function<void(store::Store&)>& use);
+  // What killed processes have left, at most once a minute.
+  void give_back_left();
+  // Of every vault, by uid, with how often it was paired.
+  [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> all_stores() const;
 
   proxy::NetOptions net_;
   fs::Paths paths_;
@@ -72,6 +82,8 @@ class StoreKeeper final : public proxy::ValueSource, public api::StorePort {
   };
   std::map<std::string, Live, std::less<>> live_;
   StoreMeter meter_;
+  LeaseBook leases_;
+  std::int64_t next_look_ms_ = 0;             // of the steady clock
   std::map<std::string, std::string> noted_;  // by store: what was noted last
 };
 

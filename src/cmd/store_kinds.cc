@@ -21,7 +21,7 @@ Run setup_store_kinds(OptionSet& app) {
         continue;
       }
       Table of_kind({"SETTING", "", "MEANING"});
-      for (const source::Setting& setting : kind->settings) {
+      for (const source::Setting& setting : source::settings_of(*kind)) {
         of_kind.add(
             {std::string(setting.name),
              std::string(setting.secret ? "secret" : "") +

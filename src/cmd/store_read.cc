@@ -5,9 +5,11 @@
 
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
+#include "cmd/lease_book.h"
 #include "cmd/output.h"
 #include "cmd/remote_store.h"
 #include "cmd/store_cmd.h"
+#include "cmd/store_suggest.h"
 
 namespace av::cmd {
 namespace {
@@ -19,27 +21,58 @@ struct BrowseWords {
   RunWords reach;
   std::string name;
   std::string reference;
+  bool suggest = false;
 };
 
 Expected<std::vector<source::Listed>> list_items(Context& context, const std::string& vault,
-                                                 const Info& info, const BrowseWords& words) {
+                                                 const Info& info, const RunWords& reach_words,
+                                                 const std::string& reference) {
   if (RemoteStore* const server = context.remote()) {
-    return server->browse_store(vault, info.store.name, words.reference);
+    return server->browse_store(vault, info.store.name, reference);
   }
-  AV_TRY(const StoreReach reach, store_reach(context, words.reach));
+  AV_TRY(const StoreReach reach, store_reach(context, reach_words));
   AV_TRY(const auto provider, open_provider(context, info, reach));
-  auto listed = provider->list(words.reference);
+  auto listed = provider->list(reference);
   if (!listed) {
     return api::error_of(listed.error(), info.store.name);
   }
   return std::move(*listed);
 }
 
+Expected<int> suggest(Context& context, const std::string& vault, const Info& info,
+                      const BrowseWords& words) {
+  const source::Kind* const kind = source::find_kind(info.store.kind);
+  const ListStore list = [&](const std::string& reference) {
+    return list_items(context, vault, info, words.reach, reference);
+  };
+  AV_TRY(const auto suggestions,
+         suggest_mappings(context, vault, kind == nullptr ? "" : kind->scheme, list));
+  if (context.json) {
+    Json out = Json::array();
+    for (const Suggestion& one : suggestions) {
+      out.push_back({{"host", one.host},
+                     {"reference", one.reference},
+                     {"title", one.title},
+                     {"covered", one.covered.empty() ? Json() : Json(one.covered)}});
+    }
+    print(context.out, Json{{"mappings", out}}.dump() + "\n");
+  } else if (suggestions.empty()) {
+    notice(context, "no item of '" + info.store.name + "' is a login with a website");
+  } else {
+    print(context.out, suggestions_text(suggestions, vault, info.store.name));
+    notice(context, "nothing is mapped yet: choose, and type the lines that you want");
+  }
+  return 0;
+}
+
 Expected<int> browse(Context& context, const BrowseWords& words) {
   AV_CHECK(check_reach_is_ours(context, words.reach));
   AV_TRY(const std::string vault, context.vault_name());
   AV_TRY(const Info info, context.store->get_store(vault, words.name));
-  AV_TRY(const auto listed, list_items(context, vault, info, words));
+  if (words.suggest) {
+    return suggest(context, vault, info, words);
+  }
+  AV_TRY(const auto listed, list_items(context, vault, info, words.reach, words.reference));
   Json list = Json::array();
   Table table({"REFERENCE", "TITLE", "HOSTS"});
   for (const source::Listed& item : listed) {
@@ -130,6 +163,9 @@ Expected<std::string> unpair(Context& context, const std::string& vault, const I
   }
   AV_TRY(const StoreReach reach, store_reach(context, reach_words));
   const auto provider = open_provider(context, info, reach);
+  if (provider && info.leases != 0) {
+    (void)give_back_left(*context.store, context.paths, *context.clock, info.store.uid, *provider);
+  }
   AV_CHECK(audited(context, action("store.unpair", vault, info.store.name),
                    [&] { return context.store->remove_store(vault, info.store.name); }));
   if (!provider) {
@@ -145,6 +181,8 @@ Run setup_store_browse(OptionSet& app) {
   const auto words = std::make_shared<BrowseWords>();
   app.add_option("NAME", words->name, "of the store")->required();
   app.add_option("REFERENCE", words->reference, "what to look into; the top when not given");
+  app.add_flag("--suggest", words->suggest,
+               "print commands that map the hosts of its logins, to choose from");
   add_store_reach_options(app, words->reach);
   return [words](Context& context) { return browse(context, *words); };
 }

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cmd/cli.h"
+#include "cmd/lease_book.h"
 #include "cmd/output.h"
 #include "cmd/remote_store.h"
 #include "cmd/store_cmd.h"
@@ -65,6 +66,10 @@ Expected<int> show_status(Context& context, const std::string& name) {
   AV_TRY(const auto sources, context.store->list_sources(vault));
   AV_TRY(const auto mappings, context.store->list_mappings(vault));
   const Json references = api::references_json(info.store.name, sources, mappings);
+  std::size_t left = 0;  // at a server, only it can tell
+  if (context.remote() == nullptr && info.leases != 0) {
+    AV_TRY(left, count_left(*context.store, context.paths, info.store.uid));
+  }
   if (context.json) {
     Json json = api::store_json(info);
     json["references"] = references;
@@ -93,6 +98,12 @@ Expected<int> show_status(Context& context, const std::string& name) {
   if (!info.error.empty()) {
     line("last error", info.error);
   }
+  if (info.leases != 0) {
+    line("leases", std::to_string(info.leases) +
+                       (left == 0 ? ""
+                                  : ", of which programs that were killed have left " +
+                                        std::to_string(left)));
+  }
   for (const Json& reference : references) {
     const bool host = reference.contains("host");
     const std::string text = reference["reference"];
@@ -110,23 +121,45 @@ constexpr Millis kMostTest{10 * 60'000};
 struct TestWords {
   RunWords reach;
   std::string name;
+  std::string reference;
 };
+
+Expected<std::vector<api::StoreReference>> to_check(Context& context, const std::string& vault,
+                                                    const Info& info,
+                                                    const std::string& reference) {
+  if (reference.empty()) {
+    AV_TRY(const auto sources, context.store->list_sources(vault));
+    AV_TRY(const auto mappings, context.store->list_mappings(vault));
+    return api::references_of(info.store.uid, sources, mappings);
+  }
+  AV_TRY(const api::FoundReference found,
+         find_reference(context, vault, reference, info.store.name));
+  return std::vector<api::StoreReference>{{reference, {info.store.uid, found.item, found.field}}};
+}
 
 // Asks each store whether it works, and each reference whether it is there; no value is shown.
 Expected<std::vector<api::StoreCheck>> check(Context& context, const std::string& vault,
-                                             const Info& info, const StoreReach& reach) {
+                                             const Info& info, const StoreReach& reach,
+                                             const std::string& reference) {
   if (RemoteStore* const server = context.remote()) {
-    return server->test_store(vault, info.store.name);
+    return server->test_store(vault, info.store.name, reference);
   }
-  AV_TRY(const auto sources, context.store->list_sources(vault));
-  AV_TRY(const auto mappings, context.store->list_mappings(vault));
+  AV_TRY(const auto references, to_check(context, vault, info, reference));
   auto provider = open_provider(context, info, reach);
   if (!provider) {
     return std::vector<api::StoreCheck>{{"open", failure_of(provider.error()), "", std::nullopt}};
   }
-  auto checks = api::check_store(**provider, api::references_of(info.store.uid, sources, mappings),
-                                 *context.clock, kMostTest);
+  auto checks = api::check_store(**provider, references, *context.clock, kMostTest);
   api::note_checks(*context.store, info.store.uid, checks);
+  if (!checks.front().failure) {
+    const std::size_t done =
+        give_back_left(*context.store, context.paths, *context.clock, info.store.uid, *provider);
+    if (done != 0) {
+      notice(context,
+             "'" + info.store.name +
+                 "': gave back leases that killed programs have left: " + std::to_string(done));
+    }
+  }
   return checks;
 }
 
@@ -144,7 +177,7 @@ Expected<int> test_stores(Context& context, const TestWords& words) {
   Table table({"STORE", "WHAT", "RESULT"});
   bool good = true;
   for (const Info& info : all) {
-    AV_TRY(const auto checks, check(context, vault, info, reach));
+    AV_TRY(const auto checks, check(context, vault, info, reach, words.reference));
     for (const api::StoreCheck& one : checks) {
       good = good && !one.failure;
       list.push_back(api::check_json(info.store.name, one));
@@ -182,6 +215,8 @@ Run setup_store_status(OptionSet& app) {
 Run setup_store_test(OptionSet& app) {
   const auto words = std::make_shared<TestWords>();
   app.add_option("NAME", words->name, "of the store; all of the vault when not given");
+  app.add_option("REFERENCE", words->reference,
+                 "whether this is there, instead of all that refers to the store");
   add_store_reach_options(app, words->reach);
   return [words](Context& context) { return test_stores(context, *words); };
 }

@@ -95,6 +95,7 @@ struct BrokerStream::Impl {
   ConnectorOptions options;
   const Clock& clock;
   std::string host;
+  vault::Service own_roots;
   asio::io_context context{1};
   DeadlineList deadlines;
   Connector connector;
@@ -109,7 +110,8 @@ BrokerStream::~BrokerStream() {
 
 Outcome<std::unique_ptr<BrokerStream>> BrokerStream::connect(const ConnectorOptions& options,
                                                              std::string_view url,
-                                                             const Clock& clock) {
+                                                             const Clock& clock,
+                                                             std::string_view ca_pem) {
   const auto place = place_of(url);
   if (!place) {
     Fault fault;
@@ -119,7 +121,9 @@ Outcome<std::unique_ptr<BrokerStream>> BrokerStream::connect(const ConnectorOpti
     return fault;
   }
   auto impl = std::make_unique<Impl>(options, clock, place->authority.host);
-  const ConnectTarget target(place->authority, place->scheme, nullptr);
+  impl->own_roots.tls.ca_pem = ca_pem;
+  const ConnectTarget target(place->authority, place->scheme,
+                             ca_pem.empty() ? nullptr : &impl->own_roots);
   auto connected = impl->run(impl->connector.connect(target, AlpnOffer::kHttp1),
                              2 * options.connect_timeout + Millis{1'000});
   if (!connected) {

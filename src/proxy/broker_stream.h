@@ -17,9 +17,11 @@ namespace av::proxy {
 class BrokerStream {
  public:
   // `url`: ws://, wss://, http:// or https://; what stands behind its authority is not looked at.
-  // `clock` must outlive it. Faults: those of the Connector, `bad_request`.
+  // `ca_pem`: roots beside the system's. `clock` must outlive it. Faults: those of the Connector,
+  // `bad_request`.
   static Outcome<std::unique_ptr<BrokerStream>> connect(const ConnectorOptions& options,
-                                                        std::string_view url, const Clock& clock);
+                                                        std::string_view url, const Clock& clock,
+                                                        std::string_view ca_pem = {});
   ~BrokerStream();
   BrokerStream(const BrokerStream&) = delete;
   BrokerStream& operator=(const BrokerStream&) = delete;

@@ -6,6 +6,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "vault/host_reference.h"
 #include "vault/proposal_suggestion.h"
 
 namespace av::proxy {
@@ -82,8 +83,9 @@ Fault not_fetched(const std::string& key) {
 
 // The host that the values of this credential depend on; empty when they do not.
 std::string_view host_of(const vault::SealedCredential& sealed, std::string_view host) {
-  const bool any = std::any_of(sealed.sources.begin(), sealed.sources.end(),
-                               [](const vault::SourceRef& ref) { return ref.item.empty(); });
+  const bool any =
+      std::any_of(sealed.sources.begin(), sealed.sources.end(),
+                  [](const vault::SourceRef& ref) { return vault::depends_on_host(ref.item); });
   return any ? host : std::string_view();
 }
 
@@ -233,8 +235,9 @@ std::vector<vault::SourceQuery> CredentialResolver::missing(const vault::Allowed
 }
 
 void CredentialResolver::take(const vault::SourceQuery& query, vault::FetchedItem item) {
-  const bool by_host = std::any_of(query.choices.begin(), query.choices.end(),
-                                   [](const auto& choice) { return choice.item.empty(); });
+  const bool by_host =
+      std::any_of(query.choices.begin(), query.choices.end(),
+                  [](const auto& choice) { return vault::depends_on_host(choice.item); });
   for (std::size_t i = 0; i < query.keys.size(); ++i) {
     std::vector<vault::SourceRef> from;
     for (const vault::SourceQuery::Choice& choice : query.choices) {

@@ -10,6 +10,7 @@
 #include "proxy/tunnel.h"
 #include "proxy/value_fetch.h"
 #include "proxy/websocket_handshake.h"
+#include "vault/host_mapping.h"
 
 namespace av::proxy {
 namespace {
@@ -75,6 +76,20 @@ Exchange::~Exchange() {
   }
 }
 
+namespace {
+
+// A mapping of any host covers what nobody has thought of: where its stores have nothing for the
+// host, the request is as it would be without.
+bool is_as_unmatched(const Fault& fault, const vault::AllowedRequest& allowed,
+                     const Worker& worker) {
+  const auto unmatched = worker.options.unmatched_override.value_or(allowed.snapshot().unmatched);
+  return is_not_in_store(fault) && allowed.service() != nullptr &&
+         allowed.service()->name == vault::mapping_name(vault::kAnyHost) &&
+         unmatched == vault::UnmatchedPolicy::kPassthrough;
+}
+
+}  // namespace
+
 Awaitable<bool> Exchange::run() {
   // A program's own login at a provider: what it asks for, before anything else.
   std::optional<LoginStage> login;
@@ -127,8 +142,12 @@ Awaitable<bool> Exchange::run() {
   // Fetch: what external stores keep, when it is not in memory.
   if (auto missing = worker_.resolver.missing(*allowed, now()); !missing.empty()) {
     const Outcome<void> fetched = co_await fetch_values(worker_, std::move(missing));
-    if (!fetched) {
+    if (!fetched && !is_as_unmatched(fetched.error(), *allowed, worker_)) {
       co_return co_await refuse(fetched.error());
+    }
+    if (!fetched) {
+      allowed = std::move(*allowed).without_service();
+      record_.service.clear();
     }
   }
   // Resolve, inject, audit: without waiting.

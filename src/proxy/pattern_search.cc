@@ -46,11 +46,17 @@ void PatternSearch::add(std::string_view pattern) {
   patterns_.push_back(
       {static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(pattern.size())});
   bytes_.append(pattern);
+  text_ = bytes_.view();
 }
 
 void PatternSearch::build() {
   if (patterns_.empty()) {
     return;
+  }
+  kept_ = LockedBytes::copy_of(bytes_.view());
+  if (!kept_.empty()) {
+    text_ = kept_.view();
+    bytes_ = SecretBuffer();
   }
   shortest_ = patterns_.front().size;
   longest_ = 0;

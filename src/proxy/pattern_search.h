@@ -14,13 +14,14 @@
 // the bytes still missing in that window. The hash has a random base, so that nobody can craft
 // texts that collide.
 //
-// Immutable once built. Holds secrets: its memory is wiped.
+// Immutable once built. Holds secrets: its memory is locked from then on, and wiped.
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "core/locked_bytes.h"
 #include "core/secret.h"
 
 namespace av::proxy {
@@ -72,10 +73,12 @@ class PatternSearch {
   void check(std::uint64_t hash, std::size_t at, std::string_view text,
              std::vector<Match>& matches) const;
   [[nodiscard]] std::string_view text_of(const Pattern& p) const {
-    return bytes_.view().substr(p.offset, p.size);
+    return text_.substr(p.offset, p.size);
   }
 
-  SecretBuffer bytes_;
+  SecretBuffer bytes_;     // until it is built
+  LockedBytes kept_;       // from then on
+  std::string_view text_;  // of what has it
   std::vector<Pattern> patterns_;
   std::vector<Window> windows_;
   std::vector<std::uint8_t> used_;   // by slot: something to look at

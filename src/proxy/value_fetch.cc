@@ -82,6 +82,10 @@ Fault store_fault(const vault::SourceQuery& query, const vault::StoreFailure& fa
 
 }  // namespace
 
+bool is_not_in_store(const Fault& fault) {
+  return std::string_view(fault.code) == words_of(Why::kNotFound).code;
+}
+
 Awaitable<Outcome<void>> fetch_values(Worker& worker, std::vector<vault::SourceQuery> queries) {
   if (worker.options.values == nullptr) {
     vault::StoreFailure none;

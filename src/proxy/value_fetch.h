@@ -14,4 +14,7 @@ namespace av::proxy {
 // `external_store_...`. `worker` must outlive the call.
 Awaitable<Outcome<void>> fetch_values(Worker& worker, std::vector<vault::SourceQuery> queries);
 
+// Whether the stores have answered, and have no such item.
+[[nodiscard]] bool is_not_in_store(const Fault& fault);
+
 }  // namespace av::proxy

@@ -12,6 +12,8 @@
 #include "source/aac_pairing.h"
 #include "source/bitwarden_reference.h"
 #include "source/ours.h"
+#include "source/store_url.h"
+#include "vault/canonical.h"
 
 namespace av::source {
 namespace {
@@ -28,7 +30,7 @@ class BitwardenAccess final : public Provider {
   Result<About> test() override;
   Result<Record> fetch(const std::string& item) override;
   [[nodiscard]] std::string item_of_host(std::string_view host) const override {
-    return "domain/" + std::string(host);
+    return bitwarden_item_of_host(host);
   }
 
  private:
@@ -117,16 +119,35 @@ constexpr Setting kSettings[] = {
      .required = true},
 };
 
+// What is said through it is sealed between the devices. Who reads ws:// on the way learns who
+// talks to whom, and can cut it.
+Result<void> check_relay(std::string_view url, bool plain) {
+  const bool clear = url.starts_with("ws://");
+  if (!clear && !url.starts_with("wss://")) {
+    return failure(Failure::Why::kInvalid, "the setting url is not a wss:// URL",
+                   "leave it out to use " + std::string(kSettings[0].fallback));
+  }
+  url.remove_prefix(url.find("://") + 3);
+  const auto authority = vault::parse_authority(url.substr(0, url.find_first_of("/?#")), 443);
+  if (!authority) {
+    return failure(Failure::Why::kInvalid,
+                   "the setting url has no host: " + authority.error().message);
+  }
+  if (clear && !plain && !is_this_machine(authority->host)) {
+    return failure(Failure::Why::kRefused, "ws:// is for a relay on this machine",
+                   std::string(kPlainHttpHint));
+  }
+  return {};
+}
+
 Result<std::unique_ptr<Provider>> make(const vault::ExternalStore& store,
                                        vault::StoreSecrets secrets, const Ports& ports) {
   const auto url = store.settings.find("url");
   const std::string where = url == store.settings.end() || url->second.empty()
                                 ? std::string(kSettings[0].fallback)
                                 : url->second;
-  if (!where.starts_with("wss://") && !where.starts_with("ws://")) {
-    return failure(Failure::Why::kInvalid, "the setting url is not a wss:// URL",
-                   "leave it out to use " + std::string(kSettings[0].fallback));
-  }
+  AV_TRY(const bool plain, plain_http(store));
+  AV_CHECK(check_relay(where, plain));
   if (ports.websockets == nullptr || ports.clock == nullptr) {
     return failure(Failure::Why::kInvalid, "WebSockets are not available here");
   }

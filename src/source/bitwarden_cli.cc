@@ -40,7 +40,7 @@ class BitwardenCli final : public Provider {
   Result<About> test() override;
   Result<Record> fetch(const std::string& item) override;
   [[nodiscard]] std::string item_of_host(std::string_view host) const override {
-    return "domain/" + std::string(host);
+    return bitwarden_item_of_host(host);
   }
   Result<std::vector<Listed>> list(const std::string& reference) override;
 
@@ -184,8 +184,6 @@ constexpr Setting kSettings[] = {
     {.name = "url",
      .help = "of a running `bw serve` on this machine (http://localhost:8087), instead of the "
              "program"},
-    {.name = "allow_net",
-     .help = "with url: the private networks that it may be in (CIDR), as 127.0.0.0/8"},
     kIsolationSetting,
 };
 

@@ -116,6 +116,14 @@ std::vector<std::string> hosts_of(const JsonView& item) {
   return out;
 }
 
+// Null when there is none, or several.
+template <typename Is>
+const JsonView* only_one(const std::vector<JsonView>& items, const Is& is) {
+  const auto found = std::find_if(items.begin(), items.end(), is);
+  return found != items.end() && std::find_if(found + 1, items.end(), is) == items.end() ? &*found
+                                                                                         : nullptr;
+}
+
 Result<std::vector<JsonView>> items_in(const JsonView& data) {
   const auto list = data.find("data");
   if (!list || !list->is(JsonView::Kind::kArray)) {
@@ -169,19 +177,19 @@ Result<Record> bitwarden_choice(const JsonView& data, const BitwardenItem& wante
     return bitwarden_record(items.front(), now_ms);
   }
   const std::string name = ascii::lower(wanted.text);
-  const JsonView* named = nullptr;
-  for (const JsonView& item : items) {
-    if (ascii::lower(text_in(item, "name")) != name) {
-      continue;
-    }
-    if (named != nullptr) {
-      named = nullptr;
-      break;
-    }
-    named = &item;
+  const JsonView* chosen = nullptr;
+  if (wanted.kind == "domain") {
+    chosen = only_one(items, [&](const JsonView& item) {
+      const auto hosts = hosts_of(item);
+      return std::find(hosts.begin(), hosts.end(), name) != hosts.end();
+    });
   }
-  if (named != nullptr) {
-    return bitwarden_record(*named, now_ms);
+  if (chosen == nullptr) {
+    chosen = only_one(
+        items, [&](const JsonView& item) { return ascii::lower(text_in(item, "name")) == name; });
+  }
+  if (chosen != nullptr) {
+    return bitwarden_record(*chosen, now_ms);
   }
   return failure(Failure::Why::kInvalid,
                  "Bitwarden has " + std::to_string(items.size()) + " items for this",

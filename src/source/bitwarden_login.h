@@ -17,7 +17,8 @@ namespace av::source {
 // Fields: username, password, totp (a code of now), uri, notes, field:NAME of each custom field.
 [[nodiscard]] Result<Record> bitwarden_record(const vault::JsonView& item, std::int64_t now_ms);
 
-// The one item among those that a search or a site has given: of several, the one whose name it is.
+// The one item among those that a search or a site has given. Bitwarden gives the logins of a whole
+// domain for a site: of several, the one that is for this very host, else the one whose name it is.
 // kNotFound; kInvalid tells how many there are.
 [[nodiscard]] Result<Record> bitwarden_choice(const vault::JsonView& data,
                                               const BitwardenItem& wanted, std::int64_t now_ms);

@@ -15,6 +15,7 @@ constexpr std::string_view kScheme = "bw://";
 constexpr std::size_t kMostText = 256;
 constexpr std::size_t kMostField = 100;
 constexpr std::string_view kCustom = "field:";
+constexpr std::string_view kDomain = "domain";
 
 struct Grammar {
   std::span<const std::string_view> kinds;
@@ -56,7 +57,7 @@ Result<std::string> decoded(std::string_view text, std::string_view what) {
 
 Result<std::string> item_text(std::string_view kind, std::string_view text,
                               const Grammar& grammar) {
-  if (kind == "domain") {
+  if (kind == kDomain) {
     auto host = vault::canonical_host(text);
     if (!host) {
       return wrong("behind bw://domain/ comes a host name: " + host.error().message,
@@ -116,7 +117,7 @@ Result<Reference> parse(std::string_view text, const Grammar& grammar) {
   return out;
 }
 
-constexpr std::string_view kLoginKinds[] = {"domain", "id", "search"};
+constexpr std::string_view kLoginKinds[] = {kDomain, "id", "search"};
 constexpr std::string_view kLoginFields[] = {"password", "username", "totp", "uri", "notes"};
 constexpr std::string_view kSecretKinds[] = {"id", "key"};
 constexpr std::string_view kSecretFields[] = {"value", "key", "note"};
@@ -153,6 +154,11 @@ BitwardenItem bitwarden_item(std::string_view item) {
   out.kind = item.substr(0, slash);
   out.text = item.substr(std::min(slash + 1, item.size()));
   return out;
+}
+
+std::string bitwarden_item_of_host(std::string_view host) {
+  const auto canonical = vault::canonical_host(host);
+  return canonical ? std::string(kDomain) + "/" + *canonical : std::string();
 }
 
 bool is_uuid(std::string_view text) {

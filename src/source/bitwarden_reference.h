@@ -24,6 +24,10 @@ struct BitwardenItem {
 };
 [[nodiscard]] BitwardenItem bitwarden_item(std::string_view item);
 
+// The item for a site: what bw://domain/HOST names, and what is asked for when only the host of a
+// request is known. Empty when it is no host.
+[[nodiscard]] std::string bitwarden_item_of_host(std::string_view host);
+
 [[nodiscard]] bool is_uuid(std::string_view text);
 
 }  // namespace av::source

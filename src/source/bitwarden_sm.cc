@@ -13,7 +13,7 @@
 #include "source/ours.h"
 #include "source/program_setting.h"
 #include "source/sm_token.h"
-#include "vault/canonical.h"
+#include "source/store_url.h"
 #include "vault/json_view.h"
 
 namespace av::source {
@@ -343,31 +343,7 @@ constexpr Setting kSettings[] = {
      .secret = true,
      .required = true,
      .variable = "BWS_ACCESS_TOKEN"},
-    {.name = "ca", .help = "certificates to trust besides the system's, in PEM; with --set-file"},
-    {.name = "allow_net",
-     .help = "private networks that the server may be in (CIDR); also allows http://"},
 };
-
-Result<std::string> server_url(std::string url, bool cleartext) {
-  while (url.ends_with('/')) {
-    url.pop_back();
-  }
-  const bool https = url.starts_with("https://");
-  if (!https && !(cleartext && url.starts_with("http://"))) {
-    return failure(Failure::Why::kInvalid, "the setting url is not an https:// URL");
-  }
-  std::string_view rest = std::string_view(url).substr(https ? 8 : 7);
-  const std::size_t slash = std::min(rest.find('/'), rest.size());
-  const std::string_view path = rest.substr(slash);
-  const bool plain = std::all_of(path.begin(), path.end(),
-                                 [](char c) { return ascii::is_unreserved(c) || c == '/'; });
-  if (!plain || path.find("..") != std::string_view::npos ||
-      !vault::parse_authority(rest.substr(0, slash), https ? 443 : 80)) {
-    return failure(Failure::Why::kInvalid, "the setting url is malformed",
-                   "as in https://vault.example.com");
-  }
-  return url;
-}
 
 Result<std::unique_ptr<Provider>> make(const vault::ExternalStore& store,
                                        vault::StoreSecrets secrets, const Ports& ports) {
@@ -379,7 +355,8 @@ Result<std::unique_ptr<Provider>> make(const vault::ExternalStore& store,
   std::string identity = "https://identity.bitwarden.com";
   std::string api = "https://api.bitwarden.com";
   if (const std::string url = setting(store, "url"); !url.empty()) {
-    AV_TRY(const std::string base, server_url(url, !setting(store, "allow_net").empty()));
+    AV_TRY(const bool plain, plain_http(store));
+    AV_TRY(const std::string base, store_url(url, plain));
     identity = base + "/identity";
     api = base + "/api";
   }

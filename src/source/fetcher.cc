@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "source/fetch_race.h"
+#include "vault/host_reference.h"
 
 namespace av::source {
 namespace {
@@ -31,6 +32,18 @@ Failure ends() {
 Failure no_thread() {
   return failure(Failure::Why::kUnreachable, "there is no thread to ask the store with",
                  "look at the limits of processes and threads: ulimit -u");
+}
+
+// What is asked for. Empty: the host is none that may stand in a reference.
+std::string item_for(const std::string& item, const std::string& host) {
+  if (item.empty()) {
+    return kHostMark + host;
+  }
+  return vault::names_host(item) ? vault::fill_host(item, host) : item;
+}
+
+Failure no_name() {
+  return failure(Failure::Why::kNotFound, "there is no item for a host that is no name");
 }
 
 Failure too_many() {
@@ -84,7 +97,7 @@ struct Fetcher::Impl {
   void ask(const ItemName& name);
   // `by`: null when it is the store as it is paired now.
   void give_back_soon(const FetchTable::Due& due, ProviderPtr by = nullptr);
-  void give_back(const FetchTable::Due& due, const ProviderPtr& by);
+  void give_back(const FetchTable::Due& due, const ProviderPtr& by, bool left = false);
   void renew(const FetchTable::Due& due);
   void finish(const ItemName& name, const Opened& from, Result<Record> result);
   bool finish_locked(const ItemName& name, const Opened& from, Result<Record> result, Event& event,
@@ -384,12 +397,13 @@ void Fetcher::Impl::give_back_soon(const FetchTable::Due& due, ProviderPtr by) {
                  /*gives_back=*/true});
 }
 
-void Fetcher::Impl::give_back(const FetchTable::Due& due, const ProviderPtr& by) {
+void Fetcher::Impl::give_back(const FetchTable::Due& due, const ProviderPtr& by, bool left) {
   const auto from = by != nullptr ? Result<ProviderPtr>(by) : open(due.name.store_uid).provider;
   const Result<void> revoked = from ? (*from)->revoke(due.lease) : Result<void>(from.error());
   Event event;
   event.store_uid = due.name.store_uid;
   event.what = "revoke";
+  event.left = left;
   if (!revoked) {
     event.failure = revoked.error();
   }
@@ -490,8 +504,11 @@ void Fetcher::fetch(const vault::SourceQuery& query, Done done) {
     bool asks = false;
     for (std::size_t i = 0; i < query.choices.size() && !race->over; ++i) {
       const vault::SourceQuery::Choice& choice = query.choices[i];
-      const ItemName name{choice.store_uid,
-                          choice.item.empty() ? kHostMark + query.host : choice.item};
+      const ItemName name{choice.store_uid, item_for(choice.item, query.host)};
+      if (name.item.empty()) {
+        race->outcomes[i] = Outcome(no_name());
+        continue;
+      }
       const FetchTable::Look look = impl.table.look(name, impl.now_ms());
       if (const auto* const record = std::get_if<std::shared_ptr<const KeptRecord>>(&look)) {
         race->outcomes[i] = Outcome(*record);
@@ -532,6 +549,16 @@ void Fetcher::set_stores(const std::map<std::string, std::uint64_t, std::less<>>
     impl.table.forget_store(uid);
   }
   impl.revisions = revisions;
+}
+
+void Fetcher::give_back(const std::string& store_uid, const Lease& lease) {
+  Impl& impl = *impl_;
+  const std::lock_guard lock(impl.mutex);
+  if (!impl.farewell) {
+    const FetchTable::Due due{{store_uid, {}}, lease};
+    (void)impl.enqueue({store_uid, [&impl, due] { impl.give_back(due, nullptr, /*left=*/true); },
+                        /*gives_back=*/false, /*proven=*/false});
+  }
 }
 
 void Fetcher::look() {

@@ -29,6 +29,7 @@ class Fetcher {
     vault::SourceQuery query;        // whose answer it was; empty for a renewal
     std::optional<Failure> failure;  // none: it went well
     std::string what;                // "fetch", "renew", "revoke"
+    bool left = false;               // of a lease of somebody else, who is gone
   };
   struct Options {
     // The store as it is paired now. On a thread of the fetcher's.
@@ -55,6 +56,9 @@ class Fetcher {
   // What is paired now, with how often: what was paired anew or not at all any more is forgotten,
   // its leases are given back, and what is being asked of it is asked again.
   void set_stores(const std::map<std::string, std::uint64_t, std::less<>>& revisions);
+  // Gives back a lease that another process has left. Not at the end: it is noted, and somebody
+  // else will.
+  void give_back(const std::string& store_uid, const Lease& lease);
   // Does what has become due. Its own thread calls it; whoever moves the clock may as well.
   void look();
 

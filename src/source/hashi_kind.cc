@@ -10,6 +10,7 @@
 #include "source/jwt_file.h"
 #include "source/program_setting.h"
 #include "source/reference_path.h"
+#include "source/store_url.h"
 
 namespace av::source {
 namespace {
@@ -51,8 +52,6 @@ constexpr std::array kSettings = {
         .help =
             "auth=kubernetes or jwt: file of this machine with the token, read at each login (for "
             "kubernetes: the service account's)"},
-    Setting{.name = "plain_http",
-            .help = "yes: http:// also to other machines, where tokens can be read on the way"},
 };
 
 // What each method needs and takes, of those that not all of them know.
@@ -186,11 +185,8 @@ Result<std::string> read_namespace(std::string text) {
 
 Result<std::unique_ptr<Provider>> make_hashi(const vault::ExternalStore& store,
                                              vault::StoreSecrets secrets, const Ports& ports) {
-  const std::string plain = setting(store, "plain_http");
-  if (!plain.empty() && plain != "yes" && plain != "no") {
-    return invalid("plain_http is neither yes nor no");
-  }
-  AV_TRY(std::string url, store_url(setting(store, "url"), plain == "yes"));
+  AV_TRY(const bool plain, plain_http(store));
+  AV_TRY(std::string url, api_url(setting(store, "url"), plain));
   AV_TRY(std::string name_space, read_namespace(setting(store, "namespace")));
   AV_TRY(HashiLoginSettings login, read_login(store, secrets));
   return std::unique_ptr<Provider>(std::make_unique<HashiProvider>(

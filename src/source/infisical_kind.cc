@@ -8,6 +8,7 @@
 #include "source/infisical_provider.h"
 #include "source/jwt_file.h"
 #include "source/reference_path.h"
+#include "source/store_url.h"
 
 namespace av::source {
 namespace {
@@ -50,8 +51,6 @@ constexpr std::array kSettings = {
             .required = true},
     Setting{.name = "path", .help = "folder that references are below", .fallback = "/"},
     Setting{.name = "lease_ttl", .help = "how long dynamic secrets are asked for: 15m, 1h"},
-    Setting{.name = "plain_http",
-            .help = "yes: http:// also to other machines, where tokens can be read on the way"},
 };
 
 Failure invalid(std::string message, std::string hint = {}) {
@@ -114,12 +113,9 @@ Result<void> read_identity(const vault::ExternalStore& store, const vault::Store
 
 Result<std::unique_ptr<Provider>> make_infisical(const vault::ExternalStore& store,
                                                  vault::StoreSecrets secrets, const Ports& ports) {
-  const std::string plain = setting(store, "plain_http");
-  if (!plain.empty() && plain != "yes" && plain != "no") {
-    return invalid("plain_http is neither yes nor no");
-  }
+  AV_TRY(const bool plain, plain_http(store));
   InfisicalSettings out;
-  AV_TRY(out.url, store_url(setting(store, "url"), plain == "yes"));
+  AV_TRY(out.url, api_url(setting(store, "url"), plain));
   AV_CHECK(read_identity(store, secrets, out));
   out.project = setting(store, "project");
   if (!is_id(out.project)) {

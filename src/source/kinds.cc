@@ -11,6 +11,7 @@
 #include "source/local_kinds.h"
 #include "source/onepassword.h"
 #include "source/op_connect.h"
+#include "vault/store_settings.h"
 
 namespace av::source {
 
@@ -32,6 +33,23 @@ std::span<const Kind* const> kinds() {
       &kCmd,
   };
   return kAll;
+}
+
+std::vector<Setting> settings_of(const Kind& kind) {
+  static constexpr std::array kCommon = {
+      Setting{.name = vault::kCaSetting,
+              .help = "certificates to trust besides the system's, in PEM; with --set-file"},
+      Setting{.name = vault::kAllowNetSetting,
+              .help = "private networks that its address may be in (CIDR)"},
+      Setting{.name = vault::kPlainHttpSetting,
+              .help = "yes: http:// (ws://) also to other machines, where tokens can be read on "
+                      "the way"},
+  };
+  std::vector<Setting> out(kind.settings.begin(), kind.settings.end());
+  if (std::any_of(out.begin(), out.end(), [](const Setting& one) { return one.name == "url"; })) {
+    out.insert(out.end(), kCommon.begin(), kCommon.end());
+  }
+  return out;
 }
 
 const Kind* find_kind(std::string_view id) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/expected.h"
 #include "source/ports.h"
@@ -50,6 +51,8 @@ struct Kind {
 };
 
 [[nodiscard]] std::span<const Kind* const> kinds();
+// Its own, then those that every kind with an address has: ca, allow_net, plain_http.
+[[nodiscard]] std::vector<Setting> settings_of(const Kind& kind);
 // Null when there is none.
 [[nodiscard]] const Kind* find_kind(std::string_view id);
 // The scheme of a reference; empty when `text` is none.

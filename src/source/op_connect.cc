@@ -23,20 +23,15 @@ constexpr std::size_t kMostToken = std::size_t{8} << 10;
 constexpr std::int64_t kMinute = 60'000;
 constexpr std::string_view kCodes = "?attribute=otp";
 
-constexpr std::array kSettings = {
-    Setting{.name = "url",
-            .help = "URL of the Connect server",
-            .required = true,
-            .variable = "OP_CONNECT_HOST"},
-    Setting{.name = "token",
-            .help = "access token for the Connect server",
-            .secret = true,
-            .required = true,
-            .variable = "OP_CONNECT_TOKEN"},
-    Setting{.name = "ca",
-            .help = "certificates to trust besides the system's, in PEM; with --set-file"},
-    Setting{.name = "allow_net",
-            .help = "private networks that the server may be in (CIDR); also allows http://"}};
+constexpr std::array kSettings = {Setting{.name = "url",
+                                          .help = "URL of the Connect server",
+                                          .required = true,
+                                          .variable = "OP_CONNECT_HOST"},
+                                  Setting{.name = "token",
+                                          .help = "access token for the Connect server",
+                                          .secret = true,
+                                          .required = true,
+                                          .variable = "OP_CONNECT_TOKEN"}};
 
 // A value of a SCIM filter (RFC 7644 section 3.4.2.2: a JSON string), percent-encoded as part of a
 // query.
@@ -259,8 +254,8 @@ Result<std::unique_ptr<Provider>> make(const vault::ExternalStore& store,
     return failure(Failure::Why::kInvalid, "the access token is missing or has blanks in it",
                    "make one at 1password.com, Developer, Connect servers");
   }
-  AV_TRY(std::string url,
-         store_url(setting(store, "url"), /*cleartext=*/!setting(store, "allow_net").empty()));
+  AV_TRY(const bool plain, plain_http(store));
+  AV_TRY(std::string url, store_url(setting(store, "url"), plain));
   return std::unique_ptr<Provider>(
       std::make_unique<Connect>(std::move(url), std::move(token->second), ports));
 }

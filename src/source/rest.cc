@@ -6,6 +6,7 @@
 
 #include "core/ascii.h"
 #include "core/encoding.h"
+#include "source/store_url.h"
 #include "vault/oauth.h"
 #include "vault/quoting.h"
 
@@ -189,7 +190,7 @@ std::int64_t seconds_to_ms(std::int64_t seconds) {
   return std::clamp<std::int64_t>(seconds, 0, kCentury) * 1000;
 }
 
-Result<std::string> store_url(std::string url, bool plain) {
+Result<std::string> api_url(std::string url, bool plain) {
   constexpr std::string_view kHttp = "http://";
   while (url.ends_with('/')) {
     url.pop_back();
@@ -202,7 +203,7 @@ Result<std::string> store_url(std::string url, bool plain) {
   if (const auto good = vault::check_endpoint(checked, "url"); !good) {
     std::string hint = good.error().hint;
     if (url.starts_with(kHttp)) {
-      hint = "plain_http=yes allows it, on a network that nobody else can listen to";
+      hint = kPlainHttpHint;
     }
     return failure(Why::kInvalid, good.error().message, hint);
   }

@@ -57,7 +57,7 @@ struct RestAnswer {
 
 class Rest {
  public:
-  // `base`: see store_url(). `who`: "Vault", in messages.
+  // `base`: see api_url(). `who`: "Vault", in messages.
   Rest(Http& http, std::string base, std::string who);
 
   // `target`: "/v1/..."; without a secret in it. Redirects (kRefused), throttling (kBusy) and good
@@ -86,6 +86,6 @@ class Rest {
 
 // `url` as the start of request URLs: absolute, without query or slash at the end. http:// is for
 // this machine, unless `plain`. kInvalid.
-[[nodiscard]] Result<std::string> store_url(std::string url, bool plain);
+[[nodiscard]] Result<std::string> api_url(std::string url, bool plain);
 
 }  // namespace av::source

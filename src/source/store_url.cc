@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "core/ascii.h"
+#include "source/program_setting.h"
 #include "vault/canonical.h"
+#include "vault/store_settings.h"
 
 namespace av::source {
 namespace {
@@ -12,13 +14,21 @@ Failure invalid(std::string message, std::string hint = {}) {
   return failure(Failure::Why::kInvalid, std::move(message), std::move(hint));
 }
 
-bool this_machine(std::string_view host) {
+}  // namespace
+
+bool is_this_machine(std::string_view host) {
   return host == "localhost" || host == "[::1]" ||
          (host.starts_with("127.") &&
           host.find_first_not_of("0123456789.") == std::string_view::npos);
 }
 
-}  // namespace
+Result<bool> plain_http(const vault::ExternalStore& store) {
+  const std::string given = setting(store, vault::kPlainHttpSetting);
+  if (!given.empty() && given != "yes" && given != "no") {
+    return invalid("plain_http is neither yes nor no");
+  }
+  return given == "yes";
+}
 
 Result<std::string> store_url(std::string_view text, bool cleartext) {
   text = ascii::trim(text);
@@ -41,9 +51,8 @@ Result<std::string> store_url(std::string_view text, bool cleartext) {
   if (!authority) {
     return invalid("the URL's host is none: " + authority.error().message);
   }
-  if (scheme == "http" && !cleartext && !this_machine(authority->host)) {
-    return invalid("http:// would send the token in the clear",
-                   "use https://, or name the private network with --set allow_net=CIDR");
+  if (scheme == "http" && !cleartext && !is_this_machine(authority->host)) {
+    return invalid("http:// would send the token in the clear", std::string(kPlainHttpHint));
   }
   std::string path(text.substr(slash));
   while (!path.empty() && path.back() == '/') {

@@ -26,6 +26,7 @@ class ExternalStores {
     std::string error;
     std::uint64_t credentials = 0;
     std::uint64_t mappings = 0;
+    std::uint64_t leases = 0;  // that nobody has given back
   };
   // By name. An empty name: of every vault.
   virtual Expected<std::vector<ExternalStoreInfo>> list_stores(std::string_view vault) = 0;
@@ -44,11 +45,37 @@ class ExternalStores {
                                            const vault::StoreSecrets& secrets) = 0;
   // On disk when it returns.
   virtual Status keep_store(std::string_view uid, const vault::StoreSecrets& secrets) = 0;
-  // How the last attempt went; an empty error: well. Written at most once a minute when nothing
-  // has changed.
+  // How the last attempt went; an empty error: well. Written at most once in ten minutes when
+  // nothing has changed: whoever follows the store reads all of it again after each write.
   virtual Status note_store(std::string_view uid, std::string_view error) = 0;
-  // Whether the store has what is referred to.
-  virtual Status note_missing(const vault::SourceRef& ref, bool missing) = 0;
+  // Whether the store has what is referred to. Of a reference that is another one for each host
+  // (host_reference.h): for `host`, which counts for the mapping of that host alone. Written when
+  // it has changed.
+  virtual Status note_missing(const vault::SourceRef& ref, std::string_view host, bool missing) = 0;
+
+  // Secrets that an external store has made for a process, and takes back when it is told; see
+  // lease_owner.h.
+  struct LeaseInfo {
+    std::string uid;
+    std::string store_uid;
+    std::int64_t owner = 0;
+    std::int64_t ends_ms = 0;   // wall clock: the store takes it back by itself then
+    std::int64_t retry_ms = 0;  // wall clock; of one that was left: not to be tried before. Else 0
+  };
+  // On disk when it returns: its uid. `id`: as the store calls it.
+  virtual Expected<std::string> add_lease(std::string_view store_uid, std::string_view id,
+                                          std::int64_t owner, std::int64_t ends_ms) = 0;
+  virtual Status extend_lease(std::string_view uid, std::int64_t ends_ms) = 0;
+  // It has been given back, or has ended.
+  virtual Status remove_lease(std::string_view uid) = 0;
+  // One that `from` has left becomes `to`'s, which tries again from `retry_ms` on. False: it is not
+  // `from`'s any more.
+  virtual Expected<bool> adopt_lease(std::string_view uid, std::int64_t from, std::int64_t to,
+                                     std::int64_t retry_ms) = 0;
+  // An empty uid: of every store. Those that have ended are forgotten first.
+  virtual Expected<std::vector<LeaseInfo>> list_leases(std::string_view store_uid) = 0;
+  // As the store calls it. kNotFound: it has been given back. kCorrupt.
+  virtual Expected<std::string> open_lease(std::string_view uid) = 0;
   // kConflict while something refers to it, which is named.
   virtual Status remove_store(std::string_view vault, std::string_view name) = 0;
 

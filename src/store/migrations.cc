@@ -296,8 +296,22 @@ CREATE TABLE host_mapping (
 CREATE INDEX host_mapping_store ON host_mapping (store_id);
 )sql";
 
-constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals,     kUsers,
-                               kOauth,         kIdentities,     kExternalStores};
+// Leases that a process has of external stores, until it gives them back. `owner`: see
+// lease_owner.h. The store's own name of the lease is sealed. `retry_ms`: it was left by another.
+constexpr const char* kLeases = R"sql(
+CREATE TABLE store_lease (
+  uid       TEXT PRIMARY KEY,
+  store_id  INTEGER NOT NULL REFERENCES external_store(id) ON DELETE CASCADE,
+  owner     INTEGER NOT NULL,
+  sealed    BLOB NOT NULL,
+  ends_ms   INTEGER NOT NULL,
+  retry_ms  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX store_lease_store ON store_lease (store_id);
+)sql";
+
+constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals,      kUsers,
+                               kOauth,         kIdentities,     kExternalStores, kLeases};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

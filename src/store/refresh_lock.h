@@ -1,8 +1,6 @@
 #pragma once
-// RefreshLock: who may ask a provider for a new token of one credential. A lock on one byte of a
-// file beside the store, at the credential's number: of one open file (F_OFD_SETLK), so that it
-// keeps the threads of one process apart too, and the kernel gives it back when its holder dies,
-// however it dies. Nothing is written, nothing expires, no clock is asked.
+// RefreshLock: who may ask a provider for a new token of one credential. A byte_lock.h at the
+// credential's number.
 
 #include <cstdint>
 #include <optional>

@@ -107,6 +107,7 @@ Expected<bool> SqliteStore::save_value(const VaultRow& vault, std::string_view k
     insert.exec();
     id = database_.last_id();
   } else {
+    AV_CHECK(check_changed_here(id, key));
     make_static(id);
   }
   const std::uint64_t version = (existing ? existing->version : 0) + 1;

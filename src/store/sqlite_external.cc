@@ -4,8 +4,8 @@
 
 #include "core/encoding.h"
 #include "store/sqlite_store.h"
+#include "vault/host_reference.h"
 #include "vault/names.h"
-#include "vault/service_codec.h"
 
 namespace av::store {
 namespace {
@@ -16,13 +16,14 @@ constexpr std::string_view kListStores = "agent-vault vault store list";
 constexpr std::size_t kMostStores = 64;  // of a vault
 constexpr std::size_t kMostError = 400;
 // What has not changed is written again after this long.
-constexpr std::int64_t kNoteAgainMs = 60'000;
+constexpr std::int64_t kNoteAgainMs = 600'000;
 
 constexpr const char* kColumns =
     "SELECT e.id, e.uid, e.name, e.kind, e.settings, e.account, e.sealed, e.sealed_version,"
     " e.revision, e.paired_ms, e.ok_ms, e.error_ms, e.error, v.name, v.uid,"
     " (SELECT count(*) FROM credential_source s WHERE s.store_id = e.id),"
-    " (SELECT count(*) FROM host_mapping m WHERE m.store_id = e.id)"
+    " (SELECT count(*) FROM host_mapping m WHERE m.store_id = e.id),"
+    " (SELECT count(*) FROM store_lease l WHERE l.store_id = e.id)"
     " FROM external_store e JOIN vault v ON v.id = e.vault_id ";
 
 // What opens a store is bound to the kind and the settings that it was given for: a token that
@@ -65,6 +66,7 @@ Expected<SqliteStore::ExternalRow> SqliteStore::read_external(SQLite::Statement&
   row.vault_uid = statement.getColumn(14).getString();
   info.credentials = unsigned_of(statement.getColumn(15));
   info.mappings = unsigned_of(statement.getColumn(16));
+  info.leases = unsigned_of(statement.getColumn(17));
   return row;
 }
 
@@ -275,27 +277,42 @@ Status SqliteStore::keep_store(std::string_view uid, const vault::StoreSecrets& 
 }
 
 Status SqliteStore::note_store(std::string_view uid, std::string_view error) {
-  return database_.write("cannot note how the external store did", [&]() -> Status {
+  constexpr std::string_view kWhat = "cannot note how the external store did";
+  const std::string words(error.substr(0, kMostError));
+  struct Before {
+    std::int64_t ok_ms = 0;
+    std::int64_t error_ms = 0;
+    bool noted = false;
+  };
+  const std::int64_t now = clock_.wall_ms();
+  const auto look = [&]() -> Expected<Before> {
     auto select =
         database_.prepare("SELECT ok_ms, error_ms, error FROM external_store WHERE uid = ?");
     put(select, 1, uid);
     if (!select.executeStep()) {
-      return {};  // it was removed meanwhile
+      return Before{0, 0, true};  // it was removed meanwhile
     }
-    const std::int64_t now = clock_.wall_ms();
-    const std::int64_t ok_ms = select.getColumn(0).getInt64();
-    const std::int64_t error_ms = select.getColumn(1).getInt64();
-    const std::string words(error.substr(0, kMostError));
-    const bool was_ok = ok_ms >= error_ms;
-    const std::int64_t last = was_ok ? ok_ms : error_ms;
+    Before out{select.getColumn(0).getInt64(), select.getColumn(1).getInt64(), false};
+    const bool was_ok = out.ok_ms >= out.error_ms;
+    const std::int64_t last = was_ok ? out.ok_ms : out.error_ms;
     const bool same = error.empty() ? was_ok : !was_ok && select.getColumn(2).getString() == words;
-    if (same && now >= last && now - last < kNoteAgainMs) {
+    out.noted = same && now >= last && now - last < kNoteAgainMs;
+    return out;
+  };
+  // Looked at first without the lock of those who write.
+  AV_TRY(const Before seen, database_.read(kWhat, look));
+  if (seen.noted) {
+    return {};
+  }
+  return database_.write(kWhat, [&]() -> Status {
+    AV_TRY(const Before before, look());
+    if (before.noted) {
       return {};
     }
     auto update = database_.prepare(
         error.empty() ? "UPDATE external_store SET ok_ms = ?, error = ? WHERE uid = ?"
                       : "UPDATE external_store SET error_ms = ?, error = ? WHERE uid = ?");
-    put(update, 1, std::max(now, error.empty() ? error_ms : ok_ms + 1));
+    put(update, 1, std::max(now, error.empty() ? before.error_ms : before.ok_ms + 1));
     put(update, 2, words);
     put(update, 3, uid);
     update.exec();
@@ -303,20 +320,45 @@ Status SqliteStore::note_store(std::string_view uid, std::string_view error) {
   });
 }
 
-Status SqliteStore::note_missing(const vault::SourceRef& ref, bool missing) {
-  return database_.write("cannot note what is not in the external store", [&]() -> Status {
-    for (const char* const table : {"credential_source", "host_mapping"}) {
-      auto update = database_.prepare(
-          ("UPDATE " + std::string(table) +
-           " SET missing_ms = ?1 WHERE item = ?2 AND field = ?3 AND (missing_ms = 0) = (?1 != 0)"
-           " AND store_id = (SELECT id FROM external_store WHERE uid = ?4)")
-              .c_str());
-      put(update, 1, missing ? std::max<std::int64_t>(clock_.wall_ms(), 1) : std::int64_t{0});
-      put(update, 2, ref.item);
-      put(update, 3, ref.field);
-      put(update, 4, ref.store_uid);
-      update.exec();
+Status SqliteStore::note_missing(const vault::SourceRef& ref, std::string_view host, bool missing) {
+  constexpr std::string_view kWhat = "cannot note what is not in the external store";
+  const std::string of_ref =
+      " WHERE item = ?1 AND field = ?2 AND (missing_ms = 0) = ?3"
+      " AND store_id = (SELECT id FROM external_store WHERE uid = ?4)";
+  const bool by_host = vault::depends_on_host(ref.item);
+  const std::string of_mapping = of_ref + (by_host ? " AND host = ?5" : "");
+  const auto fill = [&](SQLite::Statement& statement, bool mapping) {
+    put(statement, 1, ref.item);
+    put(statement, 2, ref.field);
+    put(statement, 3, std::int64_t{missing});
+    put(statement, 4, ref.store_uid);
+    if (mapping && by_host) {
+      put(statement, 5, host);
     }
+  };
+  const auto is_news = [&]() -> Expected<bool> {
+    auto mappings = database_.prepare(("SELECT 1 FROM host_mapping" + of_mapping).c_str());
+    fill(mappings, true);
+    auto sources = database_.prepare(("SELECT 1 FROM credential_source" + of_ref).c_str());
+    fill(sources, false);
+    return mappings.executeStep() || sources.executeStep();
+  };
+  AV_TRY(const bool news, database_.read(kWhat, is_news));
+  if (!news) {
+    return {};
+  }
+  return database_.write(kWhat, [&]() -> Status {
+    const std::int64_t since = missing ? std::max<std::int64_t>(clock_.wall_ms(), 1) : 0;
+    auto mappings =
+        database_.prepare(("UPDATE host_mapping SET missing_ms = ?6" + of_mapping).c_str());
+    fill(mappings, true);
+    put(mappings, 6, since);
+    mappings.exec();
+    auto sources =
+        database_.prepare(("UPDATE credential_source SET missing_ms = ?6" + of_ref).c_str());
+    fill(sources, false);
+    put(sources, 6, since);
+    sources.exec();
     return {};
   });
 }
@@ -363,45 +405,68 @@ Status SqliteStore::check_kept_here(std::int64_t credential_id, std::string_view
                     "agent-vault vault store read " + std::string(key));
 }
 
+Status SqliteStore::check_changed_here(std::int64_t credential_id, std::string_view key) {
+  auto select = database_.prepare(
+      "SELECT e.name, s.reference FROM credential_source s"
+      " JOIN external_store e ON e.id = s.store_id WHERE s.credential_id = ?");
+  put(select, 1, credential_id);
+  if (!select.executeStep()) {
+    return {};
+  }
+  const std::string name(key);
+  return make_error(ErrorCode::kConflict,
+                    "the value of " + name + " is kept in the external store '" +
+                        select.getColumn(0).getString() + "' and is changed there: " +
+                        encoding::printable(select.getColumn(1).getString()),
+                    "a change there counts within a minute; to keep it here instead: agent-vault "
+                    "vault credential delete " +
+                        name + ", then set it");
+}
+
 Expected<bool> SqliteStore::set_source(std::string_view vault, std::string_view key,
                                        const Source& source) {
   AV_CHECK(vault::check_credential_key(key));
   return database_.write("cannot save the credential", [&]() -> Expected<bool> {
     AV_TRY(const VaultRow row, find_vault(vault));
-    AV_TRY(const ExternalRow store, find_external(row, source.store));
-    const auto existing = look_for_credential(row, key);
-    const std::int64_t now = clock_.wall_ms();
-    std::int64_t id = existing ? existing->id : 0;
-    if (existing) {
-      make_static(id);
-    } else {
-      auto insert = database_.prepare(
-          "INSERT INTO credential (vault_id, key, type, current_version, created_ms, updated_ms)"
-          " VALUES (?1, ?2, 'external', 0, ?3, ?3)");
-      put(insert, 1, row.id);
-      put(insert, 2, key);
-      put(insert, 3, now);
-      insert.exec();
-      id = database_.last_id();
-    }
-    auto bind = database_.prepare(
-        "INSERT INTO credential_source (credential_id, store_id, reference, item, field)"
-        " VALUES (?, ?, ?, ?, ?)");
-    put(bind, 1, id);
-    put(bind, 2, store.id);
-    put(bind, 3, source.reference);
-    put(bind, 4, source.item);
-    put(bind, 5, source.field);
-    bind.exec();
-    // A version of its own, of which there is no value here.
-    auto update = database_.prepare(
-        "UPDATE credential SET type = 'external', current_version = current_version + 1,"
-        " updated_ms = ? WHERE id = ?");
-    put(update, 1, now);
-    put(update, 2, id);
-    update.exec();
-    return !existing;
+    return save_source(row, key, source);
   });
+}
+
+Expected<bool> SqliteStore::save_source(const VaultRow& vault, std::string_view key,
+                                        const Source& source) {
+  AV_TRY(const ExternalRow store, find_external(vault, source.store));
+  const auto existing = look_for_credential(vault, key);
+  const std::int64_t now = clock_.wall_ms();
+  std::int64_t id = existing ? existing->id : 0;
+  if (existing) {
+    make_static(id);
+  } else {
+    auto insert = database_.prepare(
+        "INSERT INTO credential (vault_id, key, type, current_version, created_ms, updated_ms)"
+        " VALUES (?1, ?2, 'external', 0, ?3, ?3)");
+    put(insert, 1, vault.id);
+    put(insert, 2, key);
+    put(insert, 3, now);
+    insert.exec();
+    id = database_.last_id();
+  }
+  auto bind = database_.prepare(
+      "INSERT INTO credential_source (credential_id, store_id, reference, item, field)"
+      " VALUES (?, ?, ?, ?, ?)");
+  put(bind, 1, id);
+  put(bind, 2, store.id);
+  put(bind, 3, source.reference);
+  put(bind, 4, source.item);
+  put(bind, 5, source.field);
+  bind.exec();
+  // A version of its own, of which there is no value here.
+  auto update = database_.prepare(
+      "UPDATE credential SET type = 'external', current_version = current_version + 1,"
+      " updated_ms = ? WHERE id = ?");
+  put(update, 1, now);
+  put(update, 2, id);
+  update.exec();
+  return !existing;
 }
 
 Expected<std::vector<ExternalStores::SourceInfo>> SqliteStore::list_sources(
@@ -441,7 +506,7 @@ Status SqliteStore::put_mapping(std::string_view vault, const vault::HostMapping
     put(statement, 4, mapping.reference);
     put(statement, 5, mapping.ref.item);
     put(statement, 6, mapping.ref.field);
-    put(statement, 7, vault::service_to_json(mapping.service));
+    put(statement, 7, vault::mapping_to_json(mapping.service));
     statement.exec();
     return {};
   });
@@ -482,7 +547,7 @@ Expected<std::vector<vault::HostMapping>> SqliteStore::load_mappings(std::int64_
     mapping.reference = statement.getColumn(1).getString();
     mapping.ref = {statement.getColumn(2).getString(), statement.getColumn(3).getString(),
                    statement.getColumn(4).getString()};
-    AV_TRY(mapping.service, vault::service_from_json(statement.getColumn(5).getString()));
+    AV_TRY(mapping.service, vault::mapping_from_json(statement.getColumn(5).getString()));
     mapping.missing_ms = statement.getColumn(6).getInt64();
     out.push_back(std::move(mapping));
   }

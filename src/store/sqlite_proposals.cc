@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "store/sqlite_store.h"
+#include "vault/names.h"
 
 namespace av::store {
 namespace {
@@ -344,6 +345,12 @@ Status SqliteStore::apply(const VaultRow& vault, const ProposalRow& row,
       AV_CHECK(save_value(vault, change.key, given->value, origin));
       continue;
     }
+    const auto kept = std::find_if(approval.sources.begin(), approval.sources.end(),
+                                   [&](const NewSource& one) { return one.key == change.key; });
+    if (kept != approval.sources.end()) {
+      AV_CHECK(save_source(vault, change.key, kept->source));
+      continue;
+    }
     const auto connected =
         std::find_if(approval.connections.begin(), approval.connections.end(),
                      [&](const NewConnection& one) { return one.key == change.key; });
@@ -397,6 +404,15 @@ Status SqliteStore::approve_proposal(std::string_view vault, std::uint64_t numbe
   for (const NewValue& value : approval.values) {
     AV_CHECK(check_new_value(value));
   }
+  for (const NewSource& one : approval.sources) {
+    AV_CHECK(vault::check_credential_key(one.key));
+    if (std::any_of(approval.values.begin(), approval.values.end(),
+                    [&](const NewValue& value) { return value.key == one.key; })) {
+      return make_error(ErrorCode::kInvalid,
+                        one.key + " has been given a value, and a place where it is kept",
+                        "give one of them");
+    }
+  }
   for (const NewConnection& one : approval.connections) {
     AV_CHECK(check_new_connection(one.key, one.connection));
   }
@@ -406,12 +422,19 @@ Status SqliteStore::approve_proposal(std::string_view vault, std::uint64_t numbe
   return write_sealed(kSave, [&]() -> Status {
     AV_TRY(const VaultRow row, find_vault(vault));
     AV_TRY(const ProposalRow found, find_waiting(row, number));
-    for (const NewValue& value : approval.values) {
-      const vault::CredentialSlot* const slot = found.proposal.request.slot(value.key);
+    const auto check_asked = [&](const std::string& key) -> Status {
+      const vault::CredentialSlot* const slot = found.proposal.request.slot(key);
       if (slot == nullptr || slot->action != vault::ProposalAction::kSet) {
         return make_error(ErrorCode::kInvalid,
-                          name_of(found.proposal) + " does not ask for " + value.key);
+                          name_of(found.proposal) + " does not ask for " + key);
       }
+      return {};
+    };
+    for (const NewValue& value : approval.values) {
+      AV_CHECK(check_asked(value.key));
+    }
+    for (const NewSource& one : approval.sources) {
+      AV_CHECK(check_asked(one.key));
     }
     for (const NewConnection& one : approval.connections) {
       const vault::CredentialSlot* const slot = found.proposal.request.slot(one.key);

@@ -229,6 +229,7 @@ Status SqliteStore::rotate_key(const std::function<void(std::uint64_t, std::uint
                         AV_CHECK(reseal_credentials(from, to, progress));
                         AV_CHECK(reseal_oauth(from, to));
                         AV_CHECK(reseal_external(from, to));
+                        AV_CHECK(reseal_leases(from, to));
                         AV_CHECK(reseal_proposals(from, to));
                         return reseal_items(from, to);
                       });

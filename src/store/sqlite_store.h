@@ -71,7 +71,15 @@ class SqliteStore final : public Store {
                                    const vault::StoreSecrets& secrets) override;
   Status keep_store(std::string_view uid, const vault::StoreSecrets& secrets) override;
   Status note_store(std::string_view uid, std::string_view error) override;
-  Status note_missing(const vault::SourceRef& ref, bool missing) override;
+  Status note_missing(const vault::SourceRef& ref, std::string_view host, bool missing) override;
+  Expected<std::string> add_lease(std::string_view store_uid, std::string_view id,
+                                  std::int64_t owner, std::int64_t ends_ms) override;
+  Status extend_lease(std::string_view uid, std::int64_t ends_ms) override;
+  Status remove_lease(std::string_view uid) override;
+  Expected<bool> adopt_lease(std::string_view uid, std::int64_t from, std::int64_t to,
+                             std::int64_t retry_ms) override;
+  Expected<std::vector<LeaseInfo>> list_leases(std::string_view store_uid) override;
+  Expected<std::string> open_lease(std::string_view uid) override;
   Status remove_store(std::string_view vault, std::string_view name) override;
   Expected<bool> set_source(std::string_view vault, std::string_view key,
                             const Source& source) override;
@@ -208,6 +216,8 @@ class SqliteStore final : public Store {
   void make_static(std::int64_t credential_id);
   // kInvalid for a credential whose value is in an external store.
   [[nodiscard]] Status check_kept_here(std::int64_t credential_id, std::string_view key);
+  // kConflict for one: it is changed there, and a value of ours would hide that.
+  [[nodiscard]] Status check_changed_here(std::int64_t credential_id, std::string_view key);
   struct ExternalRow {
     std::int64_t id = 0;
     std::uint64_t sealed_version = 0;
@@ -225,9 +235,13 @@ class SqliteStore final : public Store {
                                   const ExternalRow& row);
   [[nodiscard]] Expected<ExternalRow> read_external(SQLite::Statement& statement);
   [[nodiscard]] Expected<ExternalRow> find_external(const VaultRow& vault, std::string_view name);
+  // Whether it is new.
+  [[nodiscard]] Expected<bool> save_source(const VaultRow& vault, std::string_view key,
+                                           const Source& source);
   [[nodiscard]] Status load_sources(const VaultRow& vault, vault::PolicySnapshot& snapshot);
   [[nodiscard]] Expected<std::vector<vault::HostMapping>> load_mappings(std::int64_t vault_id);
   [[nodiscard]] Status reseal_external(const vault::KeyRing& from, const vault::KeyRing& to);
+  [[nodiscard]] Status reseal_leases(const vault::KeyRing& from, const vault::KeyRing& to);
   [[nodiscard]] Status reseal_oauth(const vault::KeyRing& from, const vault::KeyRing& to);
   [[nodiscard]] Expected<std::vector<vault::Service>> load_services(std::int64_t vault_id);
   [[nodiscard]] Expected<std::vector<vault::Rule>> load_rules(std::int64_t vault_id);

@@ -286,8 +286,14 @@ class Store : public vault::TokenStore, public ExternalStores {
     std::string key;
     OauthConnection connection;
   };
+  // A credential that is to be kept in an external store.
+  struct NewSource {
+    std::string key;
+    Source source;
+  };
   struct ProposalApproval {
-    std::vector<NewValue> values;  // take precedence over the agent's
+    std::vector<NewValue> values;    // take precedence over the agent's
+    std::vector<NewSource> sources;  // and so do these; of each key a value or a source
     // For slots of the type oauth; a value of the same key takes precedence.
     std::vector<NewConnection> connections;
     vault::Narrowing narrowing;

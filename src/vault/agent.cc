@@ -2,13 +2,22 @@
 
 #include <algorithm>
 
+#include "vault/host_mapping.h"
 #include "vault/names.h"
+#include "vault/service_pattern.h"
 
 namespace av::vault {
 namespace {
 
 bool permits(const std::vector<std::string>& listed, std::string_view name) {
   return listed.empty() || std::find(listed.begin(), listed.end(), name) != listed.end();
+}
+
+// "map:HOST"
+bool is_mapping(std::string_view name) {
+  constexpr std::string_view kMapping = "map:";
+  return name.starts_with(kMapping) && (name.substr(kMapping.size()) == kAnyHost ||
+                                        check_host_pattern(name.substr(kMapping.size())));
 }
 
 }  // namespace
@@ -25,16 +34,27 @@ bool Agent::may_use_credential(std::string_view key) const {
   return permits(credentials, key);
 }
 
+bool Agent::may_use_mapping(std::string_view mapped, std::string_view requested) const {
+  const auto permitted = [&](const std::vector<std::string>& listed) {
+    return permits(listed, mapped) || permits(listed, requested);
+  };
+  return permitted(services) && permitted(credentials);
+}
+
 Status check_agent(const Agent& agent) {
   AV_CHECK(check_slug("agent", agent.name));
   for (const std::string& vault : agent.vaults) {
     AV_CHECK(check_slug("vault", vault));
   }
   for (const std::string& service : agent.services) {
-    AV_CHECK(check_slug("service", service));
+    if (!is_mapping(service)) {
+      AV_CHECK(check_slug("service", service));
+    }
   }
   for (const std::string& key : agent.credentials) {
-    AV_CHECK(check_credential_key(key));
+    if (!is_mapping(key)) {
+      AV_CHECK(check_credential_key(key));
+    }
   }
   constexpr std::uint32_t kMostConcurrent = 1000;
   if (agent.max_concurrent > kMostConcurrent || agent.limit.count > RateLimit::kMaxCount) {

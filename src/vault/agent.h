@@ -17,7 +17,7 @@ struct Agent {
   std::string name;  // a slug
   std::string uid;   // made by the store: a new agent of an old name is another one
   // Where it may act, and as what of that: empty lists mean all. Names that do not exist (yet) are
-  // no error; they permit nothing.
+  // no error; they permit nothing. What external stores have for a host is "map:HOST" in both.
   std::vector<std::string> vaults;
   std::vector<std::string> services;
   std::vector<std::string> credentials;
@@ -30,6 +30,9 @@ struct Agent {
   [[nodiscard]] bool may_use_vault(std::string_view vault) const;
   [[nodiscard]] bool may_use_service(std::string_view service) const;
   [[nodiscard]] bool may_use_credential(std::string_view key) const;
+  // What a mapping has, for a request: "map:HOST" with the host that was mapped (it may be "*" or
+  // have one in front), or with the host of the request, stands in each list that is not empty.
+  [[nodiscard]] bool may_use_mapping(std::string_view mapped, std::string_view requested) const;
 };
 
 [[nodiscard]] Status check_agent(const Agent& agent);

@@ -33,7 +33,7 @@ struct ExternalStore {
 // both canonical, as the kind's parser made them.
 struct SourceRef {
   std::string store_uid;
-  std::string item;
+  std::string item;  // of a mapping, also as in SourceQuery::Choice
   std::string field;
   auto operator<=>(const SourceRef&) const = default;
 };
@@ -64,7 +64,9 @@ struct StoreFailure {
 struct SourceQuery {
   struct Choice {
     std::string store_uid;
-    std::string item;                 // empty: the one that the store has for `host`
+    // Empty: the one that the store has for `host`. "{host}" in it stands for the host; see
+    // host_reference.h.
+    std::string item;
     std::vector<std::string> fields;  // one for each of `keys`
   };
   std::vector<std::string> keys;  // credentials, as the snapshot names them

@@ -6,12 +6,16 @@
 #include "core/ascii.h"
 #include "core/overloaded.h"
 #include "vault/field_reader.h"
+#include "vault/host_reference.h"
 #include "vault/preset.h"
+#include "vault/service_codec.h"
 
 namespace av::vault {
 namespace {
 
 constexpr std::string_view kValue = "VALUE";
+// In the place of "*", where a host is wanted: RFC 2606 section 2.
+constexpr std::string_view kStandIn = "any-host.invalid";
 
 // Every place where the auth of a mapping names a credential.
 template <typename F>
@@ -58,6 +62,55 @@ std::string path_of(std::string_view host) {
   return match.service == nullptr ? std::string() : match.service->path;
 }
 
+// With a host that a service may have.
+Service as_service(Service service) {
+  if (service.host == kAnyHost) {
+    service.host = kStandIn;
+  }
+  return service;
+}
+
+bool is_usual(const Service& service) {
+  const auto* const bearer = std::get_if<BearerAuth>(&service.auth);
+  return bearer != nullptr && bearer->token_key == kValue;
+}
+
+// Those of "*" for the hosts that the catalogue knows a way for, where nothing else is mapped.
+std::vector<HostMapping> of_catalogue(const std::vector<HostMapping>& mappings) {
+  std::vector<HostMapping> out;
+  const auto first = std::find_if(mappings.begin(), mappings.end(), [](const HostMapping& one) {
+    return one.service.host == kAnyHost;
+  });
+  if (first == mappings.end() || !is_usual(first->service)) {
+    return out;
+  }
+  std::vector<Service> mapped;
+  for (const HostMapping& mapping : mappings) {
+    mapped.push_back(as_service(mapping.service));
+  }
+  const Matcher taken(std::move(mapped));
+  for (const Preset& preset : presets()) {
+    for (const Service& service : preset.services) {
+      const std::string_view name = service.host;
+      if (!fills_reference(name.substr(name.starts_with("*.") ? 2 : 0)) ||
+          preset_for_host(service.host).service != &service || taken.has_host(service.host)) {
+        continue;
+      }
+      auto usual = mapping_service(service.host);
+      if (!usual || (is_usual(*usual) && usual->path.empty())) {
+        continue;
+      }
+      for (const HostMapping& mapping : mappings) {
+        if (mapping.service.host == kAnyHost) {
+          out.push_back(mapping);
+          out.back().service = *usual;
+        }
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string mapping_name(std::string_view host) {
@@ -66,6 +119,12 @@ std::string mapping_name(std::string_view host) {
 
 Expected<Service> mapping_service(std::string_view host) {
   Service out;
+  if (host == kAnyHost) {
+    out.name = "map";
+    out.host = kAnyHost;
+    out.auth = BearerAuth{std::string(kValue)};
+    return out;
+  }
   AV_CHECK(set_matcher_text(out, host));
   out.name = slug_of(out.host, "map");
   out.auth = BearerAuth{std::string(kValue)};
@@ -95,7 +154,7 @@ Expected<Service> mapping_service(std::string_view host) {
 }
 
 Status check_mapping(const Service& service) {
-  AV_CHECK(check_service(service));
+  AV_CHECK(check_service(as_service(service)));
   // The catalogue's path: the rest of such a host is somebody else's.
   const bool path = service.path.empty() || service.path == path_of(service.host);
   const bool plain = path && service.port == 0 && service.methods.empty() && service.env.empty() &&
@@ -109,11 +168,22 @@ Status check_mapping(const Service& service) {
   return {};
 }
 
+std::string mapping_to_json(const Service& service) {
+  return service_to_json(as_service(service));
+}
+
+Expected<Service> mapping_from_json(std::string_view text) {
+  AV_TRY(Service out, service_from_json(text));
+  if (out.host == kStandIn) {
+    out.host = kAnyHost;
+  }
+  return out;
+}
+
 void add_mappings(PolicySnapshot& snapshot, const std::vector<HostMapping>& mappings) {
   std::vector<Service> services;
   std::map<std::string, std::size_t, std::less<>> by_host;  // index in services
-  for (const HostMapping& mapping : mappings) {
-    const std::string name = mapping_name(mapping.service.host);
+  const auto add = [&](const HostMapping& mapping, const std::string& name) {
     const auto [known, is_new] = by_host.try_emplace(mapping.service.host, services.size());
     if (is_new) {
       services.push_back(mapping.service);
@@ -131,8 +201,11 @@ void add_mappings(PolicySnapshot& snapshot, const std::vector<HostMapping>& mapp
       const std::string field = slash == std::string::npos ? key : key.substr(slash + 1);
       SealedCredential& credential = snapshot.credentials[own(field)];
       credential.key = own(field);
-      credential.sources.push_back(
-          {mapping.ref.store_uid, mapping.ref.item, field_of(mapping.ref, field)});
+      SourceRef source{mapping.ref.store_uid, mapping.ref.item, field_of(mapping.ref, field)};
+      if (std::find(credential.sources.begin(), credential.sources.end(), source) ==
+          credential.sources.end()) {
+        credential.sources.push_back(std::move(source));
+      }
     }
     if (is_new) {
       for_each_key(service.auth, [&](std::string& key) {
@@ -141,8 +214,20 @@ void add_mappings(PolicySnapshot& snapshot, const std::vector<HostMapping>& mapp
         }
       });
     }
+  };
+  for (const HostMapping& mapping : mappings) {
+    add(mapping, mapping_name(mapping.service.host));
+  }
+  for (const HostMapping& mapping : of_catalogue(mappings)) {
+    add(mapping, mapping_name(kAnyHost));
   }
   snapshot.has_sources = snapshot.has_sources || !services.empty();
+  const auto any = by_host.find(kAnyHost);
+  if (any != by_host.end()) {
+    const auto at = services.begin() + static_cast<std::ptrdiff_t>(any->second);
+    snapshot.any_host = std::move(*at);
+    services.erase(at);
+  }
   snapshot.mappings = Matcher(std::move(services));
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "vault/host_mapping.h"
+#include "vault/host_reference.h"
 #include "vault/path_readings.h"
 
 namespace av::vault {
@@ -97,6 +99,20 @@ std::optional<const Agent*> agent_of(const PolicySnapshot& snapshot, const Princ
   return &it->second;
 }
 
+// What a mapping has for this host. One of a host or of its parent leaves out what it leaves out;
+// that of any host is for names, over https:// on the usual port.
+const Service* mapping_for(const PolicySnapshot& snapshot, const RequestIdentity& identity,
+                           std::int64_t now_ms) {
+  const std::string& host = identity.authority.host;
+  if (const Service* const mapped = snapshot.mappings.find(identity, now_ms)) {
+    return mapped;
+  }
+  const bool any = snapshot.any_host && identity.scheme == Scheme::kHttps &&
+                   identity.authority.port == default_port(Scheme::kHttps) &&
+                   fills_reference(host) && !snapshot.mappings.has_host(host);
+  return any ? &*snapshot.any_host : nullptr;
+}
+
 // A service of the same name that was granted anew counts anew.
 LimitKey uses_key(const PolicySnapshot& snapshot, const Service& service) {
   return LimitKey::of(snapshot.vault_uid, "service " + service.name, service.grant, 0);
@@ -177,9 +193,18 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
     return deny(Deny::Reason::kAmbiguousPath);
   }
   // A host that has services is not covered by a mapping as well: what they leave out is left out.
-  if (service == nullptr && !snapshot.mappings.services().empty() &&
+  bool is_mapped = false;
+  if (service == nullptr && (snapshot.any_host || !snapshot.mappings.services().empty()) &&
       !snapshot.matcher.has_host(identity.authority.host)) {
-    service = snapshot.mappings.find(identity, input.now_ms);
+    service = mapping_for(snapshot, identity, input.now_ms);
+    is_mapped = service != nullptr;
+    // For an agent whose scope does not name it, there is no mapping of any host: every host that
+    // is nobody's would be refused otherwise.
+    if (is_mapped && service->name == mapping_name(kAnyHost) && *agent != nullptr &&
+        !(*agent)->may_use_mapping(service->name, mapping_name(identity.authority.host))) {
+      service = nullptr;
+      is_mapped = false;
+    }
   }
   const RuleSet::Found found = snapshot.rules.find(identity, principal.agent, body);
   if (found.block != nullptr) {
@@ -197,7 +222,10 @@ Decision Policy::decide(const PolicyInput& input, RequestIdentity identity, cons
     }
   } else if (!service->enabled) {
     return deny(Deny::Reason::kServiceDisabled, service->name);
-  } else if (*agent != nullptr && !in_scope(**agent, *service)) {
+  } else if (*agent != nullptr &&
+             !(is_mapped
+                   ? (*agent)->may_use_mapping(service->name, mapping_name(identity.authority.host))
+                   : in_scope(**agent, *service))) {
     return deny(Deny::Reason::kOutOfScope, service->name);
   }
   if (found.needs_body) {

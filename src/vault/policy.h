@@ -54,8 +54,9 @@ struct PolicySnapshot {
   Matcher matcher;
   // What people's own stores have for hosts that no service covers; see host_mapping.h.
   Matcher mappings;
-  RuleSet rules;                  // the enabled ones
-  PlaceholderIndex placeholders;  // declared by the services
+  std::optional<Service> any_host;  // what they have for every other host, by its name
+  RuleSet rules;                    // the enabled ones
+  PlaceholderIndex placeholders;    // declared by the services
   // Those that may act in this vault, by name; revoked ones are not there.
   std::map<std::string, Agent, std::less<>> agents;
   std::vector<ApprovalGrant> grants;  // not expired when it was read
@@ -80,7 +81,8 @@ struct Principal {
   std::string run_id;     // the run or session
 };
 
-// Whether the agent may use the service, and every credential that it names.
+// Whether the agent may use the service, and every credential that it names. Not for mappings; see
+// Agent::may_use_mapping.
 [[nodiscard]] bool in_scope(const Agent& agent, const Service& service);
 
 class AllowedRequest;

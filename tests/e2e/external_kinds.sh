@@ -6,7 +6,7 @@ set -eu
 . "$(dirname "$0")/common.inc"
 . "$(dirname "$0")/external_stores.inc"
 start_upstream
-play op.echo.test connect.echo.test sm.echo.test aac.echo.test infisical.echo.test pass.echo.test
+play github.com op.echo.test connect.echo.test sm.echo.test aac.echo.test infisical.echo.test pass.echo.test
 SECRETS=$OUT/given
 mkdir -m 700 "$SECRETS"
 
@@ -33,7 +33,9 @@ cp "$SUPPORT/fake_op" "$HOME/op/op"
 cat >"$HOME/op/fake_op.json" <<EOF
 {"token": "$token", "vaults": [{"id": "abcdefghijklmnopqrstuvwxyz", "name": "API", "items": [{"id": "bcdefghijklmnopqrstuvwxyza", "title": "OpenAI",
  "category": "API_CREDENTIAL", "urls": [{"href": "https://api.openai.com/"}], "sections": [],
- "fields": [{"id": "credential", "type": "CONCEALED", "label": "credential", "value": "$op_value", "reference": "op://API/OpenAI/credential"}]}]}]}
+ "fields": [{"id": "credential", "type": "CONCEALED", "label": "credential", "value": "$op_value", "reference": "op://API/OpenAI/credential"}]},
+ {"id": "cdefghijklmnopqrstuvwxyzab", "title": "Example", "category": "LOGIN", "urls": [{"href": "https://login.example.com/in"}], "sections": [],
+ "fields": []}]}]}
 EOF
 av vault store pair 1password --set "program=$HOME/op/op" --set-file "token=$(give op "$token")" 2>"$OUT/pair.err" || fail "1password: $(cat "$OUT/pair.err")"
 from OP_KEY op://API/OpenAI/credential op.echo.test
@@ -88,6 +90,25 @@ for pair in "op $op_value" "connect $op_value" "sm sk-canary-bitwarden-sm" "aac 
 done
 canary_check "$AGENT_VAULT_HOME" "$OUT/agent.out" "$OUT/agent.err"
 rm -rf "$SECRETS"
+
+# Websites of logins, as commands to choose from; of both ways to 1Password.
+for store in 1password connect; do
+  av vault store browse "$store" --suggest >suggest.txt 2>"$OUT/suggest.err" || fail "$(cat "$OUT/suggest.err")"
+  assert_eq "agent-vault vault store map 'login.example.com' 'op://API/Example/password' --store '$store' --vault 'default'" "$(grep -v '^#' suggest.txt)"
+  assert_contains suggest.txt '# Example'
+done
+assert_contains "$OUT/suggest.err" 'nothing is mapped yet'
+av vault store mappings --json >mappings.json
+assert_eq '[]' "$(json mappings.json 'd["mappings"]')"
+
+# For any host, what the device itself has for it, and as the catalogue says it is used there.
+av vault store map '*' --store bitwarden 2>/dev/null
+agent_python <<'PY'
+import proxy_client as p
+answer = p.request("https://github.com/echo")
+assert answer.status < 500, answer.body  # the fake plays a server of repositories there
+PY
+assert_eq "Basic $(printf 'x-access-token:canary-agent-access' | base64 -w0)" "$(received_header authorization)"
 
 # The device is gone, op says that the token was deleted: each is told by itself, the others go on.
 curl -sS -X POST "$AAC/control/refuse?count=1000" >/dev/null

@@ -120,6 +120,15 @@ done
 far vault store test corp >test.out || fail "$(cat test.out)"
 assert_matches test.out 'corp +KV_KEY +ok'
 assert_matches test.out 'corp +mapped.echo.test +ok'
+far vault store test corp 'vault://kv1/app#token' >test.out || fail "$(cat test.out)"
+assert_matches test.out 'corp +vault://kv1/app#token +ok'
+expect_exit 4 far vault store test file "file://$OUT/of-the-server"
+assert_error 'only the owner'
+expect_exit 1 far vault store test corp 'vault://kv1/nothing#token'
+far vault store map '*' 'vault://kv1/{host}#token' --store corp 2>/dev/null
+same vault store mappings
+same vault store mappings --json
+far vault store unmap '*' --store corp 2>/dev/null
 far vault store browse corp vault://kv1 >browse.out
 assert_contains browse.out vault://kv1/app
 assert_eq sk-vault-app "$(far vault store read KV_KEY)"

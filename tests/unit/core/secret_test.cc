@@ -1,11 +1,19 @@
 #include "core/secret.h"
 
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <type_traits>
 
+#include "core/locked_bytes.h"
+
+using av::LockedBytes;
 using av::Secret;
 using av::SecretBuffer;
 
@@ -142,4 +150,47 @@ TEST_CASE("secret buffer: clearing and truncating wipe what they drop", "[core][
   CHECK(std::string(memory, 9) == std::string("sens\0\0\0\0\0", 9));
   buffer.clear();
   CHECK(std::string(memory, 9) == std::string(9, '\0'));
+}
+
+namespace {
+
+// The flags of the mapping that has this address, as /proc/self/smaps tells them.
+std::string flags_of(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long begin = 0;
+    unsigned long end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) {
+      here = wanted >= begin && wanted < end;
+    } else if (here && line.starts_with("VmFlags:")) {
+      return line + " ";
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("locked bytes are in pages that are not dumped, and not swapped where that is allowed",
+          "[secret]") {
+  const std::string text(10'000, 'x');
+  LockedBytes bytes = LockedBytes::copy_of(text);
+  REQUIRE(bytes.view() == text);
+  const char* const where = bytes.view().data();
+  CHECK(flags_of(where).find(" dd ") != std::string::npos);
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+  if (limit.rlim_cur >= std::size_t{8} << 20) {
+    CHECK(flags_of(where).find(" lo ") != std::string::npos);
+  }
+  // The control: ordinary memory is neither.
+  CHECK(flags_of(text.data()).find(" dd ") == std::string::npos);
+  LockedBytes moved = std::move(bytes);
+  CHECK(moved.view().data() == where);
+  CHECK(bytes.empty());  // NOLINT(bugprone-use-after-move)
+  moved = LockedBytes::copy_of("other");
+  CHECK(moved.view() == "other");
+  CHECK(LockedBytes::copy_of("").empty());
 }

@@ -149,6 +149,21 @@ TEST_CASE("a stream of the broker's own verifies TLS, and carries bytes under it
   converse(**stream);
 }
 
+TEST_CASE("a stream of the broker's own trusts the roots that it was given, and no others") {
+  const test::TestCa authority;
+  const test::TestCa other;
+  Running running(authority.context("relay.test"));
+  const SystemClock clock;
+  const auto refused =
+      BrokerStream::connect(running.options(), running.url("wss"), clock, other.pem());
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(std::string(refused.error().code).starts_with("upstream_certificate"));
+  auto stream =
+      BrokerStream::connect(running.options(), running.url("wss"), clock, authority.pem());
+  REQUIRE(stream.has_value());
+  converse(**stream);
+}
+
 TEST_CASE("a stream of the broker's own is not made to private addresses, nor to what is no URL") {
   Running running(nullptr);
   const SystemClock clock;

@@ -168,6 +168,30 @@ TEST_CASE("Bitwarden CLI: the login for a site, and what a search finds") {
   CHECK(value(provider->fetch("domain/github.com"), "password") == "(not_found)");
 }
 
+TEST_CASE("Bitwarden CLI: of the logins of a domain, the one for this very host") {
+  Store store;
+  const auto provider = store.program();
+  const auto login = [](const std::string& password, const std::string& uri) {
+    return json{{"password", password}, {"uris", {{{"uri", uri}}}}};
+  };
+  const auto answers = [&](const json& items) { store.processes.answer = list_of(items); };
+  answers(json::array({item("the site", login("site", "https://example.com/login")),
+                       item("the API", login("api", "https://API.example.com:443/v1"))}));
+  CHECK(value(provider->fetch("domain/api.example.com"), "password") == "api");
+  CHECK(value(provider->fetch("domain/example.com"), "password") == "site");
+  // None for this host: several of the domain are no answer, but for one that is called so.
+  CHECK(value(provider->fetch("domain/www.example.com"), "password") == "(invalid)");
+  answers(json::array({item("www.Example.com", login("named", "https://example.com")),
+                       item("the API", login("api", "https://api.example.com"))}));
+  CHECK(value(provider->fetch("domain/www.example.com"), "password") == "named");
+  // Two for it: which one is for the owner to say.
+  answers(json::array({item("mine", login("one", "https://api.example.com")),
+                       item("theirs", login("two", "https://api.example.com/x"))}));
+  CHECK(value(provider->fetch("domain/api.example.com"), "password") == "(invalid)");
+  CHECK(provider->item_of_host("API.example.com") == "domain/api.example.com");
+  CHECK(provider->item_of_host("not a host").empty());
+}
+
 TEST_CASE("Bitwarden CLI: its own words for what is wrong") {
   Store store;
   const auto provider = store.program();

@@ -586,4 +586,42 @@ TEST_CASE("a store that is slow has so many questions wait for it, and no more")
 }
 
 }  // namespace
+TEST_CASE("fetcher: the host of a request stands in the reference, each host for itself",
+          "[fetcher]") {
+  Scene scene({"a"});
+  const auto of_host = [&](const std::string& host) {
+    vault::SourceQuery query = query_of({"a"}, "web/{host}/token");
+    query.host = host;
+    return value_of(scene.ask(query).get());
+  };
+  CHECK(of_host("api.example.com") == "web/api.example.com/token/a");
+  CHECK(of_host("other.example") == "web/other.example/token/a");
+  CHECK(of_host("api.example.com") == "web/api.example.com/token/a");
+  CHECK(scene.stores["a"]->asked() == 2);
+  // What is no name is not asked for.
+  for (const char* const host : {"192.0.2.1", "[::1]", "localhost", "a/../b.example", "", ".."}) {
+    INFO(host);
+    CHECK(of_host(host) == "failed: not_found");
+  }
+  CHECK(scene.stores["a"]->asked() == 2);
+}
+
+TEST_CASE("fetcher: a lease that somebody else has left is given back", "[fetcher]") {
+  std::atomic<int> noted{0};
+  Scene scene({"a"}, [&](Fetcher::Options& options) {
+    options.note = [&](const Fetcher::Event& event) {
+      noted += event.what == "revoke" && event.left && !event.failure ? 1 : 0;
+    };
+  });
+  scene.fetcher->give_back("a", Lease{"left-1", 0, false});
+  scene.stores["a"]->wait_revoked(1);
+  CHECK(scene.stores["a"]->revoked() == std::vector<std::string>{"left-1"});
+  CHECK(eventually([&] { return noted == 1; }));
+  CHECK(scene.fetcher->counts().leases == 0);
+  // Of a store that is not paired any more nothing can be: it is told, and no more.
+  scene.fetcher->give_back("gone", Lease{"left-2", 0, false});
+  CHECK(eventually([&] { return scene.opened == 2; }));
+  CHECK(scene.stores["a"]->revoked().size() == 1);
+}
+
 }  // namespace av::source

@@ -204,7 +204,9 @@ TEST_CASE("Connect: the token goes over TLS, unless a private network was named"
   };
   CHECK(made({{"url", "https://connect.example"}}, "t"));
   CHECK_FALSE(made({{"url", "http://connect.example"}}, "t"));
-  CHECK(made({{"url", "http://connect.example"}, {"allow_net", "10.0.0.0/8"}}, "t"));
+  CHECK(made({{"url", "http://connect.example"}, {"plain_http", "yes"}}, "t"));
+  CHECK_FALSE(made({{"url", "http://connect.example"}, {"allow_net", "10.0.0.0/8"}}, "t"));
+  CHECK_FALSE(made({{"url", "http://connect.example"}, {"plain_http", "maybe"}}, "t"));
   CHECK(made({{"url", "http://127.0.0.1:8080"}}, "t"));
   CHECK_FALSE(made({{"url", "http://127.evil.example"}}, "t"));
   CHECK_FALSE(made({{"url", "https://connect.example"}}, ""));

@@ -123,20 +123,20 @@ TEST_CASE("rest: the fields of an object are its strings, and everything else as
 }
 
 TEST_CASE("rest: the address of a store", "[source][rest]") {
-  CHECK(*store_url("https://vault.example.com:8200/", false) == "https://vault.example.com:8200");
-  CHECK(*store_url("https://vault.example.com/behind/a/proxy//", false) ==
+  CHECK(*api_url("https://vault.example.com:8200/", false) == "https://vault.example.com:8200");
+  CHECK(*api_url("https://vault.example.com/behind/a/proxy//", false) ==
         "https://vault.example.com/behind/a/proxy");
-  CHECK(*store_url("http://127.0.0.1:8200", false) == "http://127.0.0.1:8200");
-  CHECK(*store_url("http://localhost:8200", false) == "http://localhost:8200");
-  CHECK(*store_url("http://vault:8200", true) == "http://vault:8200");
+  CHECK(*api_url("http://127.0.0.1:8200", false) == "http://127.0.0.1:8200");
+  CHECK(*api_url("http://localhost:8200", false) == "http://localhost:8200");
+  CHECK(*api_url("http://vault:8200", true) == "http://vault:8200");
   for (const std::string bad :
        {"", "/", "vault.example.com", "ftp://vault.example.com", "http://vault.example.com:8200",
         "https://user:pw@vault.example.com", "https://vault.example.com?x=1",
         "https://vault.example.com#x", "https://vault.example.com/a b", "https://"}) {
     INFO(bad);
-    const auto got = store_url(bad, false);
+    const auto got = api_url(bad, false);
     REQUIRE_FALSE(got);
     CHECK(got.error().why == Why::kInvalid);
   }
-  CHECK_FALSE(store_url("http://user@vault:8200", true));
+  CHECK_FALSE(api_url("http://user@vault:8200", true));
 }

@@ -1,6 +1,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -187,9 +188,28 @@ TEST_CASE("store: a credential can be kept elsewhere, and come back", "[store][e
   CHECK_FALSE((*world.store->load_snapshot("default"))->has_sources);
 }
 
-TEST_CASE("store: a value that is set takes the place of a reference", "[store][external]") {
+TEST_CASE("store: what is kept elsewhere is changed there", "[store][external]") {
   World world;
   REQUIRE(world.store->set_source("default", "API_KEY", kSource));
+  const auto refused = set(*world.store, "API_KEY", "value-of-now");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::kConflict);
+  CHECK(refused.error().message.find("'corp'") != std::string::npos);
+  CHECK(refused.error().message.find("vault://secret/api#key") != std::string::npos);
+  CHECK(world.store->list_sources("default")->size() == 1);
+  // Nor are its fellows of one command.
+  CHECK_FALSE(world.store->set_credentials(
+      "default",
+      [] {
+        std::vector<store::Store::NewValue> values;
+        values.push_back({"OTHER_KEY", secret("x")});
+        values.push_back({"API_KEY", secret("y")});
+        return values;
+      }(),
+      "test"));
+  CHECK(world.store->list_credentials("default")->size() == 1);
+  // It comes here when somebody says so; and may go back.
+  REQUIRE(world.store->delete_credentials("default", {"API_KEY"}));
   REQUIRE(set(*world.store, "API_KEY", "value-of-now"));
   CHECK(reveal(*world.store->get_credential("default", "API_KEY")) == "value-of-now");
   CHECK(world.store->list_sources("default")->empty());
@@ -293,12 +313,62 @@ TEST_CASE("store: what a store does not have any more is marked", "[store][exter
   REQUIRE(world.store->set_source("default", "API_KEY", kSource));
   REQUIRE(world.map("api.example.com"));
   const vault::SourceRef ref{"xst_corp", "secret/api", "key"};
-  REQUIRE(world.store->note_missing(ref, true));
+  REQUIRE(world.store->note_missing(ref, {}, true));
   CHECK((*world.store->list_sources("default"))[0].missing_ms != 0);
   CHECK((*world.store->list_mappings("default"))[0].missing_ms != 0);
-  REQUIRE(world.store->note_missing(ref, false));
+  REQUIRE(world.store->note_missing(ref, {}, false));
   CHECK((*world.store->list_sources("default"))[0].missing_ms == 0);
   CHECK((*world.store->list_mappings("default"))[0].missing_ms == 0);
+}
+
+TEST_CASE("store: what is missing for one host says nothing of a mapping of many",
+          "[store][external]") {
+  World world;
+  REQUIRE(world.map("api.example.com", "corp", "web/{host}"));
+  REQUIRE(world.map("*.example.org", "corp", "web/{host}"));
+  REQUIRE(world.map("*", "corp", "web/{host}"));
+  const vault::SourceRef ref{"xst_corp", "web/{host}", "key"};
+  const auto missing = [&] {
+    std::vector<std::string> out;
+    for (const vault::HostMapping& mapping : *world.store->list_mappings("default")) {
+      if (mapping.missing_ms != 0) {
+        out.push_back(mapping.service.host);
+      }
+    }
+    return out;
+  };
+  for (const char* const host : {"a.example.org", "anything.example", "api.example.com"}) {
+    REQUIRE(world.store->note_missing(ref, host, true));
+  }
+  CHECK(missing() == std::vector<std::string>{"api.example.com"});
+  REQUIRE(world.store->note_missing(ref, "api.example.com", false));
+  CHECK(missing().empty());
+  CHECK((*world.store->load_snapshot("default"))->any_host);
+}
+
+TEST_CASE("store: nothing is written when there is nothing new to note", "[store][external]") {
+  World world;
+  REQUIRE(world.store->set_source("default", "API_KEY", kSource));
+  auto other = open_store(world.home, world.clock);
+  REQUIRE(other);
+  const vault::SourceRef ref{"xst_corp", "secret/api", "key"};
+  const auto changes = [&](const std::function<void()>& what) {
+    const auto before = (*other)->change_counter();
+    REQUIRE(before);
+    what();
+    const auto after = (*other)->change_counter();
+    REQUIRE(after);
+    return *before != *after;
+  };
+  for (int i = 0; i < 20; ++i) {
+    CHECK_FALSE(changes([&] { REQUIRE(world.store->note_store("xst_corp", "")); }));
+    CHECK_FALSE(changes([&] { REQUIRE(world.store->note_missing(ref, "a.example", false)); }));
+  }
+  // The controls: news is.
+  CHECK(changes([&] { REQUIRE(world.store->note_missing(ref, "a.example", true)); }));
+  CHECK_FALSE(changes([&] { REQUIRE(world.store->note_missing(ref, "b.example", true)); }));
+  CHECK(changes([&] { REQUIRE(world.store->note_store("xst_corp", "it is down")); }));
+  CHECK_FALSE(changes([&] { REQUIRE(world.store->note_store("xst_corp", "it is down")); }));
 }
 
 TEST_CASE("store: what a store was paired with cannot be moved to another", "[store][external]") {
