@@ -9,11 +9,12 @@ std::span<const Command> command_table() {
   static const std::vector<Command> table = [] {
     std::vector<Command> all;
     for (const auto group :
-         {run_commands(),   serve_commands(),      login_commands(),    container_commands(),
-          vault_commands(), credential_commands(), service_commands(),  member_commands(),
-          store_commands(), oauth_commands(),      rule_commands(),     agent_commands(),
-          user_commands(),  approval_commands(),   proposal_commands(), log_commands(),
-          audit_commands(), key_commands(),        doctor_commands(),   completion_commands()}) {
+         {run_commands(),       serve_commands(),      login_commands(),    container_commands(),
+          vault_commands(),     credential_commands(), service_commands(),  member_commands(),
+          store_commands(),     oauth_commands(),      rule_commands(),     agent_commands(),
+          user_commands(),      approval_commands(),   proposal_commands(), log_commands(),
+          audit_commands(),     key_commands(),        unlock_commands(),   doctor_commands(),
+          completion_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;

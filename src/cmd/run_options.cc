@@ -132,8 +132,9 @@ Expected<RunWords> read_config(const std::filesystem::path& file, ConfigTable wh
     toml::table table = toml::parse(*text);
     OPENSSL_cleanse(text->data(), text->size());  // the URL of a proxy may hold a password
     for (const auto& [key, value] : table) {
-      // [audit] is read by the commands that it is for (audit_settings.cc).
-      if ((key != "run" && key != "audit" && key != "serve") || !value.is_table()) {
+      // [audit] and [key] are read by the commands that they are for (audit_settings.cc,
+      // key_settings.cc).
+      if ((key != "run" && key != "audit" && key != "serve" && key != "key") || !value.is_table()) {
         return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
                                       "\"; settings of run stand under [run]");
       }

@@ -55,8 +55,10 @@ vault::Keyholder KeyStore::holder() {
   out.may_prompt = questions_.may_prompt && ring_ == nullptr;
   out.ask = [this](const vault::KeyQuestion& question) -> Expected<Secret> {
     const bool passphrase = question.what == vault::Asked::kPassphrase;
+    const auto& pins = questions_.pins_from_environment;
     const bool from_environment =
-        passphrase ? questions_.passphrase_from_environment : questions_.pin_from_environment;
+        passphrase ? questions_.passphrase_from_environment
+                   : std::find(pins.begin(), pins.end(), question.what) != pins.end();
     if (asked_ || (ring_ != nullptr && !from_environment)) {
       return make_error(ErrorCode::kLocked,
                         "another process changed how the store is locked (passphrase or PIN)",
@@ -158,12 +160,6 @@ Expected<KeyStore> KeyStore::another() const {
   KeyStore out(paths_, all_);
   out.questions_ = questions_;
   out.questions_.may_prompt = false;
-  if (!questions_.passphrase_from_environment) {
-    out.questions_.passphrase = nullptr;
-  }
-  if (!questions_.pin_from_environment) {
-    out.questions_.pin = nullptr;
-  }
   AV_TRY(out.kek_, kek_.clone());
   out.kek_id_ = kek_id_;
   out.asked_ = asked_;

@@ -61,7 +61,7 @@ struct KeyQuestions {
   bool passphrase_from_environment = false;
   // PINs of a TPM or token; as `passphrase`.
   std::function<Expected<Secret>(const vault::KeyQuestion&)> pin;
-  bool pin_from_environment = false;
+  std::vector<vault::Asked> pins_from_environment;
   // The KEK with this id, from where `agent-vault unlock` keeps it; asked before a person is.
   std::function<Expected<Secret>(const crypto::Bytes& kek_id)> kept;
   // Whether the desktop may show a question of its own.
