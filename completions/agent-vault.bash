@@ -46,9 +46,11 @@ _agent_vault() {
       'container-env') where='container-env';;
       'doctor') where='doctor';;
       'key') where='key';;
+      'key protect') where='key protect';;
       'key rotate') where='key rotate';;
       'key set-passphrase') where='key set-passphrase';;
       'key status') where='key status';;
+      'lock') where='lock';;
       'log') where='log';;
       'login') where='login';;
       'logout') where='logout';;
@@ -78,6 +80,7 @@ _agent_vault() {
       'rule test') where='rule test';;
       'run') where='run';;
       'serve') where='serve';;
+      'unlock') where='unlock';;
       'user') where='user';;
       'user add') where='user add';;
       'user disable') where='user disable';;
@@ -135,7 +138,7 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca doctor completion credential creds ';;
+    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca unlock lock doctor completion credential creds ';;
     'account') words='whoami ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json --local';;
@@ -164,10 +167,12 @@ _agent_vault() {
     'completion') words=' --help';;
     'container-env') words=' --help --agent --proxy --ca-fingerprint --allow-cleartext --vault --json --local';;
     'doctor') words=' --help --json --local';;
-    'key') words='status set-passphrase rotate ';;
+    'key') words='status protect set-passphrase rotate ';;
+    'key protect') words=' --help --with --stdin --pin --module --token --key --json --local';;
     'key rotate') words=' --help --json --local';;
     'key set-passphrase') words=' --help --remove --stdin --json --local';;
     'key status') words=' --help --json --local';;
+    'lock') words=' --help --json --local';;
     'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json --local';;
     'login') words=' --help --address --email --password-stdin --device-label --ca --allow-cleartext --json';;
     'logout') words=' --help --address --json';;
@@ -197,6 +202,7 @@ _agent_vault() {
     'rule test') words=' --help --agent --body --file --verbose --vault --json --local';;
     'run') words=' --help --agent --ttl --isolation --expose --allow-local --share --write --read --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --capture-logins --address --ca-fingerprint --allow-cleartext --vault --local';;
     'serve') words=' --help --host --port --proxy-host --proxy-port --any-port --base-url --tls --tls-cert --tls-key --plain-http --grace --cors-origin --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --json --local';;
+    'unlock') words=' --help --for --idle --json --local';;
     'user') words='add list remove set-password set-role disable enable invite sessions ';;
     'user add') words=' --help --owner --password-stdin --json --local';;
     'user disable') words=' --help --json --local';;

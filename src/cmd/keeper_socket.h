@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <type_traits>
 
 #include "core/clock.h"
 #include "core/expected.h"
@@ -29,11 +30,14 @@ struct KeeperRequest {
   KeeperWord word = KeeperWord::kState;
   std::array<std::uint8_t, 8> kek_id{};
 };
-// The key follows, in kKey.
+// The key follows, in kKey. No padding: what is sent is what is written.
 struct KeeperReply {
-  KeeperAnswer answer = KeeperAnswer::kNo;
   std::int64_t remaining_ms = 0;
+  KeeperAnswer answer = KeeperAnswer::kNo;
+  std::array<std::uint8_t, 7> reserved{};
 };
+static_assert(std::has_unique_object_representations_v<KeeperReply>);
+static_assert(std::has_unique_object_representations_v<KeeperRequest>);
 
 // A socket in `directory`, however long its path is (unix(7) allows 107 bytes).
 [[nodiscard]] Expected<UniqueFd> connect_keeper(const std::filesystem::path& directory);

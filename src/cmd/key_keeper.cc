@@ -37,8 +37,9 @@ struct Handover {
   std::int64_t lifetime_ms = 0;
   std::int64_t idle_ms = 0;
   std::array<std::uint8_t, 8> kek_id{};
-  std::uint32_t path_size = 0;
+  std::uint64_t path_size = 0;
 };
+static_assert(std::has_unique_object_representations_v<Handover>);
 
 std::int64_t boottime_ms() {
   timespec now{};
@@ -214,7 +215,7 @@ class Keeper {
   }
 
   void reply(int fd, KeeperAnswer answer) const {
-    KeeperReply head{answer, until() - boottime_ms()};
+    KeeperReply head{until() - boottime_ms(), answer, {}};
     key_.reveal([&](std::string_view bytes) {
       iovec parts[] = {{&head, sizeof head}, {const_cast<char*>(bytes.data()), bytes.size()}};
       msghdr message{};
@@ -273,7 +274,7 @@ Status hand_over(int channel, const std::filesystem::path& directory, const stor
   }
   const std::string path = directory.string();
   Handover head{limits.lifetime.count(), limits.idle.count(), {}, 0};
-  head.path_size = static_cast<std::uint32_t>(path.size());
+  head.path_size = path.size();
   std::copy_n(key.kek_id.begin(), std::min(key.kek_id.size(), head.kek_id.size()),
               head.kek_id.begin());
   AV_CHECK(fs::write_all(channel, {reinterpret_cast<const char*>(&head), sizeof head}));
@@ -330,8 +331,9 @@ int run_keeper() {
       !read_exactly(kParent, key->writable().data(), key->size())) {
     return 1;
   }
-  const auto evidence = own_evidence();
+  auto evidence = own_evidence();
   const auto program = evidence ? program_of(*evidence, ::getpid()) : std::nullopt;
+  evidence = Error();  // closed: the keeper needs nothing of it any more
   if (!program) {
     return 1;
   }

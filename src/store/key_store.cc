@@ -114,7 +114,15 @@ Status KeyStore::find_kek(const KeyRow& row) {
     kek = questions_.kept(row.kek.kek_id).value_or(Secret());
   }
   if (kek.empty() || key_id(kek) != row.kek.kek_id) {
-    AV_TRY(kek, source->recover(row.kek, holder()));
+    auto recovered = source->recover(row.kek, holder());
+    if (!recovered) {
+      // Whatever is missing, the store is locked by it.
+      ErrorCode& code = recovered.error().code;
+      code = code == ErrorCode::kNotFound || code == ErrorCode::kUnsupported ? ErrorCode::kLocked
+                                                                             : code;
+      return recovered.error();
+    }
+    kek = std::move(*recovered);
   }
   if (key_id(kek) != row.kek.kek_id) {
     return make_error(ErrorCode::kLocked,

@@ -69,6 +69,7 @@ def tpm(directory):
     print(f"swtpm:host=127.0.0.1,port={port}", flush=True)
     sys.stdin.read()
     process.kill()
+    process.wait()  # its state is free for the next
 
 
 def keyring(directory):
