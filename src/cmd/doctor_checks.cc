@@ -90,7 +90,7 @@ Check check_key(Context& context) {
   } else {
     return {"key", CheckState::kWarning,
             detail + ": whoever reads your files can read what is stored",
-            "agent-vault key protect --with tpm, keyring or passphrase"};
+            "agent-vault key protect --with passphrase"};
   }
   return ok("key", std::move(detail));
 }

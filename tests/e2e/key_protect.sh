@@ -65,6 +65,11 @@ agent -- sh -c 'env >env.txt'
 assert_absent env.txt AGENT_VAULT_TPM_PIN
 av doctor --json >"$OUT/doctor.json" || true
 assert_contains "$OUT/doctor.json" 'the TPM of this machine, with a PIN'
+# Unlocked, neither the PIN is asked for nor the TPM needed.
+av unlock --for 5m 2>/dev/null
+assert_eq "$value" "$(env -u AGENT_VAULT_TPM_PIN AGENT_VAULT_TPM_TCTI=device:/nonexistent/tpm "$AV_BINARY" vault credential get KEY </dev/null)"
+av lock 2>/dev/null
+expect_exit 4 env -u AGENT_VAULT_TPM_PIN "$AV_BINARY" vault credential get KEY </dev/null
 descriptor | grep -qF 2468 && fail "the PIN is in the store"
 
 # -- a token
