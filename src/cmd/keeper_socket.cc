@@ -1,8 +1,6 @@
 #include "cmd/keeper_socket.h"
 
-#include <elf.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <sstream>
+#include <vector>
 
 namespace av::cmd {
 namespace {
@@ -71,16 +70,44 @@ bool is_proc_file(int fd, pid_t pid, const char* name) {
          ::fstat(fd, &file) == 0 && ::stat("/proc", &proc) == 0 && file.st_dev == proc.st_dev;
 }
 
-// Where the program begins to run, which is in its own file and not in a library's.
-std::uint64_t entry_point(const std::string& auxv) {
-  for (std::size_t at = 0; at + sizeof(ElfW(auxv_t)) <= auxv.size(); at += sizeof(ElfW(auxv_t))) {
-    ElfW(auxv_t) entry;
-    std::memcpy(&entry, auxv.data() + at, sizeof entry);
-    if (entry.a_type == AT_ENTRY) {
-      return entry.a_un.a_val;
+struct Part {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::string rest;  // permissions and offset
+  std::string file;  // device and inode
+};
+
+// "begin-end permissions offset device inode path".
+std::vector<Part> parse_maps(const std::string& text) {
+  std::vector<Part> out;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    unsigned long begin = 0;
+    unsigned long end = 0;
+    char permissions[8];
+    char offset[24];
+    char device[16];
+    unsigned long long inode = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %7s %23s %15s %llu", &begin, &end, permissions, offset,
+                    device, &inode) == 6) {
+      out.push_back({begin, end, std::string(permissions) + " " + offset,
+                     std::string(device) + " " + std::to_string(inode)});
     }
   }
-  return 0;
+  return out;
+}
+
+// Where the parts of the file lie, counted from the first.
+std::string layout_of(const std::vector<Part>& parts, const std::string& file) {
+  std::ostringstream out;
+  std::uint64_t first = 0;
+  for (const Part& part : parts) {
+    if (part.file == file) {
+      first = first == 0 ? part.begin : first;
+      out << part.begin - first << '-' << part.end - first << ' ' << part.rest << ';';
+    }
+  }
+  return out.str();
 }
 
 }  // namespace
@@ -115,35 +142,47 @@ Expected<UniqueFd> listen_keeper(const std::filesystem::path& directory) {
   return fd;
 }
 
-Expected<SelfEvidence> own_evidence() {
-  SelfEvidence out{UniqueFd(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC)),
-                   UniqueFd(::open("/proc/self/auxv", O_RDONLY | O_CLOEXEC))};
-  if (!out.maps.valid() || !out.auxv.valid()) {
-    return errno_error(errno, "cannot read /proc/self");
+Expected<UniqueFd> own_maps() {
+  UniqueFd maps(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  if (!maps.valid()) {
+    return errno_error(errno, "cannot read /proc/self/maps");
   }
-  return out;
+  return maps;
 }
 
-std::optional<std::string> program_of(const SelfEvidence& evidence, pid_t pid) {
-  if (!is_proc_file(evidence.maps.get(), pid, "maps") ||
-      !is_proc_file(evidence.auxv.get(), pid, "auxv")) {
+std::optional<ProgramCheck> ProgramCheck::of_this_program() {
+  const auto maps = own_maps();
+  if (!maps) {
     return std::nullopt;
   }
-  const std::uint64_t entry = entry_point(read_all(evidence.auxv.get()));
-  std::istringstream lines(read_all(evidence.maps.get()));
-  // "begin-end permissions offset device inode path".
-  for (std::string line; std::getline(lines, line);) {
-    unsigned long begin = 0;
-    unsigned long end = 0;
-    char device[16];
-    unsigned long long inode = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx %*4s %*x %15s %llu", &begin, &end, device, &inode) ==
-            4 &&
-        inode != 0 && begin <= entry && entry < end) {
-      return std::string(device) + " " + std::to_string(inode);
+  const auto parts = parse_maps(read_all(maps->get()));
+  const auto here = reinterpret_cast<std::uintptr_t>(&own_maps);
+  for (const Part& part : parts) {
+    if (part.begin <= here && here < part.end) {
+      ProgramCheck out;
+      out.file_ = part.file;
+      out.layout_ = layout_of(parts, part.file);
+      return out;
     }
   }
   return std::nullopt;
+}
+
+bool ProgramCheck::is_same(pid_t pid, const UniqueFd& maps) const {
+  struct stat ours {};
+  struct stat theirs {};
+  if (::stat("/proc/self/exe", &ours) != 0 && errno != EACCES) {
+    return false;
+  }
+  if (::stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &theirs) == 0) {
+    if (theirs.st_dev != ours.st_dev || theirs.st_ino != ours.st_ino) {
+      return false;
+    }
+  } else if (errno != EACCES) {
+    return false;
+  }
+  return is_proc_file(maps.get(), pid, "maps") &&
+         layout_of(parse_maps(read_all(maps.get())), file_) == layout_;
 }
 
 }  // namespace av::cmd

@@ -43,18 +43,23 @@ static_assert(std::has_unique_object_representations_v<KeeperRequest>);
 [[nodiscard]] Expected<UniqueFd> connect_keeper(const std::filesystem::path& directory);
 [[nodiscard]] Expected<UniqueFd> listen_keeper(const std::filesystem::path& directory);
 
-// What a process shows of itself to be known by: its own /proc/self/maps and auxv, open. They are
-// bound to this process's memory, and only it could open them: our processes are not dumpable
-// (proc(5)), so an ordinary user's keeper cannot look at /proc/PID/exe by itself.
-struct SelfEvidence {
-  UniqueFd maps;
-  UniqueFd auxv;
-};
-[[nodiscard]] Expected<SelfEvidence> own_evidence();
+// What a process shows of itself: its own /proc/self/maps, open. It is bound to the memory of the
+// process that opened it, and reads as empty once that runs another program or is gone.
+[[nodiscard]] Expected<UniqueFd> own_maps();
 
-// "fd:00 1234", device and inode of the program that the process with this evidence runs, as the
-// kernel tells it; nullopt when the files are something else or the process is gone. `pid`: whose
-// they must be.
-[[nodiscard]] std::optional<std::string> program_of(const SelfEvidence& evidence, pid_t pid);
+// Knows other processes of the program that this one runs.
+class ProgramCheck {
+ public:
+  // Nothing when /proc does not tell.
+  [[nodiscard]] static std::optional<ProgramCheck> of_this_program();
+  // By /proc/PID/exe where that may be read. Of a process that is not dumpable, as all of ours are,
+  // an ordinary user may not (proc(5)): then by its maps, which must have this program's file where
+  // the kernel has put it here, part for part.
+  [[nodiscard]] bool is_same(pid_t pid, const UniqueFd& maps) const;
+
+ private:
+  std::string file_;    // "fd:00 1234", device and inode as maps spell them
+  std::string layout_;  // of its parts in memory
+};
 
 }  // namespace av::cmd

@@ -20,9 +20,9 @@ struct Answer {
   Secret key;
 };
 
-Status send_request(int fd, const KeeperRequest& request, const SelfEvidence& evidence) {
+Status send_request(int fd, const KeeperRequest& request, const UniqueFd& maps) {
   iovec part{const_cast<KeeperRequest*>(&request), sizeof request};
-  const int shown[] = {evidence.maps.get(), evidence.auxv.get()};
+  const int shown[] = {maps.get()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof shown)] = {};
   msghdr message{};
   message.msg_iov = &part;
@@ -45,12 +45,12 @@ Expected<Answer> ask(const std::filesystem::path& store, KeeperWord word,
   AV_TRY(const UniqueFd fd, connect_keeper(store));
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience);
-  AV_TRY(const SelfEvidence evidence, own_evidence());
+  AV_TRY(const UniqueFd maps, own_maps());
   KeeperRequest request;
   request.word = word;
   std::copy_n(kek_id.begin(), std::min(kek_id.size(), request.kek_id.size()),
               request.kek_id.begin());
-  AV_CHECK(send_request(fd.get(), request, evidence));
+  AV_CHECK(send_request(fd.get(), request, maps));
   Answer answer;
   AV_TRY(answer.key, Secret::with_size(crypto::kKeySize));
   iovec parts[] = {{&answer.reply, sizeof answer.reply},

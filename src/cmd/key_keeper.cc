@@ -71,21 +71,20 @@ bool is_traced() {
 
 struct Request {
   KeeperRequest words;
-  SelfEvidence evidence;
+  UniqueFd maps;  // of the one who asks
 };
 
 // Whatever else is sent along is closed.
 std::optional<Request> receive(int fd) {
   Request out;
   iovec part{&out.words, sizeof out.words};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 2)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   const ssize_t got = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  std::array<UniqueFd, 2> files;
   std::size_t count = 0;
   for (cmsghdr* each = CMSG_FIRSTHDR(&message); got >= 0 && each != nullptr;
        each = CMSG_NXTHDR(&message, each)) {
@@ -96,24 +95,21 @@ std::optional<Request> receive(int fd) {
     for (std::size_t i = 0; i < here; ++i) {
       int file = -1;
       std::memcpy(&file, CMSG_DATA(each) + i * sizeof(int), sizeof(int));
-      UniqueFd owned(file);
-      if (count < files.size()) {
-        files[count++] = std::move(owned);
-      }
+      out.maps = UniqueFd(file);
+      ++count;
     }
   }
-  if (got != static_cast<ssize_t>(sizeof out.words) || count != files.size() ||
+  if (got != static_cast<ssize_t>(sizeof out.words) || count != 1 ||
       (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
       out.words.version != KeeperRequest().version) {
     return std::nullopt;
   }
-  out.evidence = {std::move(files[0]), std::move(files[1])};
   return out;
 }
 
 class Keeper {
  public:
-  Keeper(const Handover& given, std::filesystem::path socket, Secret key, std::string program)
+  Keeper(const Handover& given, std::filesystem::path socket, Secret key, ProgramCheck program)
       : given_(given),
         socket_(std::move(socket)),
         key_(std::move(key)),
@@ -196,7 +192,7 @@ class Keeper {
       return false;
     }
     if (boottime_ms() >= until() || request->words.kek_id != given_.kek_id ||
-        !may_have_it(who.pid, request->evidence)) {
+        !may_have_it(who.pid, request->maps)) {
       reply(peer.get(), KeeperAnswer::kNo);
       return true;
     }
@@ -209,9 +205,9 @@ class Keeper {
     return true;
   }
 
-  // The evidence is of the peer's memory as it is, so nobody else can come by its number meanwhile.
-  [[nodiscard]] bool may_have_it(pid_t pid, const SelfEvidence& evidence) const {
-    return isolation::peer_is_outside_runs(pid) && program_of(evidence, pid) == program_;
+  // The maps are of a memory that is there now, so nobody else has come by its number meanwhile.
+  [[nodiscard]] bool may_have_it(pid_t pid, const UniqueFd& maps) const {
+    return isolation::peer_is_outside_runs(pid) && program_.is_same(pid, maps);
   }
 
   void reply(int fd, KeeperAnswer answer) const {
@@ -228,7 +224,7 @@ class Keeper {
   const Handover given_;
   const std::filesystem::path socket_;
   Secret key_;
-  const std::string program_;
+  const ProgramCheck program_;
   const std::int64_t ends_;
   const UniqueFd timer_;
   std::int64_t used_ = 0;
@@ -331,9 +327,7 @@ int run_keeper() {
       !read_exactly(kParent, key->writable().data(), key->size())) {
     return 1;
   }
-  auto evidence = own_evidence();
-  const auto program = evidence ? program_of(*evidence, ::getpid()) : std::nullopt;
-  evidence = Error();  // closed: the keeper needs nothing of it any more
+  auto program = ProgramCheck::of_this_program();
   if (!program) {
     return 1;
   }

@@ -13,7 +13,7 @@ import array, os, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(os.environ["STORE"] + "/unlocked.sock")
 print("GOT a connection to the keeper")
-files = [open("/proc/self/maps", "rb"), open("/proc/self/auxv", "rb")]
+files = [open("/proc/self/maps", "rb")]
 s.sendmsg([b"AVkeep01k" + bytes.fromhex(os.environ["KEK_ID"])],
           [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [f.fileno() for f in files]))])
 if s.recv(4096)[8:9] == b"K":

@@ -53,26 +53,27 @@ fi
 assert_eq "$pid" "$(awk '{print $6}' "/proc/$pid/stat")" "the session of the keeper"
 
 # Another program, with what it can show of itself or of others, gets nothing; this one did, above.
-ask() { # FILE FILE WORD: the first byte of what comes back after the time that is left
-  "$AV_PYTHON" - "$socket" "$(sqlite3 "$store/vault.db" 'SELECT hex(kek_id) FROM key')" "$@" <<'PY'
+cat >"$OUT/ask.py" <<'PY'
+"""ask.py SOCKET KEK_ID FILE WORD: the byte of the answer, and its size. FILE is handed over as the asker's maps."""
 import array, socket, sys
-path, kek_id, maps, auxv, word = sys.argv[1:]
+path, kek_id, shown, word = sys.argv[1:]
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(path)
-files = [open(maps, "rb"), open(auxv, "rb")]
-s.sendmsg([b"AVkeep01" + word.encode() + bytes.fromhex(kek_id)],
-          [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [f.fileno() for f in files]))])
+with open(shown, "rb") as file:
+    s.sendmsg([b"AVkeep01" + word.encode() + bytes.fromhex(kek_id)],
+              [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))])
 data = s.recv(4096)
 print(chr(data[8]), len(data))
 PY
-}
-assert_eq 'N 16' "$(ask /proc/self/maps /proc/self/auxv k)" "another program"
-assert_eq 'N 16' "$(ask /proc/self/maps /proc/self/auxv s)" "another program, for the state"
+kek_id_of() { sqlite3 "$1/vault.db" 'SELECT hex(kek_id) FROM key'; }
+ask() { "$AV_PYTHON" "$OUT/ask.py" "$socket" "$(kek_id_of "$store")" "$@"; }
+assert_eq 'N 16' "$(ask /proc/self/maps k)" "another program"
+assert_eq 'N 16' "$(ask /proc/self/maps s)" "another program, for the state"
 sed 's/.*/x/' /proc/self/maps >"$OUT/maps"
-assert_eq 'N 16' "$(ask "$OUT/maps" "$OUT/maps" k)" "files"
+assert_eq 'N 16' "$(ask "$OUT/maps" k)" "files"
 if [ "$(id -u)" = 0 ]; then
-  # Only root can open these of another process, and they are not the asker's.
-  assert_eq 'N 16' "$(ask "/proc/$pid/maps" "/proc/$pid/auxv" k)" "the evidence of somebody else"
+  # Only root can open this of another process, and it is not the asker's.
+  assert_eq 'N 16' "$(ask "/proc/$pid/maps" k)" "the evidence of somebody else"
 fi
 cp "$AV_BINARY" "$OUT/another-file"
 expect_exit 4 "$OUT/another-file" vault credential get KEY </dev/null
@@ -88,7 +89,7 @@ PY
 assert_eq "$value" "$(get)"
 
 # Another row: what is kept does not fit, also when nobody has told the keeper.
-kek_id=$(sqlite3 "$store/vault.db" 'SELECT hex(kek_id) FROM key')
+kek_id=$(kek_id_of "$store")
 sqlite3 "$store/vault.db" "UPDATE key SET kek_id = x'0000000000000000'"
 expect_exit 4 get
 sqlite3 "$store/vault.db" "UPDATE key SET kek_id = x'$kek_id'"
@@ -164,11 +165,25 @@ printf user-secret | as_user "$base/agent-vault" vault credential set KEY --stdi
 printf 'correct horse\n' | as_user "$base/agent-vault" key set-passphrase --stdin 2>/dev/null
 as_user env AGENT_VAULT_MASTER_PASSWORD='correct horse' "$base/agent-vault" unlock 2>/dev/null
 assert_eq user-secret "$(as_user "$base/agent-vault" vault credential get KEY </dev/null)" "as an ordinary user"
+install -m 644 "$OUT/ask.py" "$base/ask.py"
+kek_id=$(as_user sqlite3 "$base/home/store/vault.db" 'SELECT hex(kek_id) FROM key')
+assert_eq 'N 16' "$(as_user "$AV_PYTHON" "$base/ask.py" "$base/home/store/unlocked.sock" "$kek_id" /proc/self/maps k)"
+# One that looks like ours from outside: not dumpable, with our file mapped as code.
+cat >"$base/disguised.py" <<'PY'
+import ctypes, mmap, os, runpy, sys
+program = os.open(os.path.dirname(sys.argv[0]) + "/agent-vault", os.O_RDONLY)
+held = mmap.mmap(program, 1 << 16, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+sys.argv[0] = os.path.dirname(sys.argv[0]) + "/ask.py"
+runpy.run_path(sys.argv[0])
+PY
+assert_eq 'N 16' "$(as_user "$AV_PYTHON" "$base/disguised.py" "$base/home/store/unlocked.sock" "$kek_id" /proc/self/maps k)"
 install -m 755 "$AV_BINARY" "$base/another-file"
 as_user "$base/another-file" vault credential get KEY </dev/null >"$OUT/stdout" 2>&1 && fail "another file is given the key"
 # Another user does not even reach the socket.
 env -i PATH="$PATH" HOME="$base/home" AGENT_VAULT_HOME="$base/home/store" setpriv --reuid 4713 --regid 4713 --clear-groups \
   "$base/agent-vault" vault credential get KEY </dev/null >"$OUT/stdout" 2>&1 && fail "another user is given the key"
+assert_eq user-secret "$(as_user "$base/agent-vault" vault credential get KEY </dev/null)" "after all that"
 as_user "$base/agent-vault" lock 2>/dev/null
 as_user "$base/agent-vault" vault credential get KEY </dev/null >"$OUT/stdout" 2>&1 && fail "locked, it opens"
 exit 0
