@@ -152,7 +152,7 @@ for round in $(seq 15); do
   sleep "0.0$((RANDOM % 90 + 10))"
   kill -9 $victim 2>/dev/null || true
   wait $victim 2>/dev/null || true
-  [ $((round % 4)) != 1 ] || start_tpm
+  start_tpm # the killed one may have opened the store by it
   assert_eq "$value" "$(get)" "round $round, ${way[*]}, then $(mode)"
 done
 av key protect --with keyring 2>/dev/null
