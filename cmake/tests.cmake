@@ -33,7 +33,7 @@ target_precompile_headers(av_test_main PUBLIC <catch2/catch.hpp>)
 set_source_files_properties(tests/main.cc PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
 
 set(AV_TEST_TARGETS)
-foreach(dir IN ITEMS core vault store isolation oauth source proxy api cmd)
+foreach(dir IN ITEMS core vault store kek isolation oauth source proxy api cmd)
   include(cmake/tests-${dir}.cmake OPTIONAL)
   string(TOUPPER ${dir} DIR)
   if(NOT AV_TESTS_${DIR})

@@ -46,9 +46,11 @@ _agent_vault() {
       'container-env') where='container-env';;
       'doctor') where='doctor';;
       'key') where='key';;
+      'key protect') where='key protect';;
       'key rotate') where='key rotate';;
       'key set-passphrase') where='key set-passphrase';;
       'key status') where='key status';;
+      'lock') where='lock';;
       'log') where='log';;
       'login') where='login';;
       'logout') where='logout';;
@@ -170,6 +172,7 @@ _agent_vault() {
     'key rotate') words=' --help --json --local';;
     'key set-passphrase') words=' --help --remove --stdin --json --local';;
     'key status') words=' --help --json --local';;
+    'lock') words=' --help --json --local';;
     'log') words=' --help --follow --limit --host --service --credential --agent --run --rule --event --method --path --status --decision --since --until --errors --alarms --all --vault --json --local';;
     'login') words=' --help --address --email --password-stdin --device-label --ca --allow-cleartext --json';;
     'logout') words=' --help --address --json';;

@@ -15,7 +15,9 @@ namespace {
 constexpr std::array kRemoved{"SECRET_ENCRYPTION_KEY",      "AGENT_VAULT_MASTER_PASSWORD",
                               "AGENT_VAULT_HOME",           "SSL_CERT_DIR",
                               "AGENT_VAULT_TOKEN_FILE",     "AGENT_VAULT_CA",
-                              "AGENT_VAULT_CA_FINGERPRINT", "AGENT_VAULT_ALLOW_CLEARTEXT"};
+                              "AGENT_VAULT_CA_FINGERPRINT", "AGENT_VAULT_ALLOW_CLEARTEXT",
+                              "AGENT_VAULT_TPM_PIN",        "AGENT_VAULT_PKCS11_PIN",
+                              "AGENT_VAULT_TPM_TCTI"};
 // A "secret" that equals a part of one of these is no secret, and without them nothing works.
 constexpr std::array kNeverRewritten{"HOME", "USER", "LOGNAME", "SHELL", "PATH",
                                      "PWD",  "TERM", "LANG",    "TMPDIR"};

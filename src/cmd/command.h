@@ -24,6 +24,7 @@ namespace av::cmd {
 
 class OptionSet;
 class RemoteStore;
+struct EnvSecrets;
 
 enum class Needs {
   kNothing,  // parse and go
@@ -58,8 +59,12 @@ struct Context : vault::ActionLog {
   std::shared_ptr<vault::LimitLedger> limits();
   // Opens the store as main does for Needs::kStore; for commands that must do something first.
   Status open_store();
+  // The same, but the person is asked although `unlock` has asked before: to show that it is them.
+  Status open_store_anew();
   // Only a store that is there, and without asking anybody for anything.
   Status open_store_quietly();
+  // Who is asked for a PIN when the store is to be locked in another way; after the store is open.
+  [[nodiscard]] vault::Keyholder keyholder() const;
   // kNotPermitted when this process is part of a run, whatever its environment says
   // (isolation/run_marker.h); on the log where the store can be reached. At `store` it cannot be
   // reached from there anyway; at `off` this keeps honest agents honest and is no more than that.
@@ -72,7 +77,11 @@ struct Context : vault::ActionLog {
   [[nodiscard]] RemoteStore* remote() const { return remote_; }
 
  private:
-  RemoteStore* remote_ = nullptr;  // what `store` holds
+  Status open_local_store(bool use_kept_key);
+  Expected<store::KeySources> key_sources(bool may_ask, bool use_kept_key);
+
+  std::shared_ptr<const EnvSecrets> secrets_;  // what the environment gave to open the store with
+  RemoteStore* remote_ = nullptr;              // what `store` holds
   std::unique_ptr<store::AuditJournal> journal_;
   std::uint64_t actions_ = 0;
 };
@@ -105,6 +114,7 @@ std::span<const Command> store_commands();       // store_cmd.cc: vault store
 std::span<const Command> oauth_commands();       // oauth_cmd.cc
 std::span<const Command> rule_commands();        // rule_cmd.cc
 std::span<const Command> key_commands();         // key_cmd.cc: key, ca
+std::span<const Command> unlock_commands();      // unlock_cmd.cc: unlock, lock
 std::span<const Command> log_commands();         // log_cmd.cc
 std::span<const Command> audit_commands();       // audit_cmd.cc
 std::span<const Command> run_commands();         // run_cmd.cc: run

@@ -6,10 +6,12 @@
 
 #include "cmd/command.h"
 #include "cmd/env_secrets.h"
+#include "cmd/kept_key.h"
 #include "cmd/remote.h"
 #include "cmd/remote_store.h"
 #include "cmd/term.h"
 #include "isolation/run_marker.h"
+#include "kek/keks.h"
 #include "store/limit_table.h"
 #include "vault/names.h"
 
@@ -93,24 +95,72 @@ Expected<Secret> prompt_passphrase(bool confirm_it) {
 
 Expected<Secret> ask_nobody(bool) {
   return make_error(ErrorCode::kLocked, "the store is locked by a passphrase",
-                    "set AGENT_VAULT_MASTER_PASSWORD");
+                    "agent-vault unlock, in a terminal; or set AGENT_VAULT_MASTER_PASSWORD");
 }
 
-Expected<store::KeySources> key_sources(bool may_ask) {
-  AV_TRY(EnvSecrets secrets, capture_env_secrets());
-  store::KeySources sources;
-  sources.environment_key = std::move(secrets.encryption_key);
-  sources.passphrase_from_environment = !secrets.master_password.empty();
-  if (sources.passphrase_from_environment) {
-    const auto shared = std::make_shared<const Secret>(std::move(secrets.master_password));
-    sources.passphrase = [shared](bool) { return shared->clone(); };
-  } else {
-    sources.passphrase = may_ask ? prompt_passphrase : ask_nobody;
+const char* pin_variable(vault::Asked what) {
+  return what == vault::Asked::kTpmPin ? "AGENT_VAULT_TPM_PIN" : "AGENT_VAULT_PKCS11_PIN";
+}
+
+const Secret& pin_of(const EnvSecrets& secrets, vault::Asked what) {
+  return what == vault::Asked::kTpmPin ? secrets.tpm_pin : secrets.token_pin;
+}
+
+Expected<Secret> ask_pin(const EnvSecrets& secrets, const vault::KeyQuestion& question,
+                         bool may_ask) {
+  if (const Secret& given = pin_of(secrets, question.what); !given.empty()) {
+    return given.clone();
   }
-  return sources;
+  const std::string hint =
+      "agent-vault unlock, in a terminal; or set " + std::string(pin_variable(question.what));
+  if (!may_ask) {
+    return make_error(ErrorCode::kLocked, "the store is locked by a PIN", hint);
+  }
+  Expected<Secret> pin =
+      question.is_new ? read_hidden_twice(question.prompt) : read_hidden(question.prompt);
+  return pin ? std::move(pin) : Expected<Secret>(add_hint(std::move(pin.error()), hint));
 }
 
 }  // namespace
+
+Expected<store::KeySources> Context::key_sources(bool may_ask, bool use_kept_key) {
+  AV_TRY(EnvSecrets captured, capture_env_secrets());
+  store::KeySources sources;
+  sources.environment_key = std::move(captured.encryption_key);
+  const auto secrets = std::make_shared<const EnvSecrets>(std::move(captured));
+  secrets_ = secrets;
+  sources.passphrase_from_environment = !secrets->master_password.empty();
+  if (sources.passphrase_from_environment) {
+    sources.passphrase = [secrets](bool) { return secrets->master_password.clone(); };
+  } else {
+    sources.passphrase = may_ask ? prompt_passphrase : ask_nobody;
+  }
+  sources.pin = [secrets, may_ask](const vault::KeyQuestion& question) {
+    return ask_pin(*secrets, question, may_ask);
+  };
+  for (const vault::Asked what : {vault::Asked::kTpmPin, vault::Asked::kTokenPin}) {
+    if (!pin_of(*secrets, what).empty()) {
+      sources.pins_from_environment.push_back(what);
+    }
+  }
+  sources.may_prompt = may_ask;
+  if (use_kept_key) {
+    sources.kept = [store = paths.data](const crypto::Bytes& kek_id) {
+      return ask_kept_key(store, kek_id);
+    };
+  }
+  sources.devices = {kek::make_keyring_kek(paths.data.string()),
+                     kek::make_tpm_kek({environment("AGENT_VAULT_TPM_TCTI"), false}),
+                     kek::make_token_kek({})};
+  return sources;
+}
+
+vault::Keyholder Context::keyholder() const {
+  const auto secrets = secrets_ != nullptr ? secrets_ : std::make_shared<const EnvSecrets>();
+  return {
+      [secrets](const vault::KeyQuestion& question) { return ask_pin(*secrets, question, true); },
+      true};
+}
 
 Expected<std::string> Context::vault_name_at(store::Store* of) {
   std::string name = vault.value_or("");
@@ -197,7 +247,7 @@ Status Context::open_store_quietly() {
   if (::access(paths.database().c_str(), F_OK) != 0) {
     return errno_error(errno, "cannot open " + paths.database().string());
   }
-  AV_TRY(store::KeySources sources, key_sources(/*may_ask=*/false));
+  AV_TRY(store::KeySources sources, key_sources(/*may_ask=*/false, /*use_kept_key=*/true));
   AV_TRY(store, store::Store::open(paths, std::move(sources), *clock));
   return {};
 }
@@ -213,6 +263,14 @@ Status Context::open_store() {
     store = std::move(remote);
     return {};
   }
+  return open_local_store(/*use_kept_key=*/true);
+}
+
+Status Context::open_store_anew() {
+  return open_local_store(/*use_kept_key=*/false);
+}
+
+Status Context::open_local_store(bool use_kept_key) {
   // Neither is a store made inside of a run.
   if (::access(paths.database().c_str(), F_OK) != 0 &&
       (!environment("AGENT_VAULT_RUN").empty() || isolation::surrounding_run())) {
@@ -221,7 +279,7 @@ Status Context::open_store() {
                       "requests through the proxy in HTTPS_PROXY get their credentials by "
                       "themselves; anything else is done outside the run");
   }
-  AV_TRY(store::KeySources sources, key_sources(/*may_ask=*/true));
+  AV_TRY(store::KeySources sources, key_sources(/*may_ask=*/true, use_kept_key));
   AV_TRY(store, store::Store::open(paths, std::move(sources), *clock));
   return {};
 }

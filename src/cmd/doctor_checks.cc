@@ -17,6 +17,7 @@
 #include "cmd/api_client.h"
 #include "cmd/doctor.h"
 #include "cmd/http_client.h"
+#include "cmd/kept_key.h"
 #include "cmd/output.h"
 #include "cmd/paired_store.h"
 #include "cmd/remote_json.h"
@@ -84,10 +85,12 @@ Check check_key(Context& context) {
   }
   std::string detail =
       std::string(to_string(status->mode)) + ", generation " + std::to_string(status->generation);
-  if (status->mode == store::KeyMode::kFile) {
+  if (status->mode != store::KeyMode::kFile) {
+    detail += ": " + status->detail;
+  } else {
     return {"key", CheckState::kWarning,
             detail + ": whoever reads your files can read what is stored",
-            "agent-vault key set-passphrase"};
+            "agent-vault key protect --with passphrase"};
   }
   return ok("key", std::move(detail));
 }
@@ -255,9 +258,10 @@ Check check_proxy(const Context& context) {
     return {"proxy", CheckState::kSkipped, "there is no open store to run with", {}};
   }
   const auto key = context.store->key_status();
-  if (!key || key->mode != store::KeyMode::kFile) {
+  const bool would_ask = key && key->asks && !kept_for(context.paths.data, key->kek_id);
+  if (!key || would_ask || key->mode == store::KeyMode::kEnvironment) {
     return {"proxy", CheckState::kSkipped, "a run would need the key once more",
-            "agent-vault run -- true"};
+            would_ask ? "agent-vault unlock" : "agent-vault run -- true"};
   }
   const std::string self = own_path();
   std::vector<std::string> words{

@@ -31,4 +31,24 @@ Expected<Millis> parse_duration(std::string_view text) {
   return *duration;
 }
 
+std::string in_words(Millis duration) {
+  struct Unit {
+    std::int64_t seconds;
+    const char* name;
+  };
+  constexpr Unit kUnits[] = {{86'400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+  std::int64_t left = duration.count() / 1000;
+  std::string out;
+  int named = 0;
+  for (const Unit& unit : kUnits) {
+    const std::int64_t here = left / unit.seconds;
+    if (here > 0 && named < 2) {
+      out += (out.empty() ? "" : " ") + std::to_string(here) + " " + unit.name;
+      left -= here * unit.seconds;
+    }
+    named += here > 0 || named > 0 ? 1 : 0;
+  }
+  return out.empty() ? "0 s" : out;
+}
+
 }  // namespace av::cmd

@@ -2,6 +2,7 @@
 // Durations as people write them on the command line.
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/clock.h"
@@ -13,5 +14,7 @@ namespace av::cmd {
 [[nodiscard]] std::optional<Millis> read_duration(std::string_view text);
 // As an option: 90s, 30m, 8h, 2d; one second to 365 days. kUsage otherwise.
 [[nodiscard]] Expected<Millis> parse_duration(std::string_view text);
+// As people read it, in whole units of which at most two are named: "8 h", "7 h 59 min", "45 s".
+[[nodiscard]] std::string in_words(Millis duration);
 
 }  // namespace av::cmd

@@ -15,6 +15,8 @@ namespace {
 
 constexpr const char* kEncryptionKey = "SECRET_ENCRYPTION_KEY";
 constexpr const char* kMasterPassword = "AGENT_VAULT_MASTER_PASSWORD";
+constexpr const char* kTpmPin = "AGENT_VAULT_TPM_PIN";
+constexpr const char* kTokenPin = "AGENT_VAULT_PKCS11_PIN";
 constexpr const char* kToken = "AGENT_VAULT_TOKEN";
 
 void wipe(const char* name) {
@@ -62,23 +64,28 @@ Expected<Secret> decode(const Secret& text) {
 Expected<EnvSecrets> capture_env_secrets() {
   Expected<Secret> key = take(kEncryptionKey);
   Expected<Secret> password = take(kMasterPassword);
+  Expected<Secret> tpm_pin = take(kTpmPin);
+  Expected<Secret> token_pin = take(kTokenPin);
   EnvSecrets secrets;
-  if (!key) {
-    return key.error();
-  }
-  if (!password) {
-    return password.error();
+  for (const Expected<Secret>* each : {&key, &password, &tpm_pin, &token_pin}) {
+    if (!*each) {
+      return each->error();
+    }
   }
   if (!key->empty()) {
     AV_TRY(secrets.encryption_key, decode(*key));
   }
   secrets.master_password = std::move(*password);
+  secrets.tpm_pin = std::move(*tpm_pin);
+  secrets.token_pin = std::move(*token_pin);
   return secrets;
 }
 
 void wipe_env_secrets() {
   wipe(kEncryptionKey);
   wipe(kMasterPassword);
+  wipe(kTpmPin);
+  wipe(kTokenPin);
   wipe(kToken);
 }
 

@@ -6,8 +6,10 @@
 
 #include "cmd/audit_action.h"
 #include "cmd/cli.h"
+#include "cmd/duration.h"
 #include "cmd/env_secrets.h"
-#include "cmd/given_secret.h"
+#include "cmd/kept_key.h"
+#include "cmd/key_protect.h"
 #include "cmd/output.h"
 #include "cmd/remote_proxy.h"
 #include "cmd/remote_store.h"
@@ -19,24 +21,28 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kShortestPassphrase = 8;
-
 Expected<int> print_status(Context& context) {
   AV_TRY(const store::KeyStatus status, context.store->key_status());
   const std::string rotated = status.rotated_ms == 0 ? "never" : format_utc(status.rotated_ms);
+  const auto kept = status.asks ? kept_for(context.paths.data, status.kek_id) : std::nullopt;
   if (context.json) {
     const Json json = {{"mode", to_string(status.mode)},
                        {"detail", status.detail},
                        {"generation", status.generation},
                        {"created", format_utc(status.created_ms)},
-                       {"rotated", status.rotated_ms == 0 ? Json() : Json(rotated)}};
+                       {"rotated", status.rotated_ms == 0 ? Json() : Json(rotated)},
+                       {"asks", status.asks},
+                       {"unlocked_s", kept ? Json(kept->count() / 1000) : Json()}};
     print(context.out, json.dump() + "\n");
     return 0;
   }
-  print(context.out, "mode        " + std::string(to_string(status.mode)) + "\n" + "detail      " +
-                         status.detail + "\n" + "generation  " + std::to_string(status.generation) +
-                         "\n" + "created     " + format_utc(status.created_ms) + "\n" +
-                         "rotated     " + rotated + "\n");
+  print(context.out,
+        "mode        " + std::string(to_string(status.mode)) + "\n" + "detail      " +
+            status.detail + "\n" + "generation  " + std::to_string(status.generation) + "\n" +
+            "created     " + format_utc(status.created_ms) + "\n" + "rotated     " + rotated +
+            "\n" +
+            (status.asks ? "unlocked    " + (kept ? "for another " + in_words(*kept) : "no") + "\n"
+                         : std::string()));
   return 0;
 }
 
@@ -49,26 +55,6 @@ struct PassphraseOptions {
   bool from_stdin = false;
 };
 
-Expected<Secret> new_passphrase(const PassphraseOptions& options) {
-  Expected<Secret> passphrase = Secret();
-  if (options.from_stdin) {
-    passphrase = fs::read_secret_fd(STDIN_FILENO, 4096);
-    if (passphrase) {
-      drop_final_newline(*passphrase);
-    }
-  } else {
-    passphrase = read_hidden_twice("new passphrase: ");
-    if (!passphrase && passphrase.error().hint.empty()) {
-      passphrase.error().hint = "pipe it in: agent-vault key set-passphrase --stdin";
-    }
-  }
-  if (passphrase && passphrase->size() < kShortestPassphrase) {
-    return make_error(ErrorCode::kInvalid, "the passphrase is shorter than " +
-                                               std::to_string(kShortestPassphrase) + " bytes");
-  }
-  return passphrase;
-}
-
 Expected<int> set_passphrase(Context& context, const PassphraseOptions& options) {
   if (options.remove && options.from_stdin) {
     return usage_error("--remove and --stdin exclude one another");
@@ -76,12 +62,10 @@ Expected<int> set_passphrase(Context& context, const PassphraseOptions& options)
   if (options.remove) {
     AV_CHECK(audited(context, action("key.passphrase", "", "removed"),
                      [&] { return context.store->remove_passphrase(); }));
+    drop_kept_key(context);
     notice(context, "the store now opens with the key file " + context.paths.key_file().string());
   } else {
-    AV_TRY(const Secret passphrase, new_passphrase(options));
-    AV_CHECK(audited(context, action("key.passphrase", "", "set"),
-                     [&] { return context.store->set_passphrase(passphrase); }));
-    notice(context, "the store now opens with the passphrase; there is no way in without it");
+    AV_CHECK(protect_by_passphrase(context, options.from_stdin, "key set-passphrase"));
   }
   return context.json ? print_status(context) : Expected<int>(0);
 }
@@ -91,6 +75,24 @@ Run setup_set_passphrase(OptionSet& app) {
   app.add_flag("--remove", options->remove, "go back to a key file");
   app.add_flag("--stdin", options->from_stdin, "read the new passphrase from standard input");
   return [options](Context& context) { return set_passphrase(context, *options); };
+}
+
+Run setup_protect(OptionSet& app) {
+  const auto options = std::make_shared<ProtectOptions>();
+  app.add_option("--with", options->with, "file, passphrase, keyring, tpm or pkcs11")
+      ->type_name("WAY")
+      ->required();
+  app.add_flag("--stdin", options->from_stdin, "read the new passphrase from standard input");
+  app.add_flag("--pin", options->pin, "tpm: ask for a new PIN, which opens the store from then on");
+  app.add_option("--module", options->module, "pkcs11: the library of the token, an absolute path")
+      ->type_name("FILE");
+  app.add_option("--token", options->token, "pkcs11: label of the token")->type_name("LABEL");
+  app.add_option("--key", options->key, "pkcs11: label of the key on it, AES or RSA")
+      ->type_name("LABEL");
+  return [options](Context& context) -> Expected<int> {
+    AV_CHECK(protect_key(context, *options));
+    return context.json ? print_status(context) : Expected<int>(0);
+  };
 }
 
 Run setup_rotate(OptionSet&) {
@@ -161,8 +163,10 @@ Run setup_ca_rotate(OptionSet&) {
 }  // namespace
 
 std::span<const Command> key_commands() {
-  static constexpr std::array<Command, 5> kCommands = {{
+  static constexpr std::array<Command, 6> kCommands = {{
       {"key status", "what the store is locked with", Needs::kStore, setup_status, false, true},
+      {"key protect", "lock the store with a file, passphrase, keyring, TPM or token",
+       Needs::kStore, setup_protect, true, true},
       {"key set-passphrase", "lock the store with a passphrase", Needs::kStore,
        setup_set_passphrase, true, true},
       {"key rotate", "make a new key and re-seal everything", Needs::kStore, setup_rotate, true,

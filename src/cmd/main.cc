@@ -9,6 +9,7 @@
 #include "cmd/doctor.h"
 #include "cmd/doctor_attack.h"
 #include "cmd/helper_cover.h"
+#include "cmd/key_keeper.h"
 #include "cmd/output.h"
 #include "core/exit_code.h"
 
@@ -52,6 +53,9 @@ int main(int argc, char** argv) {
     case av::ArenaState::kFailed:
       return fail(av::make_error(av::ErrorCode::kUnsupported, "no protected memory for secrets",
                                  "free some memory and try again"));
+  }
+  if (argc == 1 && std::string_view(argv[0]) == av::cmd::kKeyKeeper) {
+    return av::cmd::run_keeper();
   }
   if (argc > 1 && argv[1] == av::cmd::kDoctorAttack) {
     return av::cmd::run_attacks({argv + 2, argv + argc});

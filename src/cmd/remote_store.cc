@@ -364,6 +364,15 @@ Status RemoteStore::set_passphrase(const Secret& /*passphrase*/) {
   return not_here("the key of the store");
 }
 
+Status RemoteStore::protect_key(const vault::KekSource& /*source*/,
+                                const vault::Keyholder& /*holder*/) {
+  return not_here("the key of the store");
+}
+
+Expected<store::OpenKek> RemoteStore::open_kek() {
+  return not_here("the key of the store");
+}
+
 Status RemoteStore::remove_passphrase() {
   return not_here("the key of the store");
 }

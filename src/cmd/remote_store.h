@@ -184,6 +184,8 @@ class RemoteStore final : public store::Store {
   Expected<store::KeyStatus> key_status() override;
   Status set_passphrase(const Secret& passphrase) override;
   Status remove_passphrase() override;
+  Status protect_key(const vault::KekSource& source, const vault::Keyholder& holder) override;
+  Expected<store::OpenKek> open_kek() override;
   Status rotate_key(const std::function<void(std::uint64_t, std::uint64_t)>& progress) override;
 
  private:

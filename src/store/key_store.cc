@@ -1,61 +1,80 @@
 #include "store/key_store.h"
 
-#include <unistd.h>
+#include <algorithm>
 
-#include "core/encoding.h"
 #include "store/key_file.h"
+#include "store/local_keks.h"
 
 namespace av::store {
 namespace {
 
-constexpr std::size_t kSaltSize = 16;
 constexpr std::string_view kCannotRead = "cannot read the key";
 constexpr std::string_view kCannotChange = "cannot change the key";
 
-void use_passphrase(KeyRow& row) {
-  row.mode = KeyMode::kPassphrase;
-  row.kdf = crypto::Argon2Params{};
-  row.salt.resize(kSaltSize);
-  crypto::random_bytes(row.salt);
-}
-
-void use_no_kdf(KeyRow& row, KeyMode mode) {
-  row.mode = mode;
-  row.kdf = {0, 0, 0};
-  row.salt.clear();
-}
-
-// What fs::replace_file() of a process that was killed has left of `file`.
-void remove_unfinished(const std::filesystem::path& file) {
-  const std::string beginning = file.filename().string() + ".tmp-";
-  std::error_code ec;
-  for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), ec)) {
-    if (entry.path().filename().native().starts_with(beginning)) {
-      ::unlink(entry.path().c_str());
-    }
-  }
-}
-
-Expected<Secret> ask(const KeySources& sources, bool confirm) {
-  if (!sources.passphrase) {
+Error nobody_to_ask(const vault::KeyQuestion& question) {
+  if (question.what == vault::Asked::kPassphrase) {
     return make_error(ErrorCode::kLocked, "the store is locked by a passphrase",
                       "set AGENT_VAULT_MASTER_PASSWORD");
   }
-  return sources.passphrase(confirm);
+  return make_error(ErrorCode::kLocked, "the store is locked by a PIN",
+                    "agent-vault unlock, in a terminal");
 }
 
 }  // namespace
 
-std::filesystem::path KeyStore::new_key_file() const {
-  return paths_.data / "key.new";
+KeyStore::KeyStore(fs::Paths paths, KeySources sources)
+    : paths_(std::move(paths)),
+      all_(std::move(sources.devices)),
+      questions_(static_cast<KeyQuestions&&>(sources)),
+      first_by_environment_(!sources.environment_key.empty()) {
+  all_.push_back(make_file_kek(paths_));
+  all_.push_back(make_passphrase_kek());
+  all_.push_back(make_environment_kek(std::move(sources.environment_key)));
 }
 
 Status KeyStore::reached(std::string_view step) const {
   return test_only_step ? test_only_step(step) : Status{};
 }
 
+Expected<KeyStore::Source> KeyStore::source_of(KeyMode mode) const {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const Source& each) {
+    return each->mode() == to_string(mode);
+  });
+  if (found == all_.end()) {
+    return make_error(
+        ErrorCode::kUnsupported,
+        "this build of agent-vault cannot open a store by " + std::string(to_string(mode)),
+        "use one that was built with it");
+  }
+  return *found;
+}
+
+vault::Keyholder KeyStore::holder() {
+  vault::Keyholder out;
+  // An open store never asks again: in a run the terminal is the command's, which could read along.
+  out.may_prompt = questions_.may_prompt && ring_ == nullptr;
+  out.ask = [this](const vault::KeyQuestion& question) -> Expected<Secret> {
+    const bool passphrase = question.what == vault::Asked::kPassphrase;
+    const auto& pins = questions_.pins_from_environment;
+    const bool from_environment =
+        passphrase ? questions_.passphrase_from_environment
+                   : std::find(pins.begin(), pins.end(), question.what) != pins.end();
+    if (asked_ || (ring_ != nullptr && !from_environment)) {
+      return make_error(ErrorCode::kLocked,
+                        "another process changed how the store is locked (passphrase or PIN)",
+                        "start this command again");
+    }
+    asked_ = true;
+    if (passphrase ? !questions_.passphrase : !questions_.pin) {
+      return nobody_to_ask(question);
+    }
+    return passphrase ? questions_.passphrase(question.is_new) : questions_.pin(question);
+  };
+  return out;
+}
+
 Status KeyStore::wrap_with(KeyRow& row, const Secret& data_key, const Secret& kek) const {
-  row.kek_id = key_id(kek);
+  row.kek.kek_id = key_id(kek);
   AV_TRY(row.wrapped, data_key.reveal([&](std::string_view bytes) {
     return crypto::seal(kek, bytes, associated_data(row));
   }));
@@ -65,103 +84,53 @@ Status KeyStore::wrap_with(KeyRow& row, const Secret& data_key, const Secret& ke
 Status KeyStore::initialise(Database& database, const Clock& clock) {
   KeyRow row;
   row.created_ms = clock.wall_ms();
-  Secret kek;
-  if (!sources_.environment_key.empty()) {
-    use_no_kdf(row, KeyMode::kEnvironment);
-    AV_TRY(kek, sources_.environment_key.clone());
-  } else if (sources_.passphrase_from_environment) {
-    use_passphrase(row);
-    AV_TRY(const Secret passphrase, ask(sources_, true));
-    AV_TRY(kek, crypto::argon2id(passphrase, row.salt, row.kdf));
-  } else {
-    AV_TRY(kek, ensure_key_file(paths_.key_file()));
+  if (first_by_environment_) {
+    row.mode = KeyMode::kEnvironment;
+  } else if (questions_.passphrase_from_environment) {
+    row.mode = KeyMode::kPassphrase;
   }
+  vault::KekSource::Protected made;
+  if (row.mode == KeyMode::kFile) {
+    AV_TRY(made, first_file_kek(paths_));
+  } else {
+    AV_TRY(const Source source, source_of(row.mode));
+    AV_TRY(made, source->protect(holder()));
+    asked_ = false;  // it is opened next
+  }
+  row.kek.descriptor = std::move(made.descriptor);
   AV_TRY(const Secret data_key, crypto::random_secret(crypto::kKeySize));
-  AV_CHECK(wrap_with(row, data_key, kek));
+  AV_CHECK(wrap_with(row, data_key, made.kek));
   save_key_row(database, row);
   return {};
 }
 
-Expected<Secret> KeyStore::kek_from_files(const KeyRow& row) const {
-  const auto path = paths_.key_file();
-  // A rotation may rename the second over the first between two looks, hence the third.
-  Expected<Secret> first = read_key_file(path);
-  if (first && key_id(*first) == row.kek_id) {
-    return first;
-  }
-  for (const auto& file : {new_key_file(), path}) {
-    Expected<Secret> key = read_key_file(file);
-    if (key && key_id(*key) == row.kek_id) {
-      return key;
-    }
-  }
-  if (!first && first.error().code == ErrorCode::kNotFound) {
-    return make_error(ErrorCode::kLocked, "the key file " + path.string() + " is missing",
-                      "put back the key file that this store was made with (key id " +
-                          encoding::hex(row.kek_id) + "); without it the values are lost");
-  }
-  if (!first) {
-    return first;
-  }
-  return make_error(ErrorCode::kLocked,
-                    "the key file " + path.string() + " belongs to another store (key id " +
-                        encoding::hex(key_id(*first)) + ")",
-                    "put back the key file with key id " + encoding::hex(row.kek_id));
-}
-
-Expected<Secret> KeyStore::kek_from_passphrase(const KeyRow& row) {
-  AV_CHECK(check_kdf(row));
-  // An open store never asks again: in a run the terminal is the command's, which could read along.
-  if (asked_ || (ring_ != nullptr && !sources_.passphrase_from_environment)) {
-    return make_error(ErrorCode::kLocked, "another process changed the passphrase of the store",
-                      "start this command again");
-  }
-  asked_ = true;
-  AV_TRY(const Secret passphrase, ask(sources_, false));
-  AV_TRY(Secret kek, crypto::argon2id(passphrase, row.salt, row.kdf));
-  if (key_id(kek) != row.kek_id) {
-    return make_error(
-        ErrorCode::kLocked, "wrong passphrase",
-        sources_.passphrase_from_environment ? "check AGENT_VAULT_MASTER_PASSWORD" : "try again");
-  }
-  return kek;
-}
-
-Expected<Secret> KeyStore::kek_from_environment(const KeyRow& row) const {
-  if (sources_.environment_key.empty()) {
-    return make_error(ErrorCode::kLocked, "the store is locked by SECRET_ENCRYPTION_KEY",
-                      "set SECRET_ENCRYPTION_KEY to the key that this store was made with");
-  }
-  if (key_id(sources_.environment_key) != row.kek_id) {
-    return make_error(ErrorCode::kLocked,
-                      "SECRET_ENCRYPTION_KEY is not the key of this store (key id " +
-                          encoding::hex(row.kek_id) + ")",
-                      "set SECRET_ENCRYPTION_KEY to the key that this store was made with");
-  }
-  return sources_.environment_key.clone();
-}
-
 Status KeyStore::find_kek(const KeyRow& row) {
-  if (!kek_.empty() && kek_id_ == row.kek_id) {
+  if (!kek_.empty() && kek_id_ == row.kek.kek_id) {
     return {};
   }
-  Expected<Secret> kek = Secret();
-  switch (row.mode) {
-    case KeyMode::kFile:
-      kek = kek_from_files(row);
-      break;
-    case KeyMode::kPassphrase:
-      kek = kek_from_passphrase(row);
-      break;
-    case KeyMode::kEnvironment:
-      kek = kek_from_environment(row);
-      break;
+  AV_TRY(const Source source, source_of(row.mode));
+  Secret kek;
+  if (questions_.kept && source->asks(row.kek)) {
+    kek = questions_.kept(row.kek.kek_id).value_or(Secret());
   }
-  if (!kek) {
-    return kek.error();
+  if (kek.empty() || key_id(kek) != row.kek.kek_id) {
+    auto recovered = source->recover(row.kek, holder());
+    if (!recovered) {
+      // Whatever is missing, the store is locked by it.
+      ErrorCode& code = recovered.error().code;
+      code = code == ErrorCode::kNotFound || code == ErrorCode::kUnsupported ? ErrorCode::kLocked
+                                                                             : code;
+      return recovered.error();
+    }
+    kek = std::move(*recovered);
   }
-  kek_ = std::move(*kek);
-  kek_id_ = row.kek_id;
+  if (key_id(kek) != row.kek.kek_id) {
+    return make_error(ErrorCode::kLocked,
+                      "what " + source->detail(row.kek) + " gives is not the key of this store",
+                      "restore the store and its key from the same time");
+  }
+  kek_ = std::move(kek);
+  kek_id_ = row.kek.kek_id;
   return {};
 }
 
@@ -182,24 +151,23 @@ Status KeyStore::unlock(Database& database) {
   AV_TRY(const KeyRow row, database.read(kCannotRead, load));
   AV_CHECK(adopt(row));
   if (row.mode != KeyMode::kEnvironment) {
-    sources_.environment_key = Secret();
+    // What is not needed is not kept. The constructor puts it last.
+    all_.back() = make_environment_kek(Secret());
   }
-  const bool leftover = ::access(new_key_file().c_str(), F_OK) == 0 || !row.retired_kek_id.empty();
+  const bool leftover =
+      row.retired ||
+      std::any_of(all_.begin(), all_.end(), [](const Source& each) { return each->unfinished(); });
   if (leftover) {
     // Only tidying: the store is usable without, and a read-only or busy one stays so.
-    (void)settle_files(database);
+    (void)settle(database);
   }
   return {};
 }
 
 Expected<KeyStore> KeyStore::another() const {
-  KeySources sources;
-  AV_TRY(sources.environment_key, sources_.environment_key.clone());
-  sources.passphrase_from_environment = sources_.passphrase_from_environment;
-  if (sources_.passphrase_from_environment) {
-    sources.passphrase = sources_.passphrase;
-  }
-  KeyStore out(paths_, std::move(sources));
+  KeyStore out(paths_, all_);
+  out.questions_ = questions_;
+  out.questions_.may_prompt = false;
   AV_TRY(out.kek_, kek_.clone());
   out.kek_id_ = kek_id_;
   out.asked_ = asked_;
@@ -220,102 +188,110 @@ Status KeyStore::refresh(Database& database) {
 Expected<KeyStatus> KeyStore::status(Database& database) const {
   const auto load = [&] { return load_key_row(database); };
   AV_TRY(const KeyRow row, database.read(kCannotRead, load));
-  KeyStatus status{row.mode, row.generation, row.created_ms, row.rotated_ms, {}};
-  switch (row.mode) {
-    case KeyMode::kFile:
-      status.detail = paths_.key_file().string();
-      break;
-    case KeyMode::kPassphrase:
-      status.detail = "Argon2id " + kdf_text(row.kdf);
-      break;
-    case KeyMode::kEnvironment:
-      status.detail = "SECRET_ENCRYPTION_KEY";
-      break;
-  }
-  return status;
+  AV_TRY(const Source source, source_of(row.mode));
+  return KeyStatus{row.mode,       row.generation,          row.created_ms,
+                   row.rotated_ms, source->detail(row.kek), source->asks(row.kek),
+                   row.kek.kek_id};
 }
 
-Status KeyStore::settle_files(Database& database) const {
-  const auto settle = [&]() -> Status {
+Expected<OpenKek> KeyStore::open_kek() const {
+  OpenKek out;
+  AV_TRY(out.kek, kek_.clone());
+  out.kek_id = kek_id_;
+  return out;
+}
+
+Status KeyStore::settle(Database& database) const {
+  const auto settle_all = [&]() -> Status {
     AV_TRY(KeyRow row, load_key_row(database));
-    const auto is = [](const std::filesystem::path& path, const crypto::Bytes& id) {
-      const Expected<Secret> key = read_key_file(path);
-      return key && key_id(*key) == id;
-    };
-    if (row.mode == KeyMode::kFile && !is(paths_.key_file(), row.kek_id)) {
-      if (is(new_key_file(), row.kek_id)) {
-        return rename_durably(new_key_file(), paths_.key_file());
-      }
-      return {};  // both are foreign: not ours to touch
+    for (const Source& each : all_) {
+      AV_CHECK(each->settle(each->mode() == to_string(row.mode) ? &row.kek : nullptr));
     }
-    AV_CHECK(remove_durably(new_key_file()));
-    if (row.mode != KeyMode::kFile && !row.retired_kek_id.empty()) {
-      if (is(paths_.key_file(), row.retired_kek_id)) {
-        AV_CHECK(remove_durably(paths_.key_file()));
-      }
-      row.retired_kek_id.clear();
+    if (row.retired) {
+      AV_TRY(const Source source, source_of(row.retired->mode));
+      AV_CHECK(source->forget(row.retired->kek));
+      row.retired.reset();
       save_key_row(database, row);
     }
     return {};
   };
-  const Status settled = database.write(kCannotChange, settle);
+  const Status settled = database.write(kCannotChange, settle_all);
   database.truncate_log();
   return settled;
 }
 
 Status KeyStore::settle_after_change(Database& database) const {
-  Status settled = settle_files(database);
+  Status settled = settle(database);
   if (!settled) {
-    settled.error().message = "the key was changed, but the key files could not be put in order: " +
-                              settled.error().message;
+    settled.error().message =
+        "the key was changed, but what kept the old one could not be put in order: " +
+        settled.error().message;
   }
   return settled;
 }
 
-Status KeyStore::set_passphrase(Database& database, const Secret& passphrase) {
-  Secret kek;
-  crypto::Bytes kek_id;
+Status KeyStore::commit_protected(Database& database, const vault::KekSource& source, KeyMode mode,
+                                  vault::KekSource::Protected& made) {
   const auto change = [&]() -> Status {
     AV_CHECK(refresh(database));
     AV_TRY(KeyRow row, load_key_row(database));
-    const bool had_file = row.mode == KeyMode::kFile;
-    row.retired_kek_id = had_file ? row.kek_id : crypto::Bytes{};
-    use_passphrase(row);
-    AV_TRY(kek, crypto::argon2id(passphrase, row.salt, row.kdf));
-    AV_CHECK(wrap_with(row, ring_->data_key(), kek));
-    kek_id = row.kek_id;
+    AV_CHECK(source.place(made.kek, row.mode == mode ? &row.kek : nullptr));
+    AV_CHECK(reached("key written"));
+    if (row.retired) {
+      // What an earlier change could not forget has this last chance.
+      const auto earlier = source_of(row.retired->mode);
+      (void)(earlier ? (*earlier)->forget(row.retired->kek) : Status{});
+    }
+    if (row.mode == KeyMode::kFile && mode == KeyMode::kFile) {
+      row.retired.reset();  // the new file replaces the old one
+    } else {
+      row.retired = KeyRow::Retired{row.mode, row.kek};
+    }
+    row.mode = mode;
+    row.kek.descriptor = made.descriptor;
+    AV_CHECK(wrap_with(row, ring_->data_key(), made.kek));
     save_key_row(database, row);
     return reached("saved");
   };
-  AV_CHECK(database.write(kCannotChange, change));
-  kek_ = std::move(kek);
-  kek_id_ = std::move(kek_id);
+  return database.write(kCannotChange, change);
+}
+
+Status KeyStore::protect(Database& database, const vault::KekSource& source,
+                         const vault::Keyholder& holder) {
+  const auto mode = key_mode(source.mode());
+  if (!mode) {
+    return make_error(ErrorCode::kInternal, "a way to keep the key without a name");
+  }
+  AV_TRY(vault::KekSource::Protected made, source.protect(holder));
+  AV_CHECK(reached("protected"));
+  const Status changed = commit_protected(database, source, *mode, made);
+  if (!changed) {
+    // Nobody will ask for what was made, unless the commit went through after all.
+    const auto load = [&] { return load_key_row(database); };
+    const auto row = database.read(kCannotRead, load);
+    if (row && row->kek.kek_id != key_id(made.kek) && !test_only_step) {
+      (void)source.forget({made.descriptor, key_id(made.kek)});
+    }
+    return changed;
+  }
+  kek_id_ = key_id(made.kek);
+  kek_ = std::move(made.kek);
   AV_CHECK(reached("committed"));
   return settle_after_change(database);
 }
 
+Status KeyStore::set_passphrase(Database& database, const Secret& passphrase) {
+  const vault::Keyholder chosen{[&](const vault::KeyQuestion&) { return passphrase.clone(); },
+                                false};
+  return protect(database, *make_passphrase_kek(), chosen);
+}
+
 Status KeyStore::remove_passphrase(Database& database) {
-  AV_TRY(Secret kek, crypto::random_secret(crypto::kKeySize));
-  const auto change = [&]() -> Status {
-    AV_CHECK(refresh(database));
-    AV_TRY(KeyRow row, load_key_row(database));
-    if (row.mode != KeyMode::kPassphrase) {
-      return make_error(ErrorCode::kInvalid, "the store has no passphrase",
-                        "agent-vault key status");
-    }
-    use_no_kdf(row, KeyMode::kFile);
-    row.retired_kek_id.clear();
-    AV_CHECK(wrap_with(row, ring_->data_key(), kek));
-    AV_CHECK(write_key_file(new_key_file(), kek));
-    AV_CHECK(reached("key written"));
-    save_key_row(database, row);
-    return reached("saved");
-  };
-  AV_CHECK(database.write(kCannotChange, change));
-  kek_id_ = key_id(kek);
-  kek_ = std::move(kek);
-  AV_CHECK(reached("committed"));
-  return settle_after_change(database);
+  AV_TRY(const KeyStatus now, status(database));
+  if (now.mode != KeyMode::kPassphrase) {
+    return make_error(ErrorCode::kInvalid, "the store has no passphrase", "agent-vault key status");
+  }
+  return protect(database, *make_file_kek(paths_), {});
 }
 
 Status KeyStore::rotate(Database& database, const Clock& clock, const Reseal& reseal) {
@@ -327,34 +303,29 @@ Status KeyStore::rotate(Database& database, const Clock& clock, const Reseal& re
     AV_TRY(row, load_key_row(database));
     // The wrapping may have changed while the data key did not.
     AV_CHECK(find_kek(row));
+    AV_TRY(const Source source, source_of(row.mode));
     AV_TRY(Secret data_key, crypto::random_secret(crypto::kKeySize));
+    ring = std::make_shared<const vault::KeyRing>(std::move(data_key));
+    AV_CHECK(reseal(*ring_, *ring));
     ++row.generation;
     row.rotated_ms = clock.wall_ms();
     if (row.mode == KeyMode::kFile) {
-      // A committed but not yet renamed key must not be overwritten by the next one.
-      const Expected<Secret> current = read_key_file(paths_.key_file());
-      if (!current || key_id(*current) != row.kek_id) {
-        AV_CHECK(write_key_file(paths_.key_file(), kek_));
-      }
-      AV_TRY(kek, crypto::random_secret(crypto::kKeySize));
+      // The file is as easily copied as the data: it goes with the data key. Others stay.
+      AV_TRY(vault::KekSource::Protected made, source->protect({}));
+      AV_CHECK(source->place(made.kek, &row.kek));
+      AV_CHECK(reached("key written"));
+      kek = std::move(made.kek);
+      row.kek.descriptor = std::move(made.descriptor);
     } else {
       AV_TRY(kek, kek_.clone());
     }
-    AV_CHECK(wrap_with(row, data_key, kek));
-    ring = std::make_shared<const vault::KeyRing>(std::move(data_key));
-    AV_CHECK(reseal(*ring_, *ring));
-    if (row.mode == KeyMode::kFile) {
-      // Of rotations that were killed while they wrote. This one alone writes: it has the database.
-      remove_unfinished(new_key_file());
-      AV_CHECK(write_key_file(new_key_file(), kek));
-      AV_CHECK(reached("key written"));
-    }
+    AV_CHECK(wrap_with(row, ring->data_key(), kek));
     save_key_row(database, row);
     return reached("saved");
   };
   AV_CHECK(database.write(kCannotChange, change));
   kek_ = std::move(kek);
-  kek_id_ = row.kek_id;
+  kek_id_ = row.kek.kek_id;
   generation_ = row.generation;
   ring_ = std::move(ring);
   AV_CHECK(reached("committed"));

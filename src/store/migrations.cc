@@ -310,8 +310,36 @@ CREATE TABLE store_lease (
 CREATE INDEX store_lease_store ON store_lease (store_id);
 )sql";
 
+// The way to the key becomes opaque. The wrapped key is bound to the old columns as they were
+// written then, so that text is what the descriptor of an old row says.
+constexpr const char* kKeyDescriptor = R"sql(
+CREATE TABLE described_key (
+  id                  INTEGER PRIMARY KEY CHECK (id = 1),
+  mode                TEXT NOT NULL,
+  generation          INTEGER NOT NULL,
+  descriptor          TEXT NOT NULL,
+  kek_id              BLOB NOT NULL,
+  retired_mode        TEXT NOT NULL,
+  retired_descriptor  TEXT NOT NULL,
+  retired_kek_id      BLOB NOT NULL,
+  wrapped             BLOB NOT NULL,
+  created_ms          INTEGER NOT NULL,
+  rotated_ms          INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO described_key
+  SELECT id, mode, generation,
+         't=' || kdf_passes || ' m=' || kdf_memory_kib || ' p=' || kdf_lanes || char(10) ||
+             lower(hex(salt)),
+         kek_id, iif(length(retired_kek_id) > 0, 'file', ''), '', retired_kek_id, wrapped,
+         created_ms, rotated_ms
+  FROM key;
+DROP TABLE key;
+ALTER TABLE described_key RENAME TO key;
+)sql";
+
 constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals,      kUsers,
-                               kOauth,         kIdentities,     kExternalStores, kLeases};
+                               kOauth,         kIdentities,     kExternalStores, kLeases,
+                               kKeyDescriptor};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

@@ -155,6 +155,10 @@ class SqliteStore final : public Store {
   Expected<KeyStatus> key_status() override { return keys_.status(database_); }
   Status set_passphrase(const Secret& passphrase) override;
   Status remove_passphrase() override { return keys_.remove_passphrase(database_); }
+  Status protect_key(const vault::KekSource& source, const vault::Keyholder& holder) override {
+    return keys_.protect(database_, source, holder);
+  }
+  Expected<OpenKek> open_kek() override { return keys_.open_kek(); }
   Status rotate_key(const std::function<void(std::uint64_t, std::uint64_t)>& progress) override;
 
   KeyStore& test_only_keys() { return keys_; }

@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/crypto.h"
 #include "core/expected.h"
 #include "core/fs.h"
 #include "core/secret.h"
 #include "store/external_stores.h"
 #include "store/people.h"
+#include "vault/kek_source.h"
 #include "vault/key_ring.h"
 #include "vault/oauth.h"
 #include "vault/oauth_refresh.h"
@@ -29,8 +31,9 @@
 
 namespace av::store {
 
-enum class KeyMode : std::uint8_t { kFile, kPassphrase, kEnvironment };
-[[nodiscard]] std::string_view to_string(KeyMode mode);  // "file", "passphrase", "environment"
+enum class KeyMode : std::uint8_t { kFile, kPassphrase, kEnvironment, kKeyring, kTpm, kPkcs11 };
+[[nodiscard]] std::string_view to_string(KeyMode mode);  // "file", "passphrase", "environment" ...
+[[nodiscard]] std::optional<KeyMode> key_mode(std::string_view name);
 
 struct KeyStatus {
   KeyMode mode = KeyMode::kFile;
@@ -38,18 +41,39 @@ struct KeyStatus {
   std::int64_t created_ms = 0;
   std::int64_t rotated_ms = 0;  // 0: never
   std::string detail;           // key file path, or "Argon2id t=3 m=65536 p=4"
+  bool asks = false;            // opening it asks a person for a passphrase or PIN
+  crypto::Bytes kek_id;
 };
 
-// How Store gets at what opens it. All three may be asked; each returns kLocked with a hint when it
-// has nothing. `passphrase` is called at most once per open.
-struct KeySources {
-  // SECRET_ENCRYPTION_KEY: 32 decoded bytes, or empty when unset.
-  Secret environment_key;
+// The KEK of an open store, for whoever may keep it for a while.
+struct OpenKek {
+  Secret kek;
+  crypto::Bytes kek_id;
+};
+
+// How Store turns to the one who opens it. Nobody is asked twice by one open store, and none that
+// is open asks again: in a run the terminal is the command's, which could read along.
+struct KeyQuestions {
   // AGENT_VAULT_MASTER_PASSWORD, else a prompt on the terminal. `confirm`: ask twice (new one).
   std::function<Expected<Secret>(bool confirm)> passphrase;
   // Whether `passphrase` would answer from AGENT_VAULT_MASTER_PASSWORD: decides the mode of a new
   // store.
   bool passphrase_from_environment = false;
+  // PINs of a TPM or token; as `passphrase`.
+  std::function<Expected<Secret>(const vault::KeyQuestion&)> pin;
+  std::vector<vault::Asked> pins_from_environment;
+  // The KEK with this id, from where `agent-vault unlock` keeps it; asked before a person is.
+  std::function<Expected<Secret>(const crypto::Bytes& kek_id)> kept;
+  // Whether the desktop may show a question of its own.
+  bool may_prompt = false;
+};
+
+// How Store gets at what opens it. Each returns kLocked with a hint when it has nothing.
+struct KeySources : KeyQuestions {
+  // SECRET_ENCRYPTION_KEY: 32 decoded bytes, or empty when unset.
+  Secret environment_key;
+  // Beside the key file, the passphrase and the variable: keyring, TPM, token.
+  std::vector<std::shared_ptr<const vault::KekSource>> devices;
 };
 
 struct VaultInfo {
@@ -329,10 +353,13 @@ class Store : public vault::TokenStore, public ExternalStores {
 
   // -- keys
   virtual Expected<KeyStatus> key_status() = 0;
-  // Wraps the data key anew under a passphrase; removes the key file afterwards.
+  // Wraps the data key anew under a KEK that `source` keeps; what kept the old one is removed. The
+  // data key stays, so an open store of another process goes on.
+  virtual Status protect_key(const vault::KekSource& source, const vault::Keyholder& holder) = 0;
+  // protect_key() with a passphrase, and back to a key file.
   virtual Status set_passphrase(const Secret& passphrase) = 0;
-  // Back to a key file.
   virtual Status remove_passphrase() = 0;
+  virtual Expected<OpenKek> open_kek() = 0;
   // New data key and, in file mode, new key file; everything re-sealed in one transaction.
   // `progress(done, total)` is called now and then.
   virtual Status rotate_key(const std::function<void(std::uint64_t, std::uint64_t)>& progress) = 0;

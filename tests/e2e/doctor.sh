@@ -37,7 +37,9 @@ assert_eq failed "$(state files)"
 assert_contains "$OUT/stdout" "chmod"
 chmod 600 "$AGENT_VAULT_HOME/key"
 cp -r "$AGENT_VAULT_HOME" "$OUT/copy"
-head -c 64 /dev/urandom | dd of="$OUT/copy/vault.db" bs=1 seek=4096 conv=notrunc 2>/dev/null
+page=$("$AV_PYTHON" -c 'import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT rootpage FROM sqlite_master WHERE name = \"key\"").fetchone()[0])' "$OUT/copy/vault.db")
+head -c 64 /dev/urandom | dd of="$OUT/copy/vault.db" bs=1 seek=$(((page - 1) * 4096)) conv=notrunc 2>/dev/null
 AGENT_VAULT_HOME=$OUT/copy expect_exit 1 av doctor --json
 assert_eq failed "$(state store)"
 touch -d '+10 days' "$AGENT_VAULT_HOME/vault.db"

@@ -29,3 +29,14 @@ TEST_CASE("duration: everything else is a mistake", "[cmd][duration]") {
     CHECK(parsed.error().code == ErrorCode::kUsage);
   }
 }
+
+TEST_CASE("duration: in words, the two largest units", "[cmd][duration]") {
+  using namespace std::chrono_literals;
+  CHECK(cmd::in_words(0ms) == "0 s");
+  CHECK(cmd::in_words(999ms) == "0 s");
+  CHECK(cmd::in_words(45s) == "45 s");
+  CHECK(cmd::in_words(8h) == "8 h");
+  CHECK(cmd::in_words(7h + 59min + 58s) == "7 h 59 min");
+  CHECK(cmd::in_words(8h + 5s) == "8 h");
+  CHECK(cmd::in_words(49h) == "2 d 1 h");
+}

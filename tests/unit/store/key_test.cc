@@ -283,7 +283,7 @@ TEST_CASE("key: absurd Argon2id parameters are refused, not computed", "[store][
   const TempHome home;
   const TickingClock clock;
   REQUIRE(open_store(home, clock, with_passphrase("passphrase")));
-  tamper(home, "UPDATE key SET kdf_memory_kib = 4000000000");
+  tamper(home, "UPDATE key SET descriptor = replace(descriptor, 'm=65536', 'm=4000000000')");
   const auto store = open_store(home, clock, with_passphrase("passphrase"));
   REQUIRE_FALSE(store);
   CHECK(store.error().code == ErrorCode::kCorrupt);
