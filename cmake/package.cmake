@@ -15,6 +15,8 @@ set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS ca-certificates)
+# Loaded where the store's key is kept by them (agent-vault-key(1)).
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libsecret-1-0, libtss2-esys-3.0.2-0, libtss2-mu0, libtss2-tctildr0, libtss2-tcti-device0, opensc")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "agent-vault runs an AI agent, or any other program, behind a proxy that puts
 credentials into those requests that its owner allows. The program holds

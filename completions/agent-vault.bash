@@ -81,6 +81,7 @@ _agent_vault() {
       'run') where='run';;
       'serve') where='serve';;
       'shell-init') where='shell-init';;
+      'unlock') where='unlock';;
       'user') where='user';;
       'user add') where='user add';;
       'user disable') where='user disable';;
@@ -139,7 +140,7 @@ _agent_vault() {
     esac
   done
   case "$where" in
-    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca doctor completion shell-init version credential creds ';;
+    '') words='run serve login logout whoami container-env vault oauth rule agent user approval proposal log audit key ca unlock lock doctor completion shell-init version credential creds ';;
     'account') words='whoami ';;
     'agent') words='create list show set rotate revoke delete ';;
     'agent create') words=' --help --vault --service --credential --max-concurrent --limit --json --local';;
@@ -168,7 +169,8 @@ _agent_vault() {
     'completion') words=' --help';;
     'container-env') words=' --help --agent --proxy --ca-fingerprint --allow-cleartext --vault --json --local';;
     'doctor') words=' --help --apparmor-profile --json --local';;
-    'key') words='status set-passphrase rotate ';;
+    'key') words='status protect set-passphrase rotate ';;
+    'key protect') words=' --help --with --stdin --pin --module --token --key --json --local';;
     'key rotate') words=' --help --json --local';;
     'key set-passphrase') words=' --help --remove --stdin --json --local';;
     'key status') words=' --help --json --local';;
@@ -203,6 +205,7 @@ _agent_vault() {
     'run') words=' --help --profile --agent --ttl --isolation --expose --allow-local --share --write --read --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --no-skill --capture-logins --address --ca-fingerprint --allow-cleartext --vault --local';;
     'serve') words=' --help --host --port --proxy-host --proxy-port --any-port --base-url --tls --tls-cert --tls-key --plain-http --grace --cors-origin --upstream-ca --resolve --allow-net --upstream-proxy --unmatched --connect-timeout --header-timeout --json --local';;
     'shell-init') words=' --help --wrap --json --local';;
+    'unlock') words=' --help --for --idle --json --local';;
     'user') words='add list remove set-password set-role disable enable invite sessions ';;
     'user add') words=' --help --owner --password-stdin --json --local';;
     'user disable') words=' --help --json --local';;

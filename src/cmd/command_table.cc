@@ -14,8 +14,8 @@ std::span<const Command> command_table() {
           vault_commands(),      credential_commands(), service_commands(),  member_commands(),
           store_commands(),      oauth_commands(),      rule_commands(),     agent_commands(),
           user_commands(),       approval_commands(),   proposal_commands(), log_commands(),
-          audit_commands(),      key_commands(), unlock_commands(), doctor_commands(),   completion_commands(),
-          shell_init_commands(), version_commands()}) {
+          audit_commands(),      key_commands(),        unlock_commands(),   doctor_commands(),
+          completion_commands(), shell_init_commands(), version_commands()}) {
       all.insert(all.end(), group.begin(), group.end());
     }
     return all;

@@ -89,7 +89,7 @@ Expected<int> tell(Context& context, const NewConnection& wanted, bool is_new) {
                       "); the access token ends: " + show_expiry(info.status.expires_ms, now));
   if (!wanted.has_service && !is_used(context, wanted.vault, wanted.key)) {
     notice(context, "no service uses it yet: agent-vault vault service add --host " +
-                        (wanted.hosts.empty() ? "HOST" : wanted.hosts.front()) +
+                        (wanted.hosts.empty() ? "HOST" : "'" + wanted.hosts.front() + "'") +
                         " --auth-type bearer --token-key " + wanted.key);
   }
   return 0;

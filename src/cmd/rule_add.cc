@@ -103,6 +103,11 @@ Status read_conditions(const AddOptions& options, vault::Rule& rule) {
   return {};
 }
 
+bool blocks_everything(const vault::Rule& rule) {
+  return rule.action == vault::RuleAction::kBlock && rule.enabled && rule.matcher_text() == "*" &&
+         rule.methods.empty() && rule.agents.empty() && rule.body.empty();
+}
+
 // [ACTION] [MATCH] and the options that say the same.
 Status read_words(const AddOptions& options, vault::Rule& rule) {
   std::vector<std::string> words = options.words;
@@ -241,6 +246,14 @@ Expected<int> run_add(Context& context, const AddOptions& options) {
   AV_CHECK(audited(context, action("rule.add", vault, changes.text()),
                    [&] { return context.store->put_rules(vault, file.rules); }));
   report(context, vault, changes);
+  for (const vault::Rule& rule : file.rules) {
+    if (by_hand && blocks_everything(rule)) {
+      warn(context,
+           "it blocks every request to every host; if that was not meant: agent-vault rule "
+           "remove " +
+               rule.name);
+    }
+  }
   AV_CHECK(warn_about_rules(context, vault, after, changes.touched()));
   return 0;
 }

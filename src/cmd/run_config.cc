@@ -114,7 +114,8 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
   list.insert(list.end(), more.begin(), more.end());
 }
 
-// [audit] and [key] are read by the commands that they are for (audit_settings.cc, key_settings.cc).
+// [audit] and [key] are read by the commands that they are for (audit_settings.cc,
+// key_settings.cc).
 bool is_known_table(std::string_view name) {
   return name == "run" || name == "serve" || name == "audit" || name == "key" ||
          name == "profile" || name == "shell";

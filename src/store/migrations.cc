@@ -337,9 +337,8 @@ DROP TABLE key;
 ALTER TABLE described_key RENAME TO key;
 )sql";
 
-constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals,      kUsers,
-                               kOauth,         kIdentities,     kExternalStores, kLeases,
-                               kKeyDescriptor};
+constexpr std::array kSteps = {kInitialSchema, kRulesAndAgents, kProposals, kUsers,        kOauth,
+                               kIdentities,    kExternalStores, kLeases,    kKeyDescriptor};
 
 Status check_origin(Database& database, int version) {
   const auto application = database.integer("PRAGMA application_id");

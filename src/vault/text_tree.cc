@@ -266,6 +266,23 @@ Error too_large() {
   return make_error(ErrorCode::kInvalid, "the text is larger than 16 MiB");
 }
 
+// Its first line that says something is "- ..." or "name: ...", which TOML's never is.
+bool looks_like_yaml(std::string_view text) {
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const std::size_t begin = line.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos || line[begin] == '#') {
+      continue;
+    }
+    line.remove_prefix(begin);
+    const std::size_t colon = line.find(':');
+    return line.starts_with("- ") || line.starts_with("---") ||
+           (colon != std::string_view::npos && colon < line.find('='));
+  }
+  return false;
+}
+
 }  // namespace
 
 Error TextTree::error_at(const std::string& path, std::string_view message,
@@ -316,7 +333,9 @@ Expected<TextTree> parse_toml_text(std::string_view text) {
     tree.root = from_toml(table, {}, tree.positions);
   } catch (const toml::parse_error& e) {
     const Position at = toml_position(e.source());
-    Error error = located(at, "not valid TOML: " + encoding::printable(e.description()), {});
+    Error error =
+        located(at, "not valid TOML: " + encoding::printable(e.description()),
+                looks_like_yaml(text) ? "YAML is not read: write it as JSON or TOML" : "");
     error.message += caret_lines(text, at);
     return error;
   }

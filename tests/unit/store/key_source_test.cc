@@ -112,7 +112,7 @@ void make_old_store(const TempHome& home, const std::string& mode, const std::st
   const auto hex = [](const crypto::Bytes& bytes) { return "x'" + encoding::hex(bytes) + "'"; };
   auto database = store::Database::create(home.paths().database());
   REQUIRE(database);
-  constexpr int kBefore = 7;
+  constexpr int kBefore = 8;
   REQUIRE(store::migrate(*database, kBefore));
   REQUIRE(database->write("test", [&]() -> Status {
     database->exec(("INSERT INTO key VALUES (1, '" + mode + "', 1, " + columns + ", x'" + salt_hex +

@@ -130,6 +130,8 @@ TEST_CASE("rule files: mistakes are shown where they stand", "[vault][rules]") {
       {"rules = 1", {"must be a list", "[[rules]]"}},
       {"[[[[rules]]rules]]\naction = \"block\"", {"not valid TOML"}},
       {"[?q\"\n", {"not valid TOML"}},
+      {"# mine\nrules:\n  - action: block\n", {"not valid TOML", "YAML is not read"}},
+      {"- action: block\n", {"not valid TOML", "YAML is not read"}},
       {"[[rule]]\naction = \"block\"", {"line 1, column 3", "unknown field \"rule\"", "rules"}},
       {"[[rules]]\nhost = \"a.test\"", {"\"action\" is missing"}},
       {"[[rules]]\naction = \"blok\"", {"line 2, column 1", "^", "did you mean \"block\"?"}},
