@@ -23,7 +23,9 @@ PY
 # The control: outside, without a question.
 av vault credential list </dev/null >/dev/null || fail "outside of runs the key is not given: the cases below prove nothing"
 
-attack_case <<'SH'
+export SIGHT=GOT
+keeper_case() {
+  attack_case <<'SH'
 "$AV_PYTHON" ask.py 2>/dev/null
 # Non-guarded commands, by this very program, with the store's own place and without the marks of the run.
 for words in "vault credential list" "key status"; do
@@ -34,7 +36,7 @@ sleep 0.5
 [ -e orphan.got ] && echo "KEY used by an orphan"
 for p in /proc/[0-9]*; do
   [ "$(cat "$p/comm" 2>/dev/null)" = agent-vault-key ] || continue
-  echo "GOT sight of the keeper"
+  echo "$SIGHT sight of the keeper"
   (exec 3<"$p/mem") 2>/dev/null && echo "GOT its memory"
   cat "$p/maps" >/dev/null 2>&1 && echo "GOT its maps"
   readlink "$p/exe" >/dev/null && echo "GOT its program"
@@ -50,8 +52,14 @@ for path in glob.glob("/proc/[0-9]*/comm"):
         pass
 PY
 SH
+}
+KEPT="store network strict"
+keeper_case
+# At landlock the process is seen, and nothing else.
+KEPT=landlock SIGHT=got
+keeper_case
 # At `off` the agent sees it all, and as the same user it can do what a debugger can; but asking as it is, it is told no.
-for level in off store network strict; do
+for level in off landlock store network strict; do
   ! grep KEY "$OUT/$level.out" || fail "the keeper gave the key to the run at $level"
 done
 # It is there all the same, and serves those outside.
