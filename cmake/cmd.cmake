@@ -8,7 +8,7 @@ add_library(av_cmd STATIC
   src/cmd/env_secrets.cc src/cmd/export_cursor.cc src/cmd/given_secret.cc src/cmd/paired_store.cc src/cmd/source_http.cc src/cmd/store_cmd.cc
   src/cmd/store_env.cc src/cmd/store_keeper.cc src/cmd/lease_book.cc src/cmd/store_pair.cc src/cmd/remote_store_external.cc src/cmd/helper_cover.cc src/cmd/hidden_paths.cc src/cmd/http_client.cc
   src/cmd/http_url.cc src/cmd/api_client.cc src/cmd/keeper_socket.cc src/cmd/kept_key.cc src/cmd/key_cmd.cc src/cmd/key_keeper.cc src/cmd/key_protect.cc src/cmd/key_settings.cc src/cmd/unlock_cmd.cc src/cmd/launch_spec.cc src/cmd/listener.cc src/cmd/doctor_attack.cc
-  src/cmd/doctor_checks.cc src/cmd/doctor_cmd.cc src/cmd/doctor_isolation.cc src/cmd/nested_sandbox.cc src/cmd/run_config.cc src/cmd/shell_init_cmd.cc src/cmd/wrapped_shell.cc src/cmd/network_view.cc src/cmd/run_ports.cc src/cmd/stand_in_files.cc
+  src/cmd/doctor_checks.cc src/cmd/doctor_cmd.cc src/cmd/doctor_isolation.cc src/cmd/nested_sandbox.cc src/cmd/config_file.cc src/cmd/run_config.cc src/cmd/shell_init_cmd.cc src/cmd/wrapped_shell.cc src/cmd/network_view.cc src/cmd/run_ports.cc src/cmd/stand_in_files.cc
   src/cmd/strict_view.cc src/cmd/ways_out.cc src/cmd/login_capture.cc src/cmd/login_capture_pump.cc src/cmd/login_cmd.cc src/cmd/login_plan.cc
   src/cmd/store_kinds.cc src/cmd/store_map.cc src/cmd/store_read.cc src/cmd/store_suggest.cc src/cmd/store_status.cc src/cmd/store_meter.cc
   src/cmd/remote.cc src/cmd/remote_json.cc src/cmd/remote_log.cc src/cmd/remote_people.cc

@@ -19,6 +19,7 @@
 #include "cmd/http_client.h"
 #include "cmd/kept_key.h"
 #include "cmd/output.h"
+#include "cmd/own_program.h"
 #include "cmd/paired_store.h"
 #include "cmd/remote_json.h"
 #include "core/fs.h"
@@ -32,12 +33,6 @@ constexpr std::int64_t kClockSlack = 24LL * 3600 * 1000;
 
 Check ok(std::string name, std::string detail) {
   return {std::move(name), CheckState::kOk, std::move(detail), {}};
-}
-
-std::string own_path() {
-  char path[PATH_MAX];
-  const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
-  return size > 0 ? std::string(path, static_cast<std::size_t>(size)) : std::string();
 }
 
 std::string in_mib(std::uint64_t bytes) {
@@ -116,7 +111,7 @@ std::string_view to_string(CheckState state) {
 }
 
 Check check_program() {
-  const std::string path = own_path();
+  const std::string path = own_program().value_or(std::filesystem::path()).string();
   Check check = ok("program", std::string("agent-vault ") + AV_VERSION + ", " + path);
   struct stat info {};
   if (path.empty() || ::stat(path.c_str(), &info) != 0) {
@@ -263,7 +258,7 @@ Check check_proxy(const Context& context) {
     return {"proxy", CheckState::kSkipped, "a run would need the key once more",
             would_ask ? "agent-vault unlock" : "agent-vault run -- true"};
   }
-  const std::string self = own_path();
+  const std::string self = own_program().value_or(std::filesystem::path()).string();
   std::vector<std::string> words{
       self, "run", "--local", "--no-skill", "--", self, std::string(kDoctorReach)};
   std::vector<char*> argv;

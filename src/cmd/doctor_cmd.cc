@@ -10,6 +10,7 @@
 #include "cmd/doctor.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
+#include "cmd/own_program.h"
 #include "core/encoding.h"
 
 namespace av::cmd {
@@ -73,11 +74,7 @@ Expected<int> examine(Context& context) {
 // (kernel.apparmor_restrict_unprivileged_userns): a profile that restricts nothing, as those which
 // Ubuntu has for browsers (apparmor.d(5)).
 Expected<int> print_apparmor_profile(const Context& context) {
-  std::error_code ec;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ec);
-  if (ec) {
-    return errno_error(ec.value(), "cannot tell where this program is");
-  }
+  AV_TRY(const std::filesystem::path program, own_program());
   if (const Check check = check_program(); check.state == CheckState::kFailed) {
     return make_error(
         ErrorCode::kNotPermitted,

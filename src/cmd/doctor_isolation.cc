@@ -18,6 +18,7 @@
 #include "cmd/env_secrets.h"
 #include "cmd/launch_spec.h"
 #include "cmd/listener.h"
+#include "cmd/own_program.h"
 #include "core/ossl.h"
 #include "isolation/landlock.h"
 #include "isolation/launcher.h"
@@ -111,11 +112,8 @@ Expected<Worked> attack(const Context& context, Level level, const AttackFacts& 
   }
   AV_CHECK(launcher->prepared());
   AV_TRY(const RunDirectory directory, RunDirectory::create());
-  std::error_code ec;
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe", ec).string();
-  if (ec) {
-    return errno_error(ec.value(), "cannot tell where this program is");
-  }
+  AV_TRY(const std::filesystem::path path, own_program());
+  const std::string& program = path.native();
   std::vector<std::string> argv{program, std::string(kDoctorAttack)};
   for (std::string& each : to_arguments(facts)) {
     argv.push_back(std::move(each));

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <deque>
 
+#include "isolation/mount_table.h"
+
 namespace av::cmd {
 namespace {
 
@@ -35,12 +37,6 @@ bool can_replace(const stdfs::path& directory, const struct stat& entry) {
          info.st_uid == ::getuid();
 }
 
-bool is_below(const stdfs::path& path, const stdfs::path& directory) {
-  const auto [end, rest] =
-      std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
-  return end == directory.end();
-}
-
 bool is_link(const stdfs::path& path) {
   std::error_code ec;
   return stdfs::is_symlink(stdfs::symlink_status(path, ec));
@@ -60,8 +56,9 @@ Status add_linked_files(const fs::Paths& paths, std::vector<stdfs::path>& hidden
     directories.push_back(stdfs::canonical(path, ec));
   }
   const auto is_hidden = [&](const stdfs::path& path) {
-    return std::any_of(directories.begin(), directories.end(),
-                       [&](const stdfs::path& each) { return is_below(path, each); });
+    return std::any_of(directories.begin(), directories.end(), [&](const stdfs::path& each) {
+      return isolation::is_within(path.native(), each.native());
+    });
   };
   const std::string database = paths.database().native();
   const stdfs::path files[] = {database,         database + "-wal", database + "-shm",

@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <array>
 
-#include "core/fs.h"
+#include "cmd/config_file.h"
 
 namespace av::cmd {
 namespace {
 
+constexpr const char* kConfigHint = "see agent-vault-run(1) for the keys of [run]";
+
 Error config_error(const std::filesystem::path& file, const std::string& what) {
-  return make_error(ErrorCode::kInvalid, file.string() + ": " + what,
-                    "see agent-vault-run(1) for the keys of [run]");
+  return make_error(ErrorCode::kInvalid, file.string() + ": " + what, kConfigHint);
 }
 
 Status read_list(const toml::node& node, std::vector<std::string>& list,
@@ -208,25 +209,14 @@ namespace {
 // kInvalid says where the file is no TOML, or has tables that nobody knows. Empty when it is not
 // there.
 Expected<toml::table> parse_config(const std::filesystem::path& file) {
-  auto text = fs::read_file(file, std::size_t{1} << 20);
-  if (!text) {
-    return text.error().code == ErrorCode::kNotFound ? Expected<toml::table>(toml::table())
-                                                     : text.error();
-  }
-  try {
-    toml::table table = toml::parse(*text);
-    OPENSSL_cleanse(text->data(), text->size());  // the URL of a proxy may hold a password
-    for (const auto& [key, value] : table) {
-      if (!is_known_table(key.str()) || !value.is_table()) {
-        return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
-                                      "\"; settings of run stand under [run]");
-      }
+  AV_TRY(toml::table table, parse_config_file(file, kConfigHint));
+  for (const auto& [key, value] : table) {
+    if (!is_known_table(key.str()) || !value.is_table()) {
+      return config_error(file, "unknown or misplaced \"" + std::string(key.str()) +
+                                    "\"; settings of run stand under [run]");
     }
-    return table;
-  } catch (const toml::parse_error& e) {
-    return config_error(file, "line " + std::to_string(e.source().begin.line) + ": " +
-                                  std::string(e.description()));
   }
+  return table;
 }
 
 void wipe_passwords(toml::table& table) {

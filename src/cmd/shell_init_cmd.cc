@@ -7,7 +7,9 @@
 #include "cmd/cli.h"
 #include "cmd/option_set.h"
 #include "cmd/output.h"
+#include "cmd/own_program.h"
 #include "cmd/run_config.h"
+#include "cmd/shell_word.h"
 #include "cmd/strict_tables.h"
 
 namespace av::cmd {
@@ -28,16 +30,11 @@ bool is_plain_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), is_plain);
 }
 
-std::string quoted(const std::string& text, bool fish) {
+// fish reads a backslash within single quotes.
+std::string fish_word(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
-    if (c == '\'') {
-      out += fish ? "\\'" : "'\\''";
-    } else if (c == '\\' && fish) {
-      out += "\\\\";
-    } else {
-      out += c;
-    }
+    out += c == '\'' ? "\\'" : c == '\\' ? "\\\\" : std::string(1, c);
   }
   return out + "'";
 }
@@ -97,16 +94,13 @@ Expected<std::vector<std::string>> programs_of(Context& context, const InitOptio
 Expected<int> print_functions(Context& context, const InitOptions& options) {
   AV_TRY(const std::string shell, shell_of(options));
   AV_TRY(const auto programs, programs_of(context, options));
-  std::error_code ec;
   // By its path: another program of that name on PATH would be given everything.
-  const std::string own = std::filesystem::read_symlink("/proc/self/exe", ec).string();
-  if (ec) {
-    return errno_error(ec.value(), "cannot tell where this program is");
-  }
+  AV_TRY(const std::filesystem::path own, own_program());
   const bool fish = shell == "fish";
   std::string out;
   for (const std::string& name : programs) {
-    out += fish ? fish_function(quoted(own, fish), name) : bourne_function(quoted(own, fish), name);
+    out += fish ? fish_function(fish_word(own.native()), name)
+                : bourne_function(shell_word(own.native()), name);
   }
   print(context.out, out);
   return 0;

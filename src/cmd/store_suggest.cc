@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "cmd/shell_word.h"
 #include "core/encoding.h"
 #include "vault/host_mapping.h"
 
@@ -16,15 +17,6 @@ constexpr std::size_t kMostFolders = 100;
 // The password of a login: 1Password's references name a field, the others' need not.
 std::string value_of(std::string_view scheme, const source::Listed& item) {
   return item.reference + (scheme == "op" ? "/password" : "");
-}
-
-// For POSIX shells: nothing means anything within single quotes.
-std::string shell_word(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) {
-    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return out + "'";
 }
 
 std::string covered_by(const std::vector<vault::Service>& services,

@@ -1,4 +1,5 @@
 #include "cmd/wrapped_shell.h"
+#include "cmd/shell_word.h"
 
 #include <algorithm>
 #include <array>
@@ -7,23 +8,15 @@
 namespace av::cmd {
 namespace {
 
-std::string quoted(const std::string& path) {
-  std::string out = "'";
-  for (const char c : path) {
-    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return out + "'";
-}
-
 constexpr std::string_view kBash = R"([ -r ~/.bashrc ] && . ~/.bashrc
 PS1="(agent-vault) $PS1"
 )";
 
 // zsh looks for all of its files where ZDOTDIR says, and for each of them again.
 std::string zsh_env(const std::string& user_directory, const std::string& ours) {
-  return "ZDOTDIR=" + quoted(user_directory) + "\n" +
+  return "ZDOTDIR=" + shell_word(user_directory) + "\n" +
          "[ -r \"$ZDOTDIR/.zshenv\" ] && . \"$ZDOTDIR/.zshenv\"\n" +
-         "AGENT_VAULT_ZDOTDIR=$ZDOTDIR\nZDOTDIR=" + quoted(ours) + "\n";
+         "AGENT_VAULT_ZDOTDIR=$ZDOTDIR\nZDOTDIR=" + shell_word(ours) + "\n";
 }
 constexpr std::string_view kZsh = R"(ZDOTDIR=$AGENT_VAULT_ZDOTDIR
 unset AGENT_VAULT_ZDOTDIR
